@@ -1,0 +1,281 @@
+"""The command line: parse, call, print. Imports nothing heavy before a command needs it."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from benchmark import __version__
+from benchmark.errors import UserError
+
+EXAMPLES = """\
+examples:
+  python -m benchmark run --arch Xception --task explainability
+  python -m benchmark run --arch MobileNetV2 --task diagnosis \\
+      --dataset isic2018 --data-dir /data/isic2018 --epochs 40 --image-size 96
+  python -m benchmark leaderboard
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the process's exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(options.interrupted, file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe, such as `head`, has seen enough.
+        sys.stderr.close()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmark",
+        description="DermBench: which network diagnoses best, and does it look where dermatologists"
+        " look?",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"dermbench {__version__}")
+    parser.set_defaults(interrupted="stopped")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_run(commands)
+    _add_list(commands)
+    _add_describe(commands)
+    _add_data(commands)
+    _add_leaderboard(commands)
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    summary: str,
+    example: str,
+) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=summary,
+        description=summary,
+        epilog=f"example:\n  python -m benchmark {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _command(
+        commands,
+        "run",
+        "train one network, score it, leave a record",
+        "run --arch Xception --task explainability",
+    )
+    parser.add_argument("--arch", required=True, help="architecture; see `list architectures`")
+    parser.add_argument("--task", required=True, help="task; see `list tasks`")
+    parser.add_argument("--method", default="cross-entropy", help="default: %(default)s")
+    parser.add_argument("--framework", default="torch", help="torch (default) or keras")
+    _add_data_options(parser)
+    parser.add_argument(
+        "--pretrain-on",
+        action="append",
+        default=[],
+        metavar="NAME:DIR",
+        help="train on this data set first; may be repeated",
+    )
+    parser.add_argument(
+        "--weights", default="none", help="none (default), imagenet, timm or a weight file"
+    )
+    parser.add_argument("--image-size", type=_size, metavar="N|HxW", help="pixels; default: budget")
+    parser.add_argument("--budget", default="quick", help="smoke, quick (default) or paper")
+    parser.add_argument("--epochs", type=int, help="instead of the budget's")
+    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
+    parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="run again although it is done")
+    parser.set_defaults(
+        command=_run,
+        interrupted="stopped; finished epochs are kept: run the same command again to continue",
+    )
+
+
+def _add_list(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _command(commands, "list", "what there is to choose from", "list architectures")
+    parser.add_argument(
+        "kind",
+        nargs="?",
+        default="all",
+        help="architectures, tasks, methods, datasets, records or all (default)",
+    )
+    parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
+    parser.set_defaults(command=_list)
+
+
+def _add_describe(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _command(commands, "describe", "one of them by name", "describe Xception")
+    parser.add_argument("name", help="an architecture, task, method, data set or run id")
+    parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
+    parser.set_defaults(command=_describe)
+
+
+def _add_data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _command(
+        commands,
+        "data",
+        "make, check or count a data set",
+        "data stats --dataset dermxdb --data-dir /data/dermxdb",
+    )
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    for name, command, summary in (
+        ("make", _data_make, "render the synthetic data set into a folder"),
+        ("check", _data_check, "decode every image and mask and say what is wrong"),
+        ("stats", _data_stats, "count images, classes, groups, metadata and masks"),
+    ):
+        action = actions.add_parser(name, help=summary, description=summary)
+        _add_data_options(action)
+        action.set_defaults(command=command)
+
+
+def _add_leaderboard(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _command(
+        commands, "leaderboard", "records -> table, Markdown and plots", "leaderboard --out results"
+    )
+    parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
+    parser.set_defaults(command=_leaderboard)
+
+
+def _add_data_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dataset", default="synthetic", help="data set layout (default: %(default)s)"
+    )
+    parser.add_argument("--data-dir", help="where it lies; a folder below $DERMBENCH_DATA will do")
+    parser.add_argument(
+        "--data-option",
+        action="append",
+        default=[],
+        type=_option,
+        metavar="NAME=VALUE",
+        help="option of the layout, see `describe`; may be repeated",
+    )
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, cross, width = text.lower().partition("x")
+    try:
+        return int(height), int(width if cross else height)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: write 128 or 400x300 (height x width)"
+        ) from None
+
+
+def _option(text: str) -> tuple[str, str | int | float]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r}: write NAME=VALUE")
+    for kind in (int, float):
+        try:
+            return name, kind(value)
+        except ValueError:
+            continue
+    return name, value
+
+
+def _run(options: argparse.Namespace) -> None:
+    from benchmark.progress import TerminalDisplay
+    from benchmark.records.folder import RunFolder
+    from benchmark.run import run
+    from benchmark.show import headline, metrics_table, text_table
+
+    record = run(
+        options.arch,
+        options.task,
+        out=options.out,
+        overwrite=options.overwrite,
+        display=TerminalDisplay(),
+        method=options.method,
+        framework=options.framework,
+        dataset=options.dataset,
+        data_dir=options.data_dir,
+        dataset_options=dict(options.data_option),
+        pretrain_on=options.pretrain_on,
+        weights=options.weights,
+        image_size=options.image_size,
+        budget=options.budget,
+        epochs=options.epochs,
+        seed=options.seed,
+        device=options.device,
+    )
+    folder = RunFolder.of_record(options.out, record)
+    print(f"\n{headline(record)}\n")
+    print(text_table(metrics_table(record)))
+    print(f"\nrun folder  {folder.path}")
+    for picture in folder.all_pictures():
+        print(f"picture     {picture}")
+
+
+def _list(options: argparse.Namespace) -> None:
+    from benchmark.show import listing, text_table
+
+    for title, table in listing(options.kind, options.out).items():
+        print(f"{title}\n\n{text_table(table)}\n")
+
+
+def _describe(options: argparse.Namespace) -> None:
+    from benchmark.show import describe, text_table
+
+    print(text_table(describe(options.name, options.out)))
+
+
+def _data_make(options: argparse.Namespace) -> None:
+    if options.dataset != "synthetic":
+        raise UserError("only the synthetic data set can be made: --dataset synthetic")
+    if options.data_dir is None:
+        raise UserError("say where to: --data-dir DIR")
+    from pathlib import Path
+
+    Path(options.data_dir).mkdir(parents=True, exist_ok=True)
+    dataset = _dataset(options)
+    print(f"{len(dataset.table)} photographs, {len(dataset.masks)} masks in {dataset.root}")
+
+
+def _data_check(options: argparse.Namespace) -> None:
+    from benchmark.data.summary import check
+    from benchmark.progress import TerminalDisplay
+
+    dataset = _dataset(options)
+    problems = check(dataset, TerminalDisplay().track)
+    for problem in problems:
+        print(problem)
+    if problems:
+        raise UserError(f"{len(problems)} problems in {dataset.root}")
+    print(f"{dataset.root}: {len(dataset.table)} images, {len(dataset.masks)} masks, all sound")
+
+
+def _data_stats(options: argparse.Namespace) -> None:
+    from benchmark.data.summary import summarise
+    from benchmark.show import text_table
+
+    for title, table in summarise(_dataset(options)).items():
+        print(f"{title}\n\n{text_table(table)}\n")
+
+
+def _leaderboard(options: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from benchmark.leaderboard import build
+
+    built = build(Path(options.out))
+    for problem in built.problems:
+        print(f"left out: {problem}", file=sys.stderr)
+    for path in built.paths:
+        print(path)
+
+
+def _dataset(options: argparse.Namespace):  # type: ignore[no-untyped-def]
+    from benchmark.data import load
+
+    return load(options.dataset, options.data_dir, **dict(options.data_option))

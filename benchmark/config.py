@@ -1,0 +1,227 @@
+"""All that identifies a run, and the three budgets that fill in what the user leaves open.
+
+A `RunConfig` is fully resolved: nothing is decided later, so the record repeats the run.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from architectures import catalogue
+from benchmark.errors import UserError
+from benchmark.registry import DATASETS, METHODS, TASKS
+
+Framework = Literal["torch", "keras"]
+BUDGETS = ("smoke", "quick", "paper")
+FRAMEWORKS = ("torch", "keras")
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Augmentation(_Settings):
+    """Random changes of a training image; every range is sampled uniformly, per image and epoch.
+
+    The geometric part is one affine warp about the centre, so pixels are interpolated once.
+    `shear` is in degrees, as in Keras' ImageDataGenerator, whose values the paper budget takes.
+    """
+
+    horizontal_flip: bool = False
+    vertical_flip: bool = False
+    rotation: float = Field(0.0, ge=0, le=180, description="degrees, either way")
+    shear: float = Field(0.0, ge=0, lt=90, description="degrees, either way")
+    zoom: float = Field(0.0, ge=0, lt=1, description="scale from 1 - zoom to 1 + zoom, per axis")
+    brightness: tuple[float, float] = (1.0, 1.0)
+    border: Literal["reflect", "nearest"] = "reflect"
+
+
+class Recipe(_Settings):
+    """How a stage of supervised training is run. Methods may override parts of it per stage."""
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=2)
+    optimiser: Literal["adam", "adamw", "sgd"]
+    learning_rate: float = Field(gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    schedule: Literal["constant", "cosine"]
+    warmup_epochs: float = Field(0.0, ge=0)
+    patience: int | None = Field(None, ge=1, description="epochs without a better validation score")
+    freeze: Literal["none", "paper"] = "none"
+    head: Literal["plain", "paper"] = "plain"
+    class_weights: bool = False
+    bn_momentum: float | None = Field(
+        None, gt=0, lt=1, description="BatchNorm momentum, Keras' convention; None: the network's"
+    )
+    augmentation: Augmentation = Augmentation()
+
+
+class RunConfig(_Settings):
+    """One point of architecture x framework x task x method x data set x seed, fully resolved."""
+
+    arch: str
+    framework: Framework
+    task: str
+    method: str
+    dataset: str
+    data_dir: str | None
+    dataset_options: dict[str, str | int | float | bool | None] = {}
+    pretrain_on: tuple[str, ...] = Field((), description="NAME:DIR of the earlier data sets")
+    weights: str = "none"
+    image_size: tuple[int, int] = Field(description="height, width")
+    budget: Literal["smoke", "quick", "paper"]
+    recipe: Recipe
+    pretrain_epochs: int = Field(ge=1)
+    seed: int = Field(ge=0, lt=2**31)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide the result: not where the data lie nor what computes it."""
+        settings = self.model_dump(mode="json", exclude={"data_dir", "device"})
+        settings["pretrain_on"] = [item.split(":", 1)[0] for item in self.pretrain_on]
+        return settings
+
+
+def configure(
+    arch: str,
+    task: str,
+    *,
+    method: str = "cross-entropy",
+    framework: str = "torch",
+    dataset: str = "synthetic",
+    data_dir: str | Path | None = None,
+    dataset_options: dict[str, Any] | None = None,
+    pretrain_on: str | list[str] | tuple[str, ...] = (),
+    weights: str = "none",
+    image_size: int | tuple[int, int] | None = None,
+    budget: str = "quick",
+    epochs: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+) -> RunConfig:
+    """Resolve what the user said into a `RunConfig`.
+
+    Raises:
+        UserError: a name is unknown, a value is out of range, the image is too small for the
+            architecture.
+    """
+    row = catalogue.find(arch)
+    for registry, name in ((TASKS, task), (METHODS, method), (DATASETS, dataset)):
+        registry.get(name)
+    if budget not in BUDGETS:
+        raise UserError(f"unknown budget {budget!r}: choose one of {', '.join(BUDGETS)}")
+    if framework not in FRAMEWORKS:
+        raise UserError(f"unknown framework {framework!r}: choose one of {', '.join(FRAMEWORKS)}")
+    recipe, size, pretrain_epochs = _budget(budget, row)
+    if epochs is not None:
+        recipe = {**recipe, "epochs": epochs}
+        pretrain_epochs = epochs
+    if image_size is not None:
+        size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
+    earlier = [pretrain_on] if isinstance(pretrain_on, str) else list(pretrain_on)
+    for item in earlier:
+        _check_pretraining(item)
+    try:
+        config = RunConfig(
+            arch=row.name,
+            framework=framework,
+            task=task,
+            method=method,
+            dataset=dataset,
+            data_dir=None if data_dir is None else str(data_dir),
+            dataset_options=dataset_options or {},
+            pretrain_on=tuple(earlier),
+            weights=weights,
+            image_size=size,
+            budget=budget,
+            recipe=Recipe(**recipe),
+            pretrain_epochs=pretrain_epochs,
+            seed=seed,
+            device=device,
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]).replace("_", "-")
+        raise UserError(f"--{place} {first.get('input')}: {first['msg']}") from error
+    catalogue.check_image_size(row, config.image_size)
+    return config
+
+
+def run_id(config: RunConfig, protocol: dict[str, Any]) -> str:
+    """Twelve hex digits that name the run: the configuration, the protocol and the data.
+
+    `protocol` holds what is known only once the data are read: task version, fingerprints, split.
+    """
+    text = json.dumps({"config": config.identity(), **protocol}, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _check_pretraining(item: str) -> None:
+    name, _, folder = item.partition(":")
+    if not folder and DATASETS.get(name).needs_data_dir:
+        raise UserError(f"--pretrain-on {item}: write it as NAME:DIR, such as isic2018:/data/isic")
+    DATASETS.get(name)
+
+
+def _budget(name: str, row: catalogue.Architecture) -> tuple[dict[str, Any], Any, int]:
+    if name == "paper":
+        return _paper_budget(row)
+    recipe = _SMOKE if name == "smoke" else _QUICK
+    least = row.least_size
+    size = least if name == "smoke" else max(QUICK_SIZE, least)
+    return recipe, (size, size), recipe["epochs"]
+
+
+# Ours. From scratch on a CPU there is time for a few hundred steps only: Keras' usual BatchNorm
+# momentum of 0.99 would leave the running statistics far behind the weights, so it is 0.9.
+_SCRATCH: dict[str, Any] = {
+    "optimiser": "adamw",
+    "learning_rate": 1e-3,
+    "weight_decay": 0.01,
+    "schedule": "cosine",
+    "bn_momentum": 0.9,
+    "batch_size": 16,
+    "augmentation": Augmentation(
+        horizontal_flip=True,
+        vertical_flip=True,
+        rotation=180,
+        zoom=0.1,
+        brightness=(0.9, 1.1),
+    ),
+}
+QUICK_SIZE = 128
+_SMOKE = {**_SCRATCH, "epochs": 1}
+_QUICK = {**_SCRATCH, "epochs": 9, "warmup_epochs": 1.0}
+
+
+def _paper_budget(row: catalogue.Architecture) -> tuple[dict[str, Any], Any, int]:
+    """The settings of the DermXDB benchmark's code; what its authors left open is ours."""
+    paper = row.settings
+    if paper.finetune_epochs is None:
+        raise UserError(
+            f"the paper's number of epochs for {row.name} was not found, so it has no paper budget:"
+            " use --budget quick, with --epochs and --image-size as you like"
+        )
+    recipe = {
+        "epochs": paper.finetune_epochs,
+        "batch_size": paper.batch_size,
+        "optimiser": paper.optimiser,
+        "learning_rate": paper.learning_rate,
+        "schedule": "constant",
+        "freeze": "paper",
+        "head": "paper",
+        "class_weights": True,
+        "augmentation": Augmentation(
+            horizontal_flip=paper.flips,
+            vertical_flip=paper.flips,
+            rotation=paper.rotation,
+            shear=paper.shear,
+            zoom=paper.zoom,
+            brightness=paper.brightness,
+            border="nearest",
+        ),
+    }
+    return recipe, paper.image_size, paper.pretrain_epochs or paper.finetune_epochs

@@ -1,0 +1,28 @@
+"""One file per on-disk layout; each turns a folder into a `Dataset` or says what is wrong with it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmark.data.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How data of one layout is read, and what `describe` tells of it.
+
+    Attributes:
+        read: `read(root, **options) -> Dataset`; raises `DataError` when the folder is not sound.
+        summary: one line.
+        expects: the files it looks for, as a user would lay them out.
+        options: keyword options of `read`, name to one-line meaning.
+        source: paper or site.
+        licence: of the data, in words.
+    """
+
+    read: Callable[..., Dataset]
+    summary: str
+    expects: str
+    source: str
+    licence: str
+    options: dict[str, str] | None = None
+    needs_data_dir: bool = True

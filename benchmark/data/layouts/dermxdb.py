@@ -1,0 +1,259 @@
+"""DermXDB: dermatologists' masks of skin characteristics on clinical photographs, both releases.
+
+The photographs are not part of the release; the reader works without them and finds those that the
+user supplies. The annotation JSON files are not read: the masks say the same.
+"""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark.data.dataset import MASK_COLUMNS, Dataset
+from benchmark.data.layouts import Layout, tables
+from benchmark.errors import DataError, UserError
+
+# Folder order of the authors' benchmark, which is alphabetical.
+CLASSES = (
+    "Acne",
+    "Actinic keratosis",
+    "Psoriasis",
+    "Seborrheic dermatitis",
+    "Viral warts",
+    "Vitiligo",
+)
+CHARACTERISTICS = (
+    "Closed comedo",
+    "Cyst",
+    "Dermatoglyph disruption",
+    "Leukotrichia",
+    "Macule",
+    "Nodule",
+    "Open comedo",
+    "Papule",
+    "Patch",
+    "Plaque",
+    "Pustule",
+    "Scale",
+    "Scar",
+    "Sun damage",
+    "Telangiectasia",
+    "Thrombosed capillaries",
+)
+METADATA = ("dataset", "skin_tone", "age")
+SESSIONS = ("first", "both")
+PHOTOGRAPHS = (".jpg", ".jpeg", ".png")  # compared in lower case
+
+# <rater>_<image>_<characteristic or number>.png; neither of the three holds an underscore.
+_MASK = re.compile(r"(?P<rater>[^_]+)_(?P<image>[^_]+)_(?P<what>[^_]+)")
+_NUMBER = re.compile(r"\d{5}")
+# labeller12 is labeller1 who reads an image for the second time.
+_SECOND = re.compile(r"(labeller\d)2")
+
+
+def read(root: Path, images: str | Path | None = None, sessions: str = "first") -> Dataset:
+    """Read a checkout of DermXDB: metadata.csv, masks, and patients from folds where present.
+
+    The samples are the images of metadata.csv; an image without a photograph has the path "". The
+    table has the columns `dataset`, `skin_tone`, `age` where the metadata has them, and `fold`
+    (0..9, the published test folds, -1 where unknown). The group is the patient that the folds
+    name, else the image. No split is fixed.
+
+    `masks` has the further column `session` (1 or 2); `annotator` is the same person in both. In
+    the release of 2023 there is one mask per reading and characteristic, in that of 2021 one per
+    drawn item, so that a reading may have several masks of one characteristic (as the authors'
+    own reference maps count them).
+
+    Args:
+        root: the checkout.
+        images: the folder of photographs; searched with its sub-folders for the original or the
+            renamed file name, whatever the case and .jpg, .jpeg or .png. Default: `root`/images.
+        sessions: "first", or "both" to read the second readings of some images as well.
+
+    Raises:
+        UserError: an unknown value of `sessions`.
+        DataError: naming the file and line of the first fault.
+    """
+    if sessions not in SESSIONS:
+        raise UserError(f"sessions is 'first' or 'both', not {sessions!r}")
+    tables.listing(root)
+    sheet = _metadata(root / "metadata.csv")
+    rows = sheet.rows
+    ids = [Path(name).stem for name in rows["current_filename"]]
+    notes: list[str] = []
+    patients = _patients(root, set(ids), notes)
+    table = pd.DataFrame(
+        {
+            "path": _photographs(root, images, sheet, notes),
+            "label": [CLASSES.index(name) for name in rows["diagnosis"]],
+            "group": [patients.get(i, (i, -1))[0] for i in ids],
+            "split": "",
+            **{name: list(rows[name]) for name in METADATA if name in rows},
+            "fold": [patients.get(i, (i, -1))[1] for i in ids],
+        },
+        index=pd.Index(ids, name="id"),
+    )
+    masks = _masks(root, set(ids), sessions, notes)
+    bare = len(ids) - masks["id"].nunique()
+    if bare:
+        notes.append(f"{bare} images have no mask.")
+    return Dataset("dermxdb", root, table, CLASSES, masks, tuple(notes))
+
+
+def _metadata(path: Path) -> tables.Sheet:
+    sheet = tables.read_sheet(path, ("current_filename", "diagnosis"))
+    for column in ("current_filename", "diagnosis"):
+        sheet.require_filled(column)
+    sheet.require_unique("current_filename")
+    sheet.refuse(
+        [
+            (line, f"unknown diagnosis {cell!r}")
+            for line, cell in sheet.items("diagnosis")
+            if cell not in CLASSES
+        ],
+        f"the diagnoses are {', '.join(CLASSES)}",
+    )
+    stems: dict[str, int] = {}
+    sheet.refuse(
+        [
+            (line, f"image {cell!r} differs from line {stems[Path(cell).stem]} in its suffix only")
+            for line, cell in sheet.items("current_filename")
+            if stems.setdefault(Path(cell).stem, line) != line
+        ],
+        "keep one row for each image",
+    )
+    tables.refuse_empty_classes([CLASSES.index(d) for d in sheet.rows["diagnosis"]], CLASSES, path)
+    return sheet
+
+
+def _patients(root: Path, ids: set[str], notes: list[str]) -> dict[str, tuple[str, int]]:
+    """Patient and test fold of each image, from folds/metadata_fold_<k>_test.csv."""
+    known: dict[str, tuple[str, int]] = {}
+    for path in sorted(root.glob("folds/metadata_fold_*_test.csv")):
+        fold = int(path.stem.split("_")[2])
+        sheet = tables.read_sheet(path, ("current_filename", "patient_id"))
+        sheet.require_filled("patient_id")
+        faults = []
+        for line, row in sheet.rows.iterrows():
+            sample_id = Path(row["current_filename"]).stem
+            if sample_id in known:
+                faults.append((line, f"{sample_id!r} is in test fold {known[sample_id][1]} too"))
+            known[sample_id] = (f"patient-{row['patient_id']}", fold)
+        sheet.refuse(faults, "keep an image in one test fold")
+    unknown = len(ids - set(known))
+    if unknown:
+        notes.append(f"{unknown} images are in no fold: each is taken as a patient of its own.")
+    return known
+
+
+def _photographs(
+    root: Path, images: str | Path | None, sheet: tables.Sheet, notes: list[str]
+) -> list[str]:
+    """The photograph of every row, "" where there is none."""
+    folder = root / "images" if images is None else Path(images).expanduser()
+    if images is not None:
+        tables.listing(folder)  # a folder that was asked for must be there
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in PHOTOGRAPHS:
+            found.setdefault(path.stem.lower(), []).append(path)
+    paths = []
+    for _, row in sheet.rows.iterrows():
+        # The renamed file goes first: it is the one that the masks are named after.
+        names = [row[c] for c in ("current_filename", "original_filename") if c in sheet.rows]
+        hits = next((found[s] for n in names if (s := Path(n).stem.lower()) in found), [])
+        if len(hits) > 1:
+            raise DataError(f"{hits[0]} and {hits[1]} are both called {names[0]!r}: keep one")
+        paths.append(str(hits[0]) if hits else "")
+    absent = paths.count("")
+    if absent:
+        notes.append(
+            f"{absent} of {len(paths)} photographs are not in {folder.name}/ (the release has"
+            " masks only): without them the masks can be studied, but no network trained."
+        )
+    return paths
+
+
+def _masks(root: Path, ids: set[str], sessions: str, notes: list[str]) -> pd.DataFrame:
+    folder = root / "masks" / "masks"
+    if not folder.is_dir():
+        folder = root / "masks"
+    files = {stem: p for stem, p in tables.image_files(folder).items() if p.suffix == ".png"}
+    parsed = {stem: _MASK.fullmatch(stem) for stem in files}
+    for stem, match in parsed.items():
+        if match is None:
+            raise DataError(
+                f"{files[stem]} is not named <rater>_<image>_<characteristic>.png: rename it or"
+                " move it away"
+            )
+    matches = {stem: match for stem, match in parsed.items() if match}
+    csv_path = root / "masks" / "instance_mask_annotations.csv"
+    named = {stem for stem, match in matches.items() if not _NUMBER.fullmatch(match["what"])}
+    # Where the unions per characteristic are there, the numbered files are parts of them.
+    by_item = not named
+    names = _item_names(csv_path, set(matches), notes) if by_item or csv_path.is_file() else {}
+    count: Counter[str] = Counter()
+    rows = []
+    for stem, match in matches.items():
+        if not by_item and stem not in named:
+            count["parts"] += 1
+            continue
+        again = _SECOND.fullmatch(match["rater"])
+        if match["image"] not in ids:
+            count["strangers"] += 1
+        elif again and sessions == "first":
+            count["second"] += 1
+        else:
+            what = names.get(stem) if by_item else match["what"]
+            if what is None:
+                raise DataError(
+                    f"{files[stem]} has no row in {csv_path}, which names its characteristic: add"
+                    " the row or move the file away"
+                )
+            count["other"] += what not in CHARACTERISTICS
+            rater = again[1] if again else match["rater"]
+            rows.append((match["image"], rater, what, str(files[stem]), 2 if again else 1))
+    said = {
+        "strangers": "masks are of images that metadata.csv does not list and are left out.",
+        "parts": "numbered masks are parts of a characteristic's own mask and are left out.",
+        "second": "masks are second readings and are left out (the option sessions=both reads"
+        " them).",
+        "other": "masks are of a characteristic outside the 16 of the paper.",
+    }
+    notes += [f"{count[key]} {text}" for key, text in said.items() if count[key]]
+    if not rows:
+        raise DataError(f"{folder} holds no mask of an image in metadata.csv: check the checkout")
+    return pd.DataFrame(rows, columns=[*MASK_COLUMNS, "session"])
+
+
+def _item_names(path: Path, stems: set[str], notes: list[str]) -> dict[str, str]:
+    """The characteristic of every mask id in the table of items; rows without a file are noted."""
+    sheet = tables.read_sheet(path, ("image_id", "mask_id", "class_name"))
+    for column in ("mask_id", "class_name"):
+        sheet.require_filled(column)
+    rows = sheet.rows
+    union = rows["image_id"] + "_" + rows["class_name"]
+    orphans = int((~rows["mask_id"].isin(stems) & ~union.isin(stems)).sum())
+    if orphans:
+        notes.append(f"{orphans} rows of {path.name} have no mask file.")
+    return dict(zip(rows["mask_id"], rows["class_name"], strict=True))
+
+
+DERMXDB = Layout(
+    read=read,
+    summary="clinical photographs, six diagnoses, masks of 16 characteristics by 8 dermatologists",
+    expects=(
+        "metadata.csv and masks/masks/*.png of a DermXDB checkout (folds/ and"
+        " masks/instance_mask_annotations.csv where present), and your photographs in images/"
+    ),
+    source=(
+        "Jalaboi et al., DermX: an end-to-end framework for explainable automated dermatological"
+        " diagnosis, Med Image Anal 83:102647 (2023); https://github.com/ralucaj/dermx"
+    ),
+    licence="masks and metadata CC0 1.0; photographs (DermNetNZ, SD-260): ask their owners",
+    options={
+        "images": "folder of the photographs (default: images below the data folder)",
+        "sessions": "'first' (default) or 'both': whether to read the 61 images' second readings",
+    },
+)

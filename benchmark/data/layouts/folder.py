@@ -1,0 +1,231 @@
+"""Your own images: one folder per class, or one CSV file with a folder of images."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark.data import images as pictures
+from benchmark.data.dataset import MASK_COLUMNS, Dataset, no_masks
+from benchmark.data.layouts import Layout, tables
+from benchmark.errors import DataError, UserError
+
+# Accepted names, compared in lower case; the first that is there counts.
+IMAGE_COLUMNS = ("id", "image", "file")
+LABEL_COLUMNS = ("label", "diagnosis", "class")
+GROUP_COLUMNS = ("patient", "patient_id", "lesion", "lesion_id", "group")
+PARTS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
+MASKS = "masks"
+
+
+def read(root: Path, table: str | None = None, images: str = "images") -> Dataset:
+    """Read the images below `root`; classes are in alphabetical (numbers: numerical) order.
+
+    With a CSV file the samples are its rows: one column names the image (with or without its
+    suffix, relative to the folder of images), one the class; patients (before lesions) become the
+    groups, and further columns metadata. Without one they are the images in the class folders,
+    which may lie in folders train, validation or val, and test; the id is then "CLASS/NAME"
+    (preceded by the part) and each image is a group of its own.
+
+    Masks are optional: masks/ID.png (or another image suffix, or ID_segmentation.png), annotator
+    "expert", characteristic "".
+
+    Args:
+        root: the folder.
+        table: the CSV file's name. Default: the only one in `root`, if there is one.
+        images: the folder of images that the CSV file speaks of.
+
+    Raises:
+        UserError: several CSV files and no `table`.
+        DataError: naming the file and line of the first fault.
+    """
+    csv_path = _csv(root, table)
+    if csv_path is None:
+        samples, classes = _from_folders(root)
+        notes = ["The folders name no patients or lesions: each image is taken as its own group."]
+    else:
+        samples, classes, notes = _from_table(csv_path, root / images)
+    masks = _masks(root / MASKS, list(samples.index), notes)
+    return Dataset("folder", root, samples, classes, masks, tuple(notes))
+
+
+def _csv(root: Path, table: str | None) -> Path | None:
+    found = sorted(path for path in tables.listing(root) if path.suffix.lower() == ".csv")
+    if table is not None:
+        return root / table
+    if len(found) > 1:
+        raise UserError(
+            f"{root} holds several CSV files: choose one with the option table:"
+            f" {', '.join(path.name for path in found)}"
+        )
+    return found[0] if found else None
+
+
+def _from_folders(root: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    def folders(where: Path) -> list[Path]:
+        return sorted(p for p in tables.listing(where) if p.is_dir() and not p.name.startswith("."))
+
+    top = [path for path in folders(root) if path.name.lower() != MASKS]
+    parts = {path: PARTS[path.name.lower()] for path in top if path.name.lower() in PARTS}
+    if parts and len(parts) < len(top):
+        other = next(path for path in top if path not in parts)
+        raise DataError(
+            f"{root} holds both parts ({next(iter(parts)).name}) and the folder {other.name}: put"
+            " every class folder into a part, or none"
+        )
+    loose = tables.image_files(root)
+    if loose:
+        raise DataError(
+            f"{next(iter(loose.values()))} lies in no class folder: move it into the folder of its"
+            " class, or add a CSV file"
+        )
+    rows = []
+    for part_folder, part in parts.items() or [(root, "")]:
+        class_folders = top if part_folder == root else folders(part_folder)
+        for folder in class_folders:
+            files = tables.image_files(folder)
+            if not files:
+                raise DataError(
+                    f"class folder {folder} holds no image: add images of the class or remove it"
+                )
+            for path in files.values():
+                sample_id = path.relative_to(root).with_suffix("").as_posix()
+                rows.append((sample_id, str(path), folder.name, sample_id, part))
+    if not rows:
+        raise DataError(
+            f"{root} holds neither class folders with images nor a CSV file: make one folder per"
+            " class, or add a CSV file with the columns image and label"
+        )
+    samples = pd.DataFrame(rows, columns=["id", "path", "label", "group", "split"]).set_index("id")
+    return _with_classes(samples)
+
+
+def _from_table(path: Path, folder: Path) -> tuple[pd.DataFrame, tuple[str, ...], list[str]]:
+    sheet = tables.read_sheet(path)
+    image = _column(sheet, IMAGE_COLUMNS)
+    label = _column(sheet, LABEL_COLUMNS)
+    if image is None or label is None:
+        wanted = IMAGE_COLUMNS if image is None else LABEL_COLUMNS
+        raise DataError(
+            f"{path}, line 1: no column is called {', '.join(wanted[:-1])} or {wanted[-1]}; the"
+            f" columns are {', '.join(sheet.rows.columns)}: rename one"
+        )
+    sheet.require_filled(image)
+    sheet.require_unique(image)
+    sheet.require_filled(label)
+    tables.listing(folder)
+    paths, ids = _find(sheet, image, folder)
+    samples = pd.DataFrame(
+        {"path": paths, "label": list(sheet.rows[label])}, index=pd.Index(ids, name="id")
+    )
+    notes: list[str] = []
+    group = _column(sheet, GROUP_COLUMNS)
+    named = list(sheet.rows[group]) if group else [""] * len(ids)
+    samples["group"] = [name or own for name, own in zip(named, ids, strict=True)]
+    if "" in named:
+        notes.append(f"{named.count('')} images name no group: each is taken as one of its own.")
+    split = _column(sheet, ("split",))
+    samples["split"] = _parts(sheet, split) if split else ""
+    for column in sheet.rows.columns:
+        if column not in (image, label, group, split):
+            # A name of ours is not to be overwritten by a user's column.
+            name = f"{column}_column" if column in samples else column
+            samples[name] = list(sheet.rows[column])
+    samples, classes = _with_classes(samples)
+    return samples, classes, notes
+
+
+def _column(sheet: tables.Sheet, names: tuple[str, ...]) -> str | None:
+    lowered = {column.lower(): column for column in sheet.rows.columns}
+    return next((lowered[name] for name in names if name in lowered), None)
+
+
+def _find(sheet: tables.Sheet, column: str, folder: Path) -> tuple[list[str], list[str]]:
+    """The file and the id (relative path without suffix) of every row."""
+    files: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in pictures.SUFFIXES and not path.name.startswith("."):
+            stem = path.relative_to(folder).with_suffix("").as_posix()
+            if stem in files:
+                raise DataError(f"{files[stem]} and {path} differ in suffix only: keep one of them")
+            files[stem] = path
+    ids, faults, first = [], [], dict[str, int]()
+    for line, cell in sheet.items(column):
+        name = Path(cell)
+        has_suffix = name.suffix.lower() in pictures.SUFFIXES
+        sample_id = name.with_suffix("").as_posix() if has_suffix else name.as_posix()
+        ids.append(sample_id)
+        if sample_id not in files:
+            faults.append((line, f"image {cell!r} is not in {folder}"))
+        elif first.setdefault(sample_id, line) != line:
+            faults.append((line, f"{cell!r} is the image of line {first[sample_id]}"))
+    sheet.refuse(faults, "add the file or remove the row")
+    tables.refuse_unlabelled(files, ids, sheet.path)
+    return [str(files[sample_id]) for sample_id in ids], ids
+
+
+def _parts(sheet: tables.Sheet, column: str) -> list[str]:
+    sheet.refuse(
+        [
+            (line, f"unknown part {cell!r} in column {column}")
+            for line, cell in sheet.items(column)
+            if cell and cell.lower() not in PARTS
+        ],
+        f"use {', '.join(PARTS)}, or leave it empty",
+    )
+    return [PARTS.get(cell.lower(), "") for _, cell in sheet.items(column)]
+
+
+def _with_classes(samples: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Replace class names by their index; grades ("0", "2", "10") are ordered as numbers."""
+    names = set(samples["label"])
+    if all(name.isdecimal() for name in names):
+        classes = tuple(sorted(names, key=int))
+    else:
+        classes = tuple(sorted(names))
+    return samples.assign(label=samples["label"].map(classes.index).astype(int)), classes
+
+
+def _masks(folder: Path, ids: list[str], notes: list[str]) -> pd.DataFrame:
+    if not folder.is_dir():
+        return no_masks()
+    known = set(ids)
+    rows, strays = [], []
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() not in pictures.SUFFIXES or path.name.startswith("."):
+            continue
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        sample_id = name if name in known else name.removesuffix("_segmentation")
+        if sample_id in known:
+            rows.append((sample_id, "expert", "", str(path)))
+        else:
+            strays.append(name)
+    if strays:
+        notes.append(
+            f"{len(strays)} masks are named like no image (the first: {strays[0]}) and are left"
+            " out."
+        )
+    masked = {row[0] for row in rows}
+    if len(masked) < len(rows):
+        twice = next(i for i in masked if sum(row[0] == i for row in rows) > 1)
+        raise DataError(f"{folder} holds two masks of {twice}: keep one of them")
+    if rows and len(masked) < len(known):
+        notes.append(f"{len(known) - len(masked)} images have no mask.")
+    return pd.DataFrame(rows, columns=list(MASK_COLUMNS)) if rows else no_masks()
+
+
+FOLDER = Layout(
+    read=read,
+    summary="your own images: a folder per class, or a CSV file with a folder of images",
+    expects=(
+        "either CLASS/*.jpg (or train|validation|test/CLASS/*.jpg), or one CSV file with the"
+        f" columns {'|'.join(IMAGE_COLUMNS)}, {'|'.join(LABEL_COLUMNS)}, optional"
+        f" {'|'.join(GROUP_COLUMNS)}, split (train, validation, test) and an images folder;"
+        " optional masks/ID.png"
+    ),
+    source="you",
+    licence="yours",
+    options={
+        "table": "the CSV file's name where the folder has several",
+        "images": "the folder of images beside the CSV file (default: images)",
+    },
+)

@@ -1,0 +1,236 @@
+"""What a data set holds, as tables, and a complete check of its files: `data stats`, `data check`.
+
+Faults of tables and folders are found earlier, by the layouts' readers.
+"""
+
+import numpy as np
+import pandas as pd
+
+from benchmark.data import images, splits
+from benchmark.data.dataset import SAMPLE_COLUMNS, SPLITS, UNLABELLED, Dataset
+from benchmark.data.pixels import Progress, in_threads, silent
+from benchmark.errors import DataError
+
+# A metadata column with more different numbers than this is given by its range, one with more
+# different texts by their count.
+MOST_NUMBERS = 12
+MOST_TEXTS = 20
+# Image sizes listed before the rest is added up.
+MOST_SIZES = 10
+
+
+def check(dataset: Dataset, progress: Progress | None = None) -> list[str]:
+    """Decode every image and mask and return what is wrong, one sentence each; empty if sound.
+
+    Found are: files that cannot be read, masks of another size than their image, empty masks (they
+    are used all the same and say "nothing marked"), byte-identical images of different classes or
+    groups, groups in two parts, classes without images.
+
+    Args:
+        dataset: any; photographs that are not on this machine are passed over.
+        progress: called as `progress(items, description, total)`, passes the items on.
+    """
+    watch = progress or silent
+    problems: list[str] = []
+    if not dataset.leaks_as_published:
+        for group, parts in splits.leaking_groups(dataset.table).items():
+            problems.append(f"group {group} lies in {' and '.join(parts)}")
+    present = set(dataset.table["label"])
+    for label, name in enumerate(dataset.classes):
+        if label not in present:
+            problems.append(f"class {name} has no image")
+
+    sizes: dict[str, tuple[int, int]] = {}
+    held = dataset.table[dataset.table["path"] != ""]
+    faults = in_threads(_image_size, list(held["path"]))
+    for sample_id, (size, fault) in zip(
+        held.index, watch(faults, "checking images", len(held)), strict=True
+    ):
+        if size:
+            sizes[sample_id] = size
+        else:
+            problems.append(fault)
+    problems += _duplicates(held.loc[list(sizes)])
+
+    first: dict[str, str] = {}
+    masks = list(zip(dataset.masks["id"], dataset.masks["path"], strict=True))
+    results = in_threads(_mask_size, [path for _, path in masks])
+    for (sample_id, path), (size, area, fault) in zip(
+        masks, watch(results, "checking masks", len(masks)), strict=True
+    ):
+        if size is None:
+            problems.append(fault)
+            continue
+        if not area:
+            problems.append(f"{path} is empty: it counts as 'nothing marked'")
+        # Without the photograph, the masks of an image are compared with each other.
+        reference = dataset.table.at[sample_id, "path"] or first.setdefault(sample_id, path)
+        try:
+            expected = sizes.setdefault(sample_id, size)
+            images.require_same_size(path, size, reference, expected)
+        except DataError as error:
+            problems.append(str(error))
+    return problems
+
+
+def summarise(dataset: Dataset, areas: bool = False) -> dict[str, pd.DataFrame]:
+    """The data set in tables, by title.
+
+    "images" (class by part), "groups" (class, groups, images per group), "images per group",
+    "sizes" (height, width), "metadata" (column, value, images; many numbers by their range, many
+    texts by their count), "masks" (characteristic by annotator), "areas" (share of the image that
+    is marked) and "notes"; those without content are left out.
+
+    Args:
+        dataset: any.
+        areas: decode every mask for "areas", which takes a while.
+
+    Raises:
+        DataError: an image or (with `areas`) a mask cannot be read.
+    """
+    tables = {
+        "images": _images(dataset),
+        "groups": _groups(dataset),
+        "images per group": _group_sizes(dataset),
+        "sizes": _sizes(dataset),
+        "metadata": _metadata(dataset),
+        "masks": _masks(dataset),
+        "areas": _areas(dataset) if areas else pd.DataFrame(),
+        "notes": pd.DataFrame({"note": dataset.notes}),
+    }
+    return {title: table for title, table in tables.items() if not table.empty}
+
+
+def _image_size(path: str) -> tuple[tuple[int, int] | None, str]:
+    try:
+        height, width, _ = images.read_image(path).shape
+    except DataError as error:
+        return None, str(error)
+    return (height, width), ""
+
+
+def _mask_size(path: str) -> tuple[tuple[int, int] | None, float, str]:
+    """Size, marked share and fault of one mask."""
+    try:
+        mask = images.read_mask(path)
+    except DataError as error:
+        return None, 0.0, str(error)
+    height, width = mask.shape
+    return (height, width), float(mask.mean()), ""
+
+
+def _duplicates(samples: pd.DataFrame) -> list[str]:
+    """Images with the same bytes that a split could put on both sides."""
+    first: dict[str, str] = {}
+    problems = []
+    for sample_id, path in samples["path"].items():
+        other = first.setdefault(images.content_hash(path), str(sample_id))
+        rows = samples.loc[[other, sample_id]]
+        for column in ("label", "group"):
+            if rows[column].nunique() > 1:
+                problems.append(
+                    f"images {other} and {sample_id} are byte-identical, but differ in {column}"
+                )
+                break
+    return problems
+
+
+def _class_names(dataset: Dataset) -> pd.Series:
+    names = dict(enumerate(dataset.classes)) | {UNLABELLED: "(unlabelled)"}
+    return dataset.table["label"].map(names).rename("class")
+
+
+def _images(dataset: Dataset) -> pd.DataFrame:
+    parts = dataset.table["split"].replace("", "no fixed part")
+    counts = pd.crosstab(_class_names(dataset), parts)
+    order = [*dataset.classes, "(unlabelled)"]
+    counts = counts.reindex([name for name in order if name in counts.index])
+    counts = counts[[part for part in (*SPLITS, "no fixed part") if part in counts]]
+    counts["all"] = counts.sum(axis=1)
+    counts.loc["all"] = counts.sum()
+    return counts.rename_axis("class").rename_axis(None, axis=1).reset_index()
+
+
+def _groups(dataset: Dataset) -> pd.DataFrame:
+    names = _class_names(dataset)
+    sizes = dataset.table.groupby([names, "group"]).size()
+    table = sizes.groupby(level=0).agg(["size", "mean", "max"]).reindex(dataset.classes)
+    table.columns = pd.Index(["groups", "images per group, mean", "most"])
+    return table.dropna().astype({"groups": int, "most": int}).rename_axis("class").reset_index()
+
+
+def _group_sizes(dataset: Dataset) -> pd.DataFrame:
+    counts = dataset.table.groupby("group").size().value_counts().sort_index()
+    return counts.rename_axis("images in the group").rename("groups").reset_index()
+
+
+def _sizes(dataset: Dataset) -> pd.DataFrame:
+    paths = [path for path in dataset.table["path"] if path]
+    sizes = pd.Series(list(in_threads(images.image_size, paths)), dtype=object).value_counts()
+    rows = [(str(height), str(width), count) for (height, width), count in sizes.items()]
+    if len(rows) > MOST_SIZES:
+        rest = rows[MOST_SIZES:]
+        others = (f"{len(rest)} others", "", sum(count for *_, count in rest))
+        rows = [*rows[:MOST_SIZES], others]
+    return pd.DataFrame(rows, columns=["height", "width", "images"])
+
+
+def _metadata(dataset: Dataset) -> pd.DataFrame:
+    rows: list[tuple[str, str, int]] = []
+    for column in dataset.table.columns.difference(SAMPLE_COLUMNS, sort=False):
+        values = dataset.table[column].replace("", np.nan).dropna()
+        missing = len(dataset.table) - len(values)
+        numbers = pd.to_numeric(values, errors="coerce")
+        numeric = len(values) > 0 and numbers.notna().all()
+        if numeric and numbers.nunique() > MOST_NUMBERS:
+            span = f"{numbers.min():g} to {numbers.max():g}, median {numbers.median():g}"
+            rows.append((column, span, len(values)))
+        elif numeric:
+            counts = numbers.value_counts().sort_index()
+            rows += [(column, f"{value:g}", int(count)) for value, count in counts.items()]
+        elif values.nunique() <= MOST_TEXTS:
+            counts = values.astype(str).value_counts()
+            rows += [(column, value, int(count)) for value, count in counts.items()]
+        else:
+            rows.append((column, f"{values.nunique()} different texts", len(values)))
+        if missing:
+            rows.append((column, "(missing)", missing))
+    return pd.DataFrame(rows, columns=["column", "value", "images"])
+
+
+def _masks(dataset: Dataset) -> pd.DataFrame:
+    if dataset.masks.empty:
+        return pd.DataFrame()
+    what = _characteristics(dataset)
+    counts = pd.crosstab(what, dataset.masks["annotator"])
+    counts["masks"] = counts.sum(axis=1)
+    counts["images"] = dataset.masks.groupby(what)["id"].nunique()
+    total = counts.sum()
+    total["images"] = dataset.masks["id"].nunique()
+    counts.loc["all"] = total
+    return counts.rename_axis("characteristic").rename_axis(None, axis=1).reset_index()
+
+
+def _areas(dataset: Dataset) -> pd.DataFrame:
+    if dataset.masks.empty:
+        return pd.DataFrame()
+    shares = []
+    for _, share, fault in in_threads(_mask_size, list(dataset.masks["path"])):
+        if fault:
+            raise DataError(fault)
+        shares.append(share)
+    grouped = pd.Series(shares, index=dataset.masks.index).groupby(_characteristics(dataset))
+    table = pd.DataFrame(
+        {
+            "masks": grouped.size(),
+            "empty": grouped.agg(lambda share: int((share == 0).sum())),
+            "lower quartile": grouped.quantile(0.25),
+            "median": grouped.median(),
+            "upper quartile": grouped.quantile(0.75),
+        }
+    )
+    return table.rename_axis("characteristic").reset_index()
+
+
+def _characteristics(dataset: Dataset) -> pd.Series:
+    return dataset.masks["characteristic"].replace("", "(whole lesion)")

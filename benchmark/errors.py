@@ -1,0 +1,31 @@
+"""The errors that are the user's to mend: one line that says what, where and what to do.
+
+The command line prints them without a traceback. Any other exception that escapes is a bug of ours.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """Something the user can mend; the message names the thing, the place and the remedy."""
+
+
+class DataError(UserError):
+    """A data set on disk does not hold what its layout promises."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
+    """The error for a name that is not registered, with the nearest known ones."""
+    known = sorted(known)
+    lowered = {k.lower(): k for k in known}
+    near = [lowered[m] for m in get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)]
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+    return UserError(f"unknown {kind} {name!r}: {hint}")
+
+
+def needs_package(package: str, extra: str, purpose: str) -> UserError:
+    """The error for an optional package that is not installed."""
+    return UserError(
+        f"{purpose} needs {package}, which is not installed: pip install 'dermbench[{extra}]'"
+    )

@@ -1,0 +1,59 @@
+"""Views of the records: a table, a Markdown page and plots, rebuilt from scratch each time."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark.errors import UserError
+from benchmark.files import atomic_path, write_text
+from benchmark.leaderboard.report import markdown
+from benchmark.leaderboard.table import COLUMNS, build_table, section_id, sections
+from benchmark.records.store import Store
+
+__all__ = ["Built", "build"]
+
+
+@dataclass(frozen=True)
+class Built:
+    """What was written, most telling file first, and which records could not be read."""
+
+    paths: tuple[Path, ...]
+    problems: tuple[str, ...]
+
+
+def build(results: str | Path) -> Built:
+    """Write leaderboard.md, table.csv and plots/*.png below `results`/v1 from its records.
+
+    The same records give the same bytes. Damaged records are left out and named in the answer.
+
+    Raises:
+        UserError: there is no readable record, or a file cannot be written.
+    """
+    from benchmark.leaderboard.plots import bars
+
+    stored = Store(results).all()
+    if not stored.records:
+        reason = f" ({stored.problems[0]})" if stored.problems else ""
+        raise UserError(
+            f"no readable record in {Store(results).folder}{reason}: make one with `python -m"
+            " benchmark run`, or name another folder with --out"
+        )
+    table = build_table(stored.records)
+    root = Path(results) / "v1"
+    plots = {}
+    for section in sections(table):
+        plots[section_id(section)] = f"plots/{_plot_name(section)}"
+        bars(section, root / plots[section_id(section)])
+    with atomic_path(root / "table.csv") as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
+    write_text(root / "leaderboard.md", markdown(table, plots))
+    paths = [root / "leaderboard.md", root / "table.csv", *(root / p for p in plots.values())]
+    return Built(tuple(paths), stored.problems)
+
+
+def _plot_name(section: pd.DataFrame) -> str:
+    task, dataset = (section[c].iloc[0] for c in (COLUMNS.task, COLUMNS.dataset))
+    readable = re.sub(r"[^A-Za-z0-9.-]+", "-", f"{task}-{dataset}").strip("-.")[:80]
+    return f"{readable}-{section_id(section)}.png"

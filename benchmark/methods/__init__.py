@@ -1,0 +1,1 @@
+"""Published training methods, one file each, written once for both frameworks."""

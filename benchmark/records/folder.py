@@ -1,0 +1,106 @@
+"""The folder of one run: all that is needed to score it again and to look at it.
+
+config.json, environment.json, record.json; and per trial predictions.csv, maps.npz,
+history-STAGE.csv, the score's tables, weights.safetensors and plots/. Checkpoints lie in
+checkpoints/ until the run is finished.
+"""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmark.config import RunConfig
+from benchmark.files import atomic_path, write_json
+from benchmark.records import environment
+from benchmark.records.record import Record
+
+
+class RunFolder:
+    """Names and writes the files of one run below `out`/v1/runs."""
+
+    def __init__(self, out: str | Path, config: RunConfig, run_id: str) -> None:
+        name = f"{config.task}-{config.arch}-{config.framework}-{config.dataset}-{run_id}"
+        self.path = Path(out) / "v1" / "runs" / name
+
+    @classmethod
+    def of_record(cls, out: str | Path, record: Record) -> "RunFolder":
+        """The folder of a run that is done."""
+        return cls(out, RunConfig.model_validate(record.config), record.run_id)
+
+    def start(self, config: RunConfig, overwrite: bool) -> None:
+        """Write what is known before training; with `overwrite`, forget earlier checkpoints.
+
+        Raises:
+            UserError: the folder cannot be written.
+        """
+        if overwrite:
+            shutil.rmtree(self._checkpoints, ignore_errors=True)
+        write_json(self.path / "config.json", config.model_dump(mode="json"))
+        write_json(self.path / "environment.json", environment.packages())
+
+    def finish(self, record: Record) -> None:
+        """Write the record and drop the checkpoints, which nothing needs any more."""
+        write_json(self.path / "record.json", record.model_dump(mode="json"))
+        shutil.rmtree(self._checkpoints, ignore_errors=True)
+
+    @property
+    def _checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    def checkpoint(self, stage: str) -> Path:
+        """Where a stage keeps its state between two epochs."""
+        return self._checkpoints / f"{stage}.safetensors"
+
+    def weights(self, name: str) -> Path:
+        """Where trained weights are kept."""
+        return self.path / name / "weights.safetensors"
+
+    def pictures(self, trial: str) -> Path:
+        """The folder of a trial's pictures."""
+        return self.path / trial / "plots"
+
+    def all_pictures(self) -> list[Path]:
+        """Every picture that was drawn, by name."""
+        return sorted(self.path.glob("*/plots/*.png"))
+
+    def save_history(self, trial: str, stage: str, epochs: Sequence[dict[str, float]]) -> None:
+        """One CSV row per epoch."""
+        _write_csv(pd.DataFrame(epochs), self.path / trial / f"history-{stage}.csv", index=False)
+
+    def save_tables(self, trial: str, tables: dict[str, pd.DataFrame]) -> None:
+        """The tables behind a score, one CSV each."""
+        for name, table in tables.items():
+            _write_csv(table, self.path / trial / f"{name}.csv")
+
+    def save_predictions(
+        self,
+        trial: str,
+        ids: Sequence[str],
+        labels: Sequence[int],
+        classes: Sequence[str],
+        probabilities: np.ndarray,
+    ) -> None:
+        """predictions.csv: id, true class, then a probability per class.
+
+        Nine significant digits, so that every float32 is read back exactly.
+        """
+        table = pd.DataFrame(probabilities, columns=list(classes))
+        table.insert(0, "id", list(ids))
+        table.insert(1, "true", [classes[label] for label in labels])
+        target = self.path / trial / "predictions.csv"
+        _write_csv(table, target, index=False, float_format="%.9g")
+
+    def save_maps(self, trial: str, ids: Sequence[str], maps: np.ndarray) -> None:
+        """maps.npz: `ids` (N,) text and `maps` (N, h, w) float32; no pickled objects."""
+        with atomic_path(self.path / trial / "maps.npz") as temporary:
+            np.savez_compressed(temporary, ids=np.asarray(ids, np.str_), maps=maps)
+
+
+def _write_csv(
+    table: pd.DataFrame, target: Path, index: bool = True, float_format: str | None = None
+) -> None:
+    with atomic_path(target) as temporary:
+        table.to_csv(temporary, index=index, float_format=float_format)

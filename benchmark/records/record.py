@@ -1,0 +1,87 @@
+"""The record of a run: what was run, on what, what came out. One JSON file, schema_version 1."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION: Literal[1] = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Metric(_Part):
+    """One score with its 95 % bootstrap interval over groups.
+
+    `value` is None when it is not defined on these data (`note` says why), never NaN. `n` counts
+    the images that enter the value, `groups` the lesions or patients that were resampled.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int
+    groups: int
+    note: str = ""
+
+
+class DataUsed(_Part):
+    """A data set as it was when the run read it."""
+
+    name: str
+    fingerprint: str = Field(description="SHA-256 of ids, labels, groups, splits and bytes")
+    classes: tuple[str, ...]
+    options: dict[str, str | int | float | bool | None] = {}
+    notes: tuple[str, ...] = ()
+
+
+class TrainingSummary(_Part):
+    """One stage of training, in a word."""
+
+    stage: str
+    epochs: int
+    best_epoch: int
+    selected_by: str
+    selection_score: float | None
+    images_per_second: float
+    seconds: float
+
+
+class TrialRecord(_Part):
+    """One train/validation/test split of the run and what it scored."""
+
+    name: str
+    split_fingerprint: str = Field(description="SHA-256 of the ids of each part")
+    n_train: int
+    n_validation: int
+    n_test: int
+    stages: tuple[TrainingSummary, ...]
+    metrics: dict[str, Metric]
+
+
+class Record(_Part):
+    """Everything a table, a plot or a sceptic needs to know of one run.
+
+    `metrics` are the run's own; a task with a single trial repeats that trial's. `config` is the
+    resolved `RunConfig`: with it and the same data the run can be repeated.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    benchmark_version: str
+    run_id: str
+    created: str = Field(description="UTC, ISO 8601")
+    task: str
+    task_version: str
+    headline: str = Field(description="the metric that ranks")
+    config: dict[str, object]
+    data: DataUsed
+    pretraining: tuple[DataUsed, ...] = ()
+    packages: dict[str, str]
+    hardware: dict[str, str | int | float | None]
+    seconds: dict[str, float]
+    peak_memory_bytes: dict[str, int]
+    parameters: int
+    trials: tuple[TrialRecord, ...]
+    metrics: dict[str, Metric]
+    notes: tuple[str, ...] = ()

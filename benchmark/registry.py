@@ -1,0 +1,84 @@
+"""Names to things: tasks, methods and data sets, built in or from other installed packages.
+
+A built-in is a "module:attribute" string, imported when it is first asked for, so that `list` and
+`--help` load nothing heavy. Other packages add their own through entry points of the group
+`dermbench.<kind>s`. Architectures have a catalogue of their own (`architectures.names()`).
+"""
+
+from functools import cached_property
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from benchmark.errors import UserError, unknown_name
+
+
+class Registry:
+    """One kind of named thing, each loaded on first use."""
+
+    def __init__(self, kind: str, builtin: dict[str, str]) -> None:
+        self.kind = kind
+        self._builtin = builtin
+        self._loaded: dict[str, Any] = {}
+
+    def names(self) -> list[str]:
+        """Every registered name: built-ins in their own order, then other packages' by name."""
+        return [*self._builtin, *sorted(self._external)]
+
+    def get(self, name: str) -> Any:
+        """The thing registered as `name`.
+
+        Raises:
+            UserError: no such name, or its package cannot be imported.
+        """
+        if name not in self._loaded:
+            self._loaded[name] = self._load(name)
+        return self._loaded[name]
+
+    def _load(self, name: str) -> Any:
+        if name in self._builtin:
+            module, attribute = self._builtin[name].split(":")
+            return getattr(import_module(module), attribute)
+        if name not in self._external:
+            raise unknown_name(self.kind, name, self.names())
+        entry = self._external[name]
+        try:
+            return entry.load()
+        except (ImportError, AttributeError) as error:
+            raise UserError(
+                f"{self.kind} {name!r} is announced by {entry.value} but cannot be loaded: {error}"
+            ) from error
+
+    @cached_property
+    def _external(self) -> dict[str, EntryPoint]:
+        found: dict[str, EntryPoint] = {}
+        for entry in entry_points(group=f"dermbench.{self.kind}s"):
+            if entry.name in self._builtin or entry.name in found:
+                raise UserError(
+                    f"two packages register the {self.kind} {entry.name!r} ({entry.value} is the"
+                    " second): uninstall one of them"
+                )
+            found[entry.name] = entry
+        return found
+
+
+TASKS = Registry(
+    "task",
+    {
+        "diagnosis": "tasks.diagnosis:Diagnosis",
+        "explainability": "tasks.explainability:Explainability",
+    },
+)
+
+METHODS = Registry("method", {"cross-entropy": "benchmark.methods.cross_entropy:CrossEntropy"})
+
+DATASETS = Registry(
+    "dataset",
+    {
+        "synthetic": "benchmark.data.synthetic:SYNTHETIC",
+        "isic2018": "benchmark.data.layouts.isic2018:ISIC2018",
+        "dermxdb": "benchmark.data.layouts.dermxdb:DERMXDB",
+        "medmnist": "benchmark.data.layouts.medmnist:MEDMNIST",
+        "folder": "benchmark.data.layouts.folder:FOLDER",
+    },
+)

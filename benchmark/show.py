@@ -1,0 +1,233 @@
+"""What `run`, `list` and `describe` print, as tables that Python users can have too."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tabulate import tabulate
+
+from architectures import catalogue
+from benchmark.config import RunConfig
+from benchmark.errors import UserError, unknown_name
+from benchmark.records.record import Metric, Record
+from benchmark.records.store import Store
+from benchmark.registry import DATASETS, METHODS, TASKS
+
+KINDS = ("architectures", "tasks", "methods", "datasets", "records")
+
+
+def text_table(table: pd.DataFrame) -> str:
+    """A data frame as aligned text; an unnamed index is left out."""
+    shown = table.reset_index() if table.index.name else table
+    return str(
+        tabulate(shown, headers="keys", showindex=False, disable_numparse=True, missingval="-")
+    )
+
+
+def headline(record: Record) -> str:
+    """One line that says which run this is."""
+    config = RunConfig.model_validate(record.config)
+    height, width = config.image_size
+    return (
+        f"{config.arch} ({config.framework}) on {config.dataset}, task {record.task}"
+        f" v{record.task_version}: method {config.method}, budget {config.budget},"
+        f" {config.recipe.epochs} epochs, {height}x{width} px, weights {config.weights},"
+        f" seed {config.seed}  [run {record.run_id}]"
+    )
+
+
+def metrics_table(record: Record) -> pd.DataFrame:
+    """The task's metrics of a run: index `metric`; columns value, 95 % interval, images, note."""
+    rows = {
+        name.replace("_", " "): _metric_row(record.metrics[name])
+        for name in TASKS.get(record.task).shown
+        if name in record.metrics
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric")
+
+
+def listing(kind: str, out: str | Path = "results") -> dict[str, pd.DataFrame]:
+    """What there is of one kind, or of all: title to table.
+
+    Raises:
+        UserError: no such kind.
+    """
+    if kind == "all":
+        return {k: _LISTINGS[k](Path(out)) for k in KINDS}
+    if kind not in KINDS:
+        raise unknown_name("kind", kind, (*KINDS, "all"))
+    return {kind: _LISTINGS[kind](Path(out))}
+
+
+def describe(name: str, out: str | Path = "results") -> pd.DataFrame:
+    """What one architecture, task, method, data set or record is: index `name`, column `about`.
+
+    Raises:
+        UserError: nothing is called so.
+    """
+    finders = {TASKS: _task, METHODS: _method, DATASETS: _dataset}
+    for registry, about in finders.items():
+        if name in registry.names():
+            return _facts(name, about(registry.get(name)))
+    try:
+        row = catalogue.find(name)
+    except UserError:
+        return _facts(name, _record(name, Path(out)))
+    return _facts(row.name, _architecture(row))
+
+
+def _facts(name: str, facts: dict[str, Any]) -> pd.DataFrame:
+    table = pd.DataFrame({name: {key: str(value) for key, value in facts.items()}})
+    return table.rename_axis(" ")
+
+
+def _metric_row(metric: Metric) -> dict[str, str | int]:
+    if metric.value is None:
+        return {"value": "-", "95 % interval": "-", "images": metric.n, "note": metric.note}
+    interval = "-"
+    if metric.low is not None and metric.high is not None:
+        interval = f"{metric.low:.3f} to {metric.high:.3f}"
+    return {
+        "value": f"{metric.value:.3f}",
+        "95 % interval": interval,
+        "images": metric.n,
+        "note": metric.note,
+    }
+
+
+def _list_architectures(out: Path) -> pd.DataFrame:
+    rows = [
+        {
+            "name": row.name,
+            "year": row.year,
+            "native size": row.native_size,
+            "least size": row.least_size,
+            "parameters": f"{row.parameters / 1e6:.1f} M",
+        }
+        for row in catalogue.ARCHITECTURES
+    ]
+    return pd.DataFrame(rows)
+
+
+def _list_tasks(out: Path) -> pd.DataFrame:
+    tasks = [(name, TASKS.get(name)) for name in TASKS.names()]
+    rows = [
+        {"name": n, "version": t.version, "ranked by": t.headline, "about": t.summary}
+        for n, t in tasks
+    ]
+    return pd.DataFrame(rows)
+
+
+def _list_methods(out: Path) -> pd.DataFrame:
+    methods = [(name, METHODS.get(name)) for name in METHODS.names()]
+    rows = [
+        {"name": n, "frameworks": ", ".join(sorted(m.frameworks)), "about": m.summary}
+        for n, m in methods
+    ]
+    return pd.DataFrame(rows)
+
+
+def _list_datasets(out: Path) -> pd.DataFrame:
+    layouts = [(name, DATASETS.get(name)) for name in DATASETS.names()]
+    return pd.DataFrame([{"name": n, "about": layout.summary} for n, layout in layouts])
+
+
+def _list_records(out: Path) -> pd.DataFrame:
+    rows = [
+        {
+            "run": record.run_id,
+            "task": record.task,
+            "arch": record.config["arch"],
+            "framework": record.config["framework"],
+            "method": record.config["method"],
+            "dataset": record.config["dataset"],
+            "seed": record.config["seed"],
+            record.headline.replace("_", " "): _metric_row(record.metrics[record.headline])[
+                "value"
+            ],
+        }
+        for record in Store(out).all().records
+    ]
+    return pd.DataFrame(rows).fillna("-")
+
+
+_LISTINGS = {
+    "architectures": _list_architectures,
+    "tasks": _list_tasks,
+    "methods": _list_methods,
+    "datasets": _list_datasets,
+    "records": _list_records,
+}
+
+
+def _architecture(row: catalogue.Architecture) -> dict[str, Any]:
+    paper = row.settings
+    least = row.least_size
+    return {
+        "source": f"{row.paper} ({row.year})",
+        "also called": ", ".join(row.aliases),
+        "native size": f"{row.native_size}x{row.native_size} px",
+        "least size": f"{least}x{least} px (Grad-CAM map of 3x3)",
+        "parameters": f"{row.parameters:,} with 1000 classes, {row.base_parameters:,} without head",
+        "preprocessing": row.preprocessing,
+        "Grad-CAM layer, Keras": row.keras_cam,
+        "Grad-CAM layer, PyTorch": row.torch_cam,
+        "map at native size": "{}x{}x{}".format(
+            *catalogue.map_shape(row, (row.native_size, row.native_size)), row.channels
+        ),
+        "BatchNorm epsilon, momentum": f"{row.bn_epsilon}, {row.bn_momentum} (Keras' convention)",
+        "timm name": row.timm or "none",
+        "paper: image size": f"{paper.image_size[0]}x{paper.image_size[1]} (height x width)",
+        "paper: learning rate": f"{paper.learning_rate:g}, {paper.optimiser}, batch"
+        f" {paper.batch_size}",
+        "paper: augmentation": f"flips, rotation {paper.rotation}, shear {paper.shear}, zoom"
+        f" {paper.zoom}, brightness {paper.brightness[0]} to {paper.brightness[1]}",
+        "paper: frozen up to": paper.last_fixed_layer,
+        "paper: head": ", ".join(paper.head),
+        "paper: epochs": f"pre-training {paper.pretrain_epochs or 'not found'}, fine-tuning"
+        f" {paper.finetune_epochs or 'not found'}",
+        "paper: Grad-CAM layer": paper.cam_layer or "not found",
+    }
+
+
+def _task(task: Any) -> dict[str, Any]:
+    return {
+        "summary": task.summary,
+        "version": task.version,
+        "ranked by": task.headline,
+        "needs": ", ".join(sorted(task.needs)) or "labels only",
+        "protocol": " ".join((task.__doc__ or "").split()),
+    }
+
+
+def _method(method: Any) -> dict[str, Any]:
+    return {
+        "summary": method.summary,
+        "source": method.paper,
+        "frameworks": ", ".join(sorted(method.frameworks)),
+        **method.settings,
+    }
+
+
+def _dataset(layout: Any) -> dict[str, Any]:
+    options = {f"--data-option {key}": text for key, text in (layout.options or {}).items()}
+    return {
+        "summary": layout.summary,
+        "expects": layout.expects,
+        "source": layout.source,
+        "licence": layout.licence,
+        **options,
+    }
+
+
+def _record(name: str, out: Path) -> dict[str, Any]:
+    store = Store(out)
+    if not any(path.stem.startswith(name) for path in store.folder.glob("*.json")):
+        known = [*catalogue.names(), *TASKS.names(), *METHODS.names(), *DATASETS.names()]
+        raise unknown_name("name", name, known)
+    record = store.find(name)
+    metrics = {
+        key: " ".join(str(part) for part in _metric_row(metric).values())
+        for key, metric in record.metrics.items()
+    }
+    return {"run": headline(record), "created": record.created, **metrics}

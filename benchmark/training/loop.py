@@ -1,0 +1,162 @@
+"""The training loop every method shares: epochs, schedule, validation, best epoch, checkpoints."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.config import Recipe
+from benchmark.data.pipeline import Samples, plain_batches, steps_per_epoch, training_batches
+from benchmark.errors import UserError
+from benchmark.methods.base import Stage
+from benchmark.progress import Display
+from benchmark.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from benchmark.training.engine import Engine
+
+# A checkpoint of a large network takes a second to write; this bounds its share of the time.
+CHECKPOINT_SECONDS = 30.0
+PREDICTION_BATCH = 32
+_READINGS_PER_SECOND = 4
+
+# selection(labels (N,), probabilities (N, K)) -> higher is better
+Selection = Callable[[np.ndarray, np.ndarray], float]
+
+
+@dataclass
+class StageLog:
+    """What happened in a stage, one dictionary per epoch."""
+
+    stage: str
+    epochs: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = 0
+
+    @property
+    def best_score(self) -> float:
+        """The validation score of the epoch whose weights are kept."""
+        return self.epochs[self.best_epoch - 1]["validation"]
+
+    @property
+    def seconds(self) -> float:
+        """Training and validation together."""
+        return sum(epoch["seconds"] for epoch in self.epochs)
+
+    @property
+    def images_per_second(self) -> float:
+        """Training images per second of training, over all epochs."""
+        trained = sum(epoch["images"] for epoch in self.epochs)
+        return trained / max(sum(epoch["training_seconds"] for epoch in self.epochs), 1e-9)
+
+
+def train_stage(
+    engine: Engine,
+    stage: Stage,
+    train: Samples,
+    validation: Samples,
+    selection: Selection,
+    seed: int,
+    checkpoint: Path,
+    display: Display,
+) -> StageLog:
+    """Train one stage and leave the network with the weights of its best epoch.
+
+    The epoch with the highest validation score is kept; ties keep the earlier one. A checkpoint
+    at `checkpoint` is continued from, with the exact batches that would have come next.
+    """
+    recipe = stage.recipe
+    engine.begin(stage)
+    log = StageLog(stage.name)
+    best: dict[str, np.ndarray] = {}
+    saved = load_checkpoint(checkpoint)
+    if saved is not None:
+        log.epochs, log.best_epoch, best = saved.epochs, saved.best_epoch, saved.best
+        engine.network.assign(saved.weights)
+        engine.restore_optimiser(saved.optimiser)
+        display.say(f"{stage.name}: continuing after epoch {len(log.epochs)}")
+    last_write = time.monotonic()
+    while not _finished(log, recipe):
+        row = _epoch(engine, stage, train, validation, selection, seed, log, display)
+        log.epochs.append(row)
+        if log.best_epoch == 0 or row["validation"] > log.best_score:
+            log.best_epoch = len(log.epochs)
+            best = engine.network.tensors()
+        if _finished(log, recipe) or time.monotonic() - last_write > CHECKPOINT_SECONDS:
+            state = Checkpoint(
+                log.epochs, log.best_epoch, engine.network.tensors(), best, engine.optimiser_state()
+            )
+            save_checkpoint(checkpoint, state)
+            last_write = time.monotonic()
+    engine.network.assign(best)
+    return log
+
+
+def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
+    """The rate of a step: linear warm-up, then constant or half a cosine down to zero."""
+    warmup = recipe.warmup_epochs * steps
+    if step < warmup:
+        return recipe.learning_rate * (step + 1) / (warmup + 1)
+    if recipe.schedule == "constant":
+        return recipe.learning_rate
+    done = (step - warmup) / max(recipe.epochs * steps - warmup, 1)
+    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+
+def _epoch(
+    engine: Engine,
+    stage: Stage,
+    train: Samples,
+    validation: Samples,
+    selection: Selection,
+    seed: int,
+    log: StageLog,
+    display: Display,
+) -> dict[str, float]:
+    recipe, number = stage.recipe, len(log.epochs)
+    steps = steps_per_epoch(len(train), recipe.batch_size)
+    watch = display.epoch(stage.name, number + 1, recipe.epochs, steps)
+    started = last_reading = time.monotonic()
+    losses: list[Any] = []
+    images_seen = 0
+    summary = ""
+    try:
+        batches = training_batches(train, recipe.augmentation, recipe.batch_size, seed, number)
+        for step, (images, labels) in enumerate(batches):
+            rate = learning_rate(recipe, number * steps + step, steps)
+            losses.append(engine.train_step(images, labels, rate))
+            images_seen += len(images)
+            now = time.monotonic()
+            # Reading a loss waits for the device, so it is read a few times a second only.
+            due = now - last_reading > 1 / _READINGS_PER_SECOND
+            watch.step(float(losses[-1]) if due else None, images_seen / (now - started))
+            last_reading = now if due else last_reading
+        loss = float(np.mean([float(value) for value in losses]))
+        trained = time.monotonic() - started
+        if not math.isfinite(loss):
+            raise UserError(
+                f"{stage.name}: the loss of epoch {number + 1} is {loss}: training diverged; a"
+                f" lower learning rate than {recipe.learning_rate:g} is needed"
+            )
+        score = selection(
+            validation.labels, engine.predict(plain_batches(validation, PREDICTION_BATCH))
+        )
+        summary = f"loss {loss:.3f}  validation {score:.3f}  {images_seen / trained:.0f} img/s"
+    finally:
+        watch.close(summary)
+    return {
+        "epoch": number + 1,
+        "learning_rate": rate,
+        "loss": loss,
+        "validation": score,
+        "images": images_seen,
+        "training_seconds": trained,
+        "seconds": time.monotonic() - started,
+    }
+
+
+def _finished(log: StageLog, recipe: Recipe) -> bool:
+    done = len(log.epochs)
+    waited = done - log.best_epoch
+    return done >= recipe.epochs or (recipe.patience is not None and waited >= recipe.patience)

@@ -1,0 +1,167 @@
+"""What a task is: the trials it splits a data set into and the score it gives their outputs."""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from benchmark import pictures
+from benchmark.data import splits
+from benchmark.data.dataset import Dataset
+from benchmark.errors import DataError
+from benchmark.metrics import classification, statistics
+from benchmark.records.record import Metric
+
+# Part of every task's protocol: the split is the same for all seeds of a run, so that seeds
+# differ by training alone and every row of a table is scored on the same images.
+SPLIT_SEED = 0
+RESAMPLES = 2000
+BOOTSTRAP_SEED = 0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One split: which images train, which choose the epoch, which are scored."""
+
+    name: str
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the ids of each part, in any order."""
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        text = json.dumps({name: sorted(ids) for name, ids in parts.items()}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a trained network says of the test images, in the order of `ids`.
+
+    Attributes:
+        ids: N sample ids.
+        probabilities: (N, K) float32, rows sum to 1.
+        maps: (N, h, w) float32, non-negative Grad-CAM maps of the true class; None when the task
+            does not ask for them.
+    """
+
+    ids: tuple[str, ...]
+    probabilities: np.ndarray
+    maps: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Score:
+    """Metrics with intervals, and the tables behind them."""
+
+    metrics: dict[str, Metric]
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+
+class Task(ABC):
+    """One question. Subclasses fix its protocol; a change of protocol changes `version`.
+
+    Class attributes:
+        name, version, summary: as shown by `list`.
+        headline: the metric that ranks.
+        needs: what the data must have beyond labels: "masks".
+        maps: whether test images need Grad-CAM maps.
+        shown: the metrics the command line prints, in order.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[str]
+    summary: ClassVar[str]
+    headline: ClassVar[str]
+    needs: ClassVar[frozenset[str]] = frozenset()
+    maps: ClassVar[bool] = False
+    shown: ClassVar[tuple[str, ...]]
+
+    def check(self, dataset: Dataset) -> None:
+        """Refuse data that cannot answer the question.
+
+        Raises:
+            DataError: fewer than two classes, or masks are needed and there are none.
+        """
+        if len(dataset.classes) < 2:
+            raise DataError(
+                f"{dataset.root}: task {self.name} needs at least two classes, found"
+                f" {', '.join(dataset.classes) or 'none'}"
+            )
+        if "masks" in self.needs and dataset.masks.empty:
+            raise DataError(
+                f"{dataset.root}: task {self.name} needs experts' masks and found none; see"
+                f" `python -m benchmark describe {dataset.name}` for where they belong"
+            )
+
+    def trials(self, dataset: Dataset) -> list[Trial]:
+        """One trial: the data set's own split, or one by group and label (SPLIT_SEED)."""
+        parts = splits.partition(dataset, SPLIT_SEED)
+        return [
+            Trial("main", tuple(parts["train"]), tuple(parts["validation"]), tuple(parts["test"]))
+        ]
+
+    def selection(self, labels: np.ndarray, probabilities: np.ndarray) -> float:
+        """The validation score that chooses the epoch: macro one-vs-rest AUC (ours)."""
+        return classification.scores(labels, probabilities)["macro_auc"]
+
+    @abstractmethod
+    def score(self, dataset: Dataset, trial: Trial, outputs: Outputs) -> Score:
+        """Score the outputs on the trial's test images."""
+
+    @abstractmethod
+    def draw(self, dataset: Dataset, outputs: Outputs, score: Score, folder: Path) -> list[Path]:
+        """Draw the pictures of a trial into `folder`; the files, most telling first."""
+
+
+def truth(dataset: Dataset, ids: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Labels (N,) int64 and groups (N,) str of some images."""
+    rows = dataset.table.loc[list(ids)]
+    return rows["label"].to_numpy(np.int64), rows["group"].to_numpy(str)
+
+
+def diagnosis_metrics(dataset: Dataset, outputs: Outputs) -> dict[str, Metric]:
+    """Every classification score with its 95 % bootstrap interval over groups."""
+    labels, groups = truth(dataset, outputs.ids)
+    values = classification.scores(labels, outputs.probabilities)
+    weights = statistics.group_weights(groups, RESAMPLES, BOOTSTRAP_SEED)
+    samples = classification.resampled(labels, outputs.probabilities, weights)
+    count = len(np.unique(groups))
+    return {
+        name: metric(
+            statistics.Estimate(value, *statistics.interval(samples[name]), len(labels), count)
+        )
+        for name, value in values.items()
+    }
+
+
+def mean_metric(values: np.ndarray, groups: np.ndarray) -> Metric:
+    """The mean of one value per image with its interval; NaN values do not enter."""
+    return metric(statistics.bootstrap(values, groups, RESAMPLES, BOOTSTRAP_SEED))
+
+
+def metric(estimate: statistics.Estimate) -> Metric:
+    """A record's metric: None where a number is not defined."""
+    value, low, high = (
+        float(number) if np.isfinite(number) else None
+        for number in (estimate.value, estimate.low, estimate.high)
+    )
+    note = "" if value is not None else "not defined on these images"
+    return Metric(value=value, low=low, high=high, n=estimate.n, groups=estimate.groups, note=note)
+
+
+def draw_confusion(dataset: Dataset, outputs: Outputs, folder: Path) -> Path:
+    """Draw the confusion matrix of the test images."""
+    labels, _ = truth(dataset, outputs.ids)
+    predicted = classification.predicted_classes(outputs.probabilities)
+    target = folder / "confusion.png"
+    counts = classification.confusion(labels, predicted, len(dataset.classes))
+    pictures.confusion(counts, dataset.classes, target)
+    return target

@@ -1,0 +1,39 @@
+"""Diagnosis: how well does a network tell the classes apart?"""
+
+from pathlib import Path
+
+from benchmark.data.dataset import Dataset
+from benchmark.metrics import classification
+from tasks.base import Outputs, Score, Task, Trial, diagnosis_metrics, draw_confusion, truth
+
+
+class Diagnosis(Task):
+    """Classification of held-out images.
+
+    The data set's own test split is kept; without one, 20 % of the groups are held out. Ranked by
+    macro one-vs-rest AUC, which needs no threshold and weighs rare classes like common ones.
+    """
+
+    name = "diagnosis"
+    version = "1"
+    summary = "classify held-out images"
+    headline = "macro_auc"
+    shown = (
+        "macro_auc",
+        "macro_f1",
+        "balanced_accuracy",
+        "accuracy",
+        "macro_sensitivity",
+        "macro_specificity",
+        "macro_precision",
+    )
+
+    def score(self, dataset: Dataset, trial: Trial, outputs: Outputs) -> Score:
+        """Macro and overall scores, and a table per class."""
+        labels, _ = truth(dataset, outputs.ids)
+        per_class = classification.per_class(labels, outputs.probabilities, dataset.classes)
+        return Score(diagnosis_metrics(dataset, outputs), {"per_class": per_class})
+
+    def draw(self, dataset: Dataset, outputs: Outputs, score: Score, folder: Path) -> list[Path]:
+        """The confusion matrix."""
+        return [draw_confusion(dataset, outputs, folder)]

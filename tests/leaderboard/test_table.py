@@ -1,0 +1,227 @@
+"""What makes a row, what may be ranked together, and what is never averaged."""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark.leaderboard.table import (
+    COLUMNS,
+    build_table,
+    metric_columns,
+    section_id,
+    sections,
+    shown_metrics,
+    title,
+    varying_settings,
+)
+from benchmark.metrics.statistics import Estimate, combine_seeds
+from benchmark.records.record import DataUsed, Metric, Record, TrialRecord
+
+
+def a_record(auc=0.8, created="2025-03-01T12:00:00+00:00", **changes):
+    """A record of the diagnosis task; changes go to the config, or to the record itself."""
+    record = {
+        "task": "diagnosis",
+        "task_version": "1",
+        "headline": "macro_auc",
+        "fingerprint": "d" * 64,
+        "split": "s" * 64,
+        "pretraining": (),
+        "metrics": {"macro_auc": a_metric(auc)},
+    }
+    record |= {key: changes.pop(key) for key in list(changes) if key in record}
+    config = {
+        "arch": "Xception",
+        "framework": "torch",
+        "task": record["task"],
+        "method": "cross-entropy",
+        "dataset": "isic2018",
+        "data_dir": "somewhere",
+        "pretrain_on": [],
+        "weights": "none",
+        "image_size": [96, 128],
+        "budget": "quick",
+        "recipe": {"epochs": 9, "learning_rate": 0.001},
+        "seed": 0,
+        "device": "cpu",
+    } | changes
+    return Record(
+        benchmark_version="0.1.0",
+        run_id=hashlib.sha256(f"{created} {config} {record}".encode()).hexdigest()[:12],
+        created=created,
+        task=record["task"],
+        task_version=record["task_version"],
+        headline=record["headline"],
+        config=config,
+        data=DataUsed(
+            name=config["dataset"], fingerprint=record["fingerprint"], classes=("a", "b")
+        ),
+        pretraining=record["pretraining"],
+        packages={},
+        hardware={},
+        seconds={},
+        peak_memory_bytes={},
+        parameters=1000,
+        trials=(
+            TrialRecord(
+                name="main",
+                split_fingerprint=record["split"],
+                n_train=1,
+                n_validation=1,
+                n_test=1,
+                stages=(),
+                metrics=record["metrics"],
+            ),
+        ),
+        metrics=record["metrics"],
+    )
+
+
+def a_metric(value, half=0.05, n=100, groups=90):
+    if value is None:
+        return Metric(value=None, n=0, groups=0, note="no image")
+    return Metric(value=value, low=value - half, high=value + half, n=n, groups=groups)
+
+
+def test_seeds_make_one_row_with_their_mean_and_combined_interval():
+    table = build_table([a_record(0.8, seed=0), a_record(0.9, seed=1), a_record(0.7, seed=10)])
+    assert len(table) == 1
+    row = table.iloc[0]
+    assert row[COLUMNS.seeds] == "0 1 10"
+    assert (row[COLUMNS.n_seeds], row[COLUMNS.n_images], row[COLUMNS.n_groups]) == (3, 100, 90)
+    expected = combine_seeds([Estimate(v, v - 0.05, v + 0.05, 100, 90) for v in (0.8, 0.9, 0.7)])
+    found = tuple(row[c] for c in metric_columns("macro_auc"))
+    assert found == pytest.approx((expected.value, expected.low, expected.high))
+    assert len(row[COLUMNS.run_ids].split()) == 3
+
+
+def test_a_single_seed_keeps_its_bootstrap_interval():
+    row = build_table([a_record(0.8)]).iloc[0]
+    assert tuple(row[c] for c in metric_columns("macro_auc")) == pytest.approx((0.8, 0.75, 0.85))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"arch": "VGG16"},
+        {"framework": "keras"},
+        {"method": "supercon"},
+        {"weights": "imagenet"},
+        {"image_size": [128, 128]},
+        {"budget": "paper"},
+        {"recipe": {"epochs": 30, "learning_rate": 0.001}},
+        {"recipe": {"epochs": 9, "learning_rate": 0.01}},
+        {"pretraining": (DataUsed(name="isic2018", fingerprint="e" * 64, classes=("a",)),)},
+    ],
+)
+def test_what_differs_in_a_setting_is_another_row_of_the_same_ranking(change):
+    table = build_table([a_record(0.8), a_record(0.9, seed=1, **change)])
+    assert len(table) == 2
+    assert len(sections(table)) == 1
+    assert table[COLUMNS.rank].tolist() == [1, 2]
+    assert table["macro_auc"].tolist() == [0.9, 0.8]
+
+
+@pytest.mark.parametrize("change", [{"device": "cuda"}, {"data_dir": "elsewhere"}])
+def test_where_it_ran_does_not_make_another_row(change):
+    assert len(build_table([a_record(0.8), a_record(0.9, seed=1, **change)])) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"task": "other"},
+        {"task_version": "2"},
+        {"fingerprint": "f" * 64},
+        {"split": "t" * 64},
+        {"headline": "accuracy", "metrics": {"accuracy": a_metric(0.5)}},
+    ],
+)
+def test_another_protocol_is_never_ranked_with_this_one(change):
+    table = build_table([a_record(0.8), a_record(0.9, **change)])
+    parts = sections(table)
+    assert [len(part) for part in parts] == [1, 1]
+    assert table[COLUMNS.rank].tolist() == [1, 1]
+    assert section_id(parts[0]) != section_id(parts[1])
+
+
+def test_a_metric_missing_for_one_seed_is_missing_in_the_row():
+    both = {"macro_auc": a_metric(0.8), "macro_f1": a_metric(0.5)}
+    undefined = {"macro_auc": a_metric(0.8), "macro_f1": a_metric(None)}
+    absent = {"macro_auc": a_metric(0.8)}
+    for other in (undefined, absent):
+        records = [a_record(metrics=both), a_record(metrics=other, seed=1)]
+        row = build_table(records).iloc[0]
+        assert row[list(metric_columns("macro_f1"))].isna().all()
+        assert row["macro_auc"] == pytest.approx(0.8)
+
+
+def test_a_row_without_its_headline_has_no_rank_and_comes_last():
+    records = [
+        a_record(metrics={"macro_auc": a_metric(None)}),
+        a_record(metrics={}, framework="keras"),
+        a_record(0.2, arch="VGG16"),
+    ]
+    table = build_table(records)
+    assert table[COLUMNS.arch].tolist()[0] == "VGG16"
+    assert table[COLUMNS.rank].isna().tolist() == [False, True, True]
+
+
+def test_a_table_in_which_nobody_has_the_headline_still_builds():
+    table = build_table([a_record(metrics={})])
+    assert table["macro_auc"].isna().all()
+
+
+def test_ties_share_the_better_rank():
+    archs = {"Xception": 0.8, "VGG16": 0.9, "ResNet50": 0.8, "MobileNet": 0.7}
+    table = build_table(a_record(auc, arch=arch) for arch, auc in archs.items())
+    assert dict(zip(table[COLUMNS.arch], table[COLUMNS.rank], strict=True)) == {
+        "VGG16": 1,
+        "ResNet50": 2,
+        "Xception": 2,
+        "MobileNet": 4,
+    }
+
+
+def test_of_two_records_of_one_seed_the_newer_counts():
+    old = a_record(0.9, created="2025-01-01T00:00:00+00:00")
+    new = a_record(0.6, created="2025-02-01T00:00:00+00:00")
+    for records in ([old, new], [new, old]):
+        row = build_table(records).iloc[0]
+        assert (row["macro_auc"], row[COLUMNS.run_ids]) == (0.6, new.run_id)
+
+
+def test_the_order_of_the_records_does_not_matter():
+    generator = np.random.default_rng(0)
+    records = [
+        a_record(float(generator.random()), arch=arch, framework=framework, seed=seed)
+        for arch in ("Xception", "VGG16", "MobileNet")
+        for framework in ("torch", "keras")
+        for seed in (0, 1)
+    ]
+    straight = build_table(records)
+    shuffled = build_table([records[i] for i in generator.permutation(len(records))])
+    pd.testing.assert_frame_equal(straight, shuffled)
+
+
+def test_only_settings_that_differ_are_told():
+    slow = {"epochs": 9, "learning_rate": 0.0001}
+    table = build_table([a_record(0.9), a_record(0.8, recipe=slow)])
+    assert varying_settings(table) == ["learning_rate=0.001", "learning_rate=0.0001"]
+    assert varying_settings(table.head(1)) == [""]
+
+
+def test_metrics_are_shown_headline_first_and_unknown_tasks_show_all():
+    metrics = {name: a_metric(0.5) for name in ("zeal", "accuracy", "macro_auc")}
+    known = build_table([a_record(metrics=metrics)])
+    assert shown_metrics(known) == ["macro_auc", "accuracy"]
+    foreign = build_table([a_record(metrics=metrics, task="from-elsewhere", headline="zeal")])
+    assert shown_metrics(foreign) == ["zeal", "accuracy", "macro_auc"]
+
+
+def test_titles_are_what_people_write():
+    assert title("macro_auc") == "macro AUC"
+    assert title("explainability_f1") == "explainability F1"
+    assert title("annotators_f1") == "annotators' F1 (ceiling)"
