@@ -151,12 +151,14 @@ def configure(
 
 
 def run_id(config: RunConfig, protocol: dict[str, Any]) -> str:
-    """Twelve hex digits that name the run: the configuration, the protocol and the data.
+    """The name of a run: a letter, so that no spreadsheet takes it for a number, and twelve digits.
+
+    It stands for the configuration, the protocol and the data.
 
     `protocol` holds what is known only once the data are read: task version, fingerprints, split.
     """
     text = json.dumps({"config": config.identity(), **protocol}, sort_keys=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return "r" + hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _check_pretraining(item: str) -> None:

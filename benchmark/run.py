@@ -25,7 +25,7 @@ from benchmark.records import environment
 from benchmark.records.folder import RunFolder
 from benchmark.records.record import DataUsed, Record, TrainingSummary, TrialRecord
 from benchmark.records.store import Store
-from benchmark.registry import METHODS, TASKS
+from benchmark.registry import DATASETS, METHODS, TASKS
 from benchmark.training.engine import Engine, make_engine, select_backend
 from benchmark.training.loop import PREDICTION_BATCH, StageLog, train_stage
 from tasks.base import SPLIT_SEED, Outputs, Score, Task, Trial
@@ -85,6 +85,7 @@ def execute(
     store = Store(out)
     with watch("data"):
         dataset = load(config.dataset, config.data_dir, **config.dataset_options)
+        dataset.require_images()
         task.check(dataset)
         trials = task.trials(dataset)
         earlier = [_load_earlier(item) for item in config.pretrain_on]
@@ -261,19 +262,23 @@ def _samples(dataset: Dataset, pixels: np.ndarray, ids: Any) -> Samples:
 
 def _load_earlier(item: str) -> Dataset:
     name, _, folder = item.partition(":")
-    return load(name, folder or None)
+    dataset = load(name, folder or None)
+    dataset.require_images()
+    return dataset
 
 
 def _refuse_shared_images(earlier: Dataset, dataset: Dataset, trials: list[Trial]) -> None:
-    """Pre-training must not have seen a test lesion: neither its group's name nor its bytes."""
+    """Pre-training must not have seen a test lesion: neither its name nor its bytes."""
     test = sorted({sample for trial in trials for sample in trial.test})
     rows = dataset.table.loc[test]
-    groups = set(rows["group"]) & set(earlier.table["group"])
-    if groups:
-        raise DataError(
-            f"--pretrain-on {earlier.root}: {len(groups)} groups (such as {min(groups)}) are also"
-            f" in the test part of {dataset.root}; pre-train on data without them"
-        )
+    if earlier.name == dataset.name and DATASETS.get(dataset.name).shared_groups:
+        groups = set(rows["group"]) & set(earlier.table["group"])
+        if groups:
+            raise DataError(
+                f"--pretrain-on {earlier.root}: {len(groups)} lesions or patients (such as"
+                f" {min(groups)}) are also in the test part of {dataset.root}; pre-train on data"
+                " without them"
+            )
     seen = {content_hash(path) for path in earlier.table["path"]}
     for sample, path in rows["path"].items():
         if content_hash(path) in seen:

@@ -168,6 +168,6 @@ def _panel(dataset: Dataset, outputs: Outputs, score: Score, sample: str) -> pic
         photograph=dataset.image(sample),
         expert=expert,
         network=explanation(outputs.maps[position], expert.shape),
-        title=f"{sample}: {true}, {verdict}",
+        title=f"{sample}: {true}\n{verdict}",
         caption=f"F1 {row['network_f1']:.2f}, Gaussian {row['gaussian_f1']:.2f}",
     )

@@ -47,7 +47,8 @@ def split(
     if not np.isclose(shares.sum(), 1) or (shares <= 0).any():
         raise ValueError(f"fractions must be positive with sum 1, not {dict(fractions)}")
     labelled = table[table["label"] != UNLABELLED]
-    counts = labelled.groupby(["group", "label"]).size().unstack(fill_value=0).sort_index()
+    # groupby sorts by group, so the order of the rows is gone from here on.
+    counts = labelled.groupby(["group", "label"]).size().unstack(fill_value=0)
     if counts.shape[1] < 2:
         raise DataError(
             f"the {len(labelled)} labelled images are of {counts.shape[1]} class: a diagnosis needs"

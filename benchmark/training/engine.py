@@ -1,8 +1,12 @@
 """What a framework must offer to be trained and asked. One subclass each, loaded when needed."""
 
 import os
+import sys
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -71,8 +75,10 @@ def select_backend(framework: str) -> None:
             f" another process for --framework {framework}"
         )
     os.environ["KERAS_BACKEND"] = backend
-    # TensorFlow's start-up chatter would bury the progress lines.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if framework == "keras":
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        with _native_messages_held_back():
+            import_module("tensorflow")
 
 
 def make_engine(network: Network, device: str, seed: int) -> Engine:
@@ -103,11 +109,27 @@ def no_cuda(framework: str) -> UserError:
     )
 
 
-def _running_backend() -> str | None:
-    import sys
+@contextmanager
+def _native_messages_held_back() -> Iterator[None]:
+    """Keep what C++ code writes to stderr off the screen, unless the body fails.
 
+    TensorFlow announces what it was compiled with before any log level is heeded.
+    """
+    with tempfile.TemporaryFile() as held:
+        stderr = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(stderr, held.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def _running_backend() -> str | None:
     if "keras" not in sys.modules:
         return None
-    import keras
-
-    return str(keras.backend.backend())
+    return str(import_module("keras").backend.backend())

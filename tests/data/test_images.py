@@ -65,9 +65,7 @@ def test_transparent_palette_colour_is_laid_over_white(tmp_path):
 def test_opaque_alpha_changes_nothing(tmp_path):
     image = Image.fromarray(COLOUR)
     image.putalpha(255)
-    np.testing.assert_array_equal(
-        images.read_image(_save(image, tmp_path / "a.png")), COLOUR
-    )
+    np.testing.assert_array_equal(images.read_image(_save(image, tmp_path / "a.png")), COLOUR)
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
@@ -140,9 +138,7 @@ def test_missing_file_and_folder_are_refused(tmp_path):
         images.read_image(str(tmp_path))
 
 
-@pytest.mark.parametrize(
-    "values", [np.ones((3, 3), np.float32), np.full((3, 3), 70000, np.int32)]
-)
+@pytest.mark.parametrize("values", [np.ones((3, 3), np.float32), np.full((3, 3), 70000, np.int32)])
 def test_pixels_without_a_defined_white_are_refused(tmp_path, values):
     path = _save(Image.fromarray(values), tmp_path / "deep.tif")
     with pytest.raises(DataError, match=r"deep\.tif holds (floating point|32-bit) pixels"):
@@ -180,9 +176,7 @@ def test_mask_of_any_pixel_type_marks_the_same(tmp_path, mode):
         image = Image.fromarray(marked.astype(np.uint16) * 65535)
     else:
         image = Image.fromarray((marked * 255).astype(np.uint8)).convert(mode)
-    np.testing.assert_array_equal(
-        images.read_mask(_save(image, tmp_path / "m.png")), marked
-    )
+    np.testing.assert_array_equal(images.read_mask(_save(image, tmp_path / "m.png")), marked)
 
 
 def test_empty_mask_marks_nothing(tmp_path):

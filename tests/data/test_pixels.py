@@ -61,9 +61,15 @@ def test_an_image_of_the_wanted_size_keeps_its_pixels(tmp_path):
 
 
 def test_shrinking_averages_over_areas():
-    checkered = np.indices((8, 8)).sum(axis=0) % 2 * 200
+    checkered = np.indices((16, 16)).sum(axis=0) % 2 * 200
+    checkered[:, ::4] = 0  # an interpolation of neighbours would not see these columns
     image = np.repeat(checkered[:, :, None], 3, axis=2).astype(np.uint8)
-    assert (pixels.resize(image, (4, 4)) == 100).all()
+    assert (pixels.resize(image, (4, 4)) == 75).all()
+
+
+def test_enlarging_interpolates():
+    image = np.repeat(np.array([[0, 100], [0, 100]], np.uint8)[:, :, None], 3, axis=2)
+    assert pixels.resize(image, (4, 4))[0, :, 0].tolist() == [0, 25, 75, 100]
 
 
 def test_pixels_cannot_be_written(tmp_path):

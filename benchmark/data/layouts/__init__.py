@@ -1,4 +1,4 @@
-"""One file per on-disk layout; each turns a folder into a `Dataset` or says what is wrong with it."""
+"""One file per on-disk layout; each turns a folder into a `Dataset` or says what is wrong."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +17,8 @@ class Layout:
         options: keyword options of `read`, name to one-line meaning.
         source: paper or site.
         licence: of the data, in words.
+        shared_groups: a group's name means the same lesion or patient in every folder of this
+            layout, so that two folders can be checked for a leak.
     """
 
     read: Callable[..., Dataset]
@@ -26,3 +28,4 @@ class Layout:
     licence: str
     options: dict[str, str] | None = None
     needs_data_dir: bool = True
+    shared_groups: bool = False

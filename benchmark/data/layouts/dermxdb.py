@@ -128,9 +128,9 @@ def _metadata(path: Path) -> tables.Sheet:
 
 
 def _patients(root: Path, ids: set[str], notes: list[str]) -> dict[str, tuple[str, int]]:
-    """Patient and test fold of each image, from folds/metadata_fold_<k>_test.csv."""
+    """Patient and test fold of each image, from folds/metadata_fold_<0-9>_test.csv."""
     known: dict[str, tuple[str, int]] = {}
-    for path in sorted(root.glob("folds/metadata_fold_*_test.csv")):
+    for path in sorted(root.glob("folds/metadata_fold_[0-9]_test.csv")):
         fold = int(path.stem.split("_")[2])
         sheet = tables.read_sheet(path, ("current_filename", "patient_id"))
         sheet.require_filled("patient_id")
@@ -256,4 +256,5 @@ DERMXDB = Layout(
         "images": "folder of the photographs (default: images below the data folder)",
         "sessions": "'first' (default) or 'both': whether to read the 61 images' second readings",
     },
+    shared_groups=True,
 )

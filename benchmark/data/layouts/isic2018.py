@@ -226,4 +226,5 @@ ISIC2018 = Layout(
         " arXiv:1902.03368; https://challenge.isic-archive.com/data/#2018"
     ),
     licence="CC BY-NC 4.0 (non-commercial), with attribution",
+    shared_groups=True,
 )

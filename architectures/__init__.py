@@ -1,0 +1,139 @@
+"""Eleven ConvNets, each in Keras and in PyTorch, the same function on both sides.
+
+Importing this package loads no framework; `build` loads the one that is asked for.
+"""
+
+import importlib
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from architectures import published
+from architectures import weights as files
+from architectures.catalogue import (
+    ARCHITECTURES,
+    Architecture,
+    PaperSettings,
+    check_image_size,
+    find,
+    map_shape,
+    names,
+)
+from benchmark.errors import UserError, needs_package, unknown_name
+
+if TYPE_CHECKING:
+    from architectures.network import Network
+
+__all__ = [
+    "ARCHITECTURES",
+    "FRAMEWORKS",
+    "Architecture",
+    "PaperSettings",
+    "build",
+    "check_image_size",
+    "find",
+    "map_shape",
+    "names",
+]
+
+FRAMEWORKS = ("torch", "keras")
+HEADS = ("plain", "paper")
+
+# TensorFlow and torchvision (which timm imports) abort when they meet in one process.
+_FOREIGN = {"torch": ("tensorflow",), "keras": ("torchvision", "timm")}
+_PACKAGES = {"torch": ("torch", "timm"), "keras": ("keras", "tensorflow")}
+
+
+def build(
+    arch: str,
+    framework: str,
+    classes: int,
+    image_size: int | tuple[int, int] | None = None,
+    weights: str | Path | None = None,
+    seed: int = 0,
+    head: str = "plain",
+) -> "Network":
+    """One architecture in one framework.
+
+    Args:
+        arch: a name or alias of the catalogue.
+        framework: "torch" or "keras" (on TensorFlow).
+        classes: length of the logits.
+        image_size: side, or (height, width), in pixels; None: the architecture's native size.
+        weights: None: drawn from `seed` as keras.applications draws them, the same in both
+            frameworks; "imagenet": the keras.applications files, one pre-training for both;
+            "timm": timm's stock network, weights and preprocessing (torch only); a path: the
+            backbone of a file that `Network.save` or keras.applications (.h5 without top) wrote.
+        seed: of everything that is drawn: the head, and the backbone when nothing is loaded.
+        head: "plain": global average pooling and one dense layer for every architecture (ours);
+            "paper": the head of the DermXDB benchmark, see `PaperSettings.head`.
+
+    Raises:
+        UserError: an unknown name, an image size too small, a framework that is not installed or
+            meets another in this process, weights that cannot be had or do not fit.
+    """
+    architecture = find(arch)
+    if framework not in FRAMEWORKS:
+        raise unknown_name("framework", framework, FRAMEWORKS)
+    if head not in HEADS:
+        raise unknown_name("head", head, HEADS)
+    if image_size is None:
+        image_size = architecture.native_size
+    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+    size = (height, width)
+    check_image_size(architecture, size)
+    if weights == "timm" and framework == "keras":
+        raise UserError(
+            "weights 'timm' are PyTorch's: use --framework torch, or 'imagenet' for either"
+        )
+    # Before the network is built, so that a missing file is known at once.
+    path = _weights_path(architecture, weights)
+    parts = architecture.settings.head if head == "paper" else ("pool", "dense")
+    _prepare(framework)
+    network: Network
+    if framework == "torch":
+        nets = importlib.import_module("architectures.torch_nets")
+        network = nets.TorchNetwork(architecture, classes, size, parts, stock=weights == "timm")
+    else:
+        nets = importlib.import_module("architectures.keras_nets")
+        network = nets.KerasNetwork(architecture, classes, size, parts, seed)
+    network.initialise(seed, backbone=weights is None)
+    network.weights = None if weights is None else str(weights)
+    if path is not None and files.is_keras(path):
+        network.load_keras_weights(path)
+    elif path is not None:
+        network.load(path, head=False)
+    return network
+
+
+def _weights_path(architecture: Architecture, weights: str | Path | None) -> Path | None:
+    """The file of the backbone's weights, if there is one to be read by us."""
+    if weights is None or weights == "timm":
+        return None
+    path = published.imagenet(architecture) if weights == "imagenet" else Path(weights)
+    files.is_keras(path)  # refuses what cannot be weights at all
+    return path
+
+
+def _prepare(framework: str) -> None:
+    """See that the framework is there, alone in this process, and Keras on TensorFlow."""
+    for package in _PACKAGES[framework]:
+        if find_spec(package) is None:
+            raise needs_package(package, framework, f"framework {framework!r}")
+    for package in _FOREIGN[framework]:
+        if package in sys.modules:
+            raise UserError(
+                f"framework {framework!r} cannot run in a process that has loaded {package}:"
+                " one process, one framework. Start a new one"
+            )
+    if framework == "keras":
+        if "keras" not in sys.modules:
+            os.environ["KERAS_BACKEND"] = "tensorflow"
+        backend = importlib.import_module("keras").backend.backend()
+        if backend != "tensorflow":
+            raise UserError(
+                f"Keras runs on {backend} in this process and the networks need TensorFlow: start a"
+                " new process, or set KERAS_BACKEND=tensorflow before keras is imported"
+            )

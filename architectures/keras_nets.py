@@ -1,0 +1,205 @@
+"""Catalogue row -> Keras network on TensorFlow: keras.applications without top, pixels in front.
+
+Only `architectures.build` imports this module, once the Keras backend is settled.
+"""
+
+import random
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from architectures.catalogue import Architecture
+from architectures.network import Forward, Network, Slot
+from architectures.pixels import EFFICIENTNET_RESCALE, EFFICIENTNET_SCALE, PREPROCESSING
+from architectures.weights import Row, table
+
+
+class Pixels(keras.layers.Layer):
+    """(N, H, W, 3) RGB of 0..255, as the architecture's `preprocess_input` leaves it."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        # Full precision even under a mixed policy: the next layer casts.
+        super().__init__(name="pixels", dtype=keras.config.floatx(), trainable=False)
+        self.spec = PREPROCESSING[architecture.preprocessing]
+
+    def call(self, images: Any) -> Any:
+        """Same shape out, floating point."""
+        x = keras.ops.cast(images, self.compute_dtype)
+        if self.spec.bgr:
+            x = x[..., ::-1]
+        mean = keras.ops.array(self.spec.mean, self.compute_dtype)
+        deviation = keras.ops.array(self.spec.deviation, self.compute_dtype)
+        return (x / self.spec.divisor - mean) / deviation
+
+
+class EfficientNetPixels(keras.layers.Layer):
+    """EfficientNetB0's input layers: Rescaling, Normalization, Rescaling.
+
+    keras.applications adds the second Rescaling only while it loads its ImageNet weights.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(name="pixels", dtype=keras.config.floatx(), trainable=False)
+
+    def build(self, input_shape: Any) -> None:
+        """Mean and variance, which a weights file brings."""
+        self.mean = self.add_weight(shape=(3,), name="mean", trainable=False)
+        self.variance = self.add_weight(
+            shape=(3,), name="variance", initializer="ones", trainable=False
+        )
+
+    def call(self, images: Any) -> Any:
+        """(N, H, W, 3) in and out."""
+        x = keras.ops.cast(images, self.compute_dtype) * EFFICIENTNET_SCALE
+        rescale = keras.ops.array(EFFICIENTNET_RESCALE, self.compute_dtype)
+        return (x - self.mean) / keras.ops.sqrt(self.variance) * rescale
+
+
+class KerasNetwork(Network):
+    """A `Network` in Keras on TensorFlow."""
+
+    framework = "keras"
+    module: keras.Model
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        classes: int,
+        image_size: tuple[int, int],
+        head: tuple[str, ...],
+        seed: int,
+    ) -> None:
+        """Build the network; the weights are those of `initialise`, `seed` is for its dropout."""
+        super().__init__(architecture, classes, image_size, head)
+        # Keras draws the seeds of dropout (and of weights, which are replaced) from `random`.
+        state = random.getstate()
+        random.seed(seed)
+        try:
+            self._build(architecture, classes)
+        finally:
+            random.setstate(state)
+        self._backbone_fixed = False
+        # Traced at the first use; three to five times as fast as eager layers.
+        signature = tf.TensorSpec((None, *image_size, 3), tf.uint8)
+        self._graph = tf.function(self._whole, input_signature=[signature])
+
+    def _build(self, architecture: Architecture, classes: int) -> None:
+        shape = (*self.image_size, 3)
+        base = getattr(keras.applications, architecture.name)(
+            include_top=False, weights=None, input_shape=shape
+        )
+        start, end = base.input, base.output
+        self._pixels: keras.layers.Layer
+        if architecture.preprocessing == "none":
+            self._pixels = EfficientNetPixels()
+            start = base.get_layer("stem_conv_pad").input
+        else:
+            self._pixels = Pixels(architecture)
+        if architecture.name == "VGG16":
+            end = base.get_layer(architecture.keras_cam).output
+        self._backbone = keras.Model(start, end, name="backbone")
+        self._layers = [layer for layer in base.layers if layer.weights]
+        self._tail = self._build_tail(tuple(end.shape[1:]), classes)
+        images = keras.Input(shape, name="images", dtype=keras.config.floatx())
+        self.module = keras.Model(
+            images, self._tail(self._backbone(self._pixels(images)))[1], name=architecture.name
+        )
+
+    def _build_tail(self, map_shape: tuple[int, int, int], classes: int) -> keras.Model:
+        """From the Grad-CAM map to [features, logits]."""
+        exact = {"dtype": keras.config.floatx()}
+        maps = keras.Input(map_shape)
+        last = maps
+        if self.architecture.name == "VGG16":
+            last = keras.layers.MaxPooling2D(2, **exact)(maps)
+        features = keras.layers.GlobalAveragePooling2D(**exact)(last)
+        x = keras.layers.Flatten(**exact)(last) if "flatten" in self.head else features
+        self._head_layers = []
+        for position, part in enumerate(self.head):
+            if part == "dense":
+                layer = keras.layers.Dense(classes, name=f"dense_{position}", **exact)
+            elif part == "batchnorm":
+                layer = keras.layers.BatchNormalization(name=f"batchnorm_{position}", **exact)
+            elif part == "dropout":
+                layer = keras.layers.Dropout(0.2, name=f"dropout_{position}", **exact)
+            else:
+                continue
+            x = layer(x)
+            self._head_layers.append(layer)
+        return keras.Model(maps, [features, x], name="tail")
+
+    # ---- numpy level
+
+    def _infer(self, images: np.ndarray) -> Forward:
+        _, features, logits = self._graph(images)
+        return Forward(features.numpy(), logits.numpy())
+
+    def _infer_map(self, images: np.ndarray) -> np.ndarray:
+        return tf.cast(self._graph(images)[0], tf.float32).numpy()
+
+    def _infer_gradcam(self, images: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        maps = self._graph(images)[0]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(maps)
+            logits = self._tail(maps, training=False)[1]
+            # In inference mode no image touches another, so one gradient of the sum serves all.
+            score = tf.reduce_sum(tf.gather(logits, targets, batch_dims=1))
+        weights = tf.reduce_mean(tape.gradient(score, maps), (1, 2), keepdims=True)
+        return tf.cast(tf.nn.relu(tf.reduce_sum(weights * maps, -1)), tf.float32).numpy()
+
+    def _whole(self, images: Any) -> tuple[Any, Any, Any]:
+        maps = self._backbone(self._pixels(images), training=False)
+        return maps, *self._tail(maps, training=False)
+
+    # ---- tensor level
+
+    def forward(self, images: Any, training: bool) -> Forward:
+        """See `Network.forward`."""
+        backbone = training and not self._backbone_fixed
+        maps = self._backbone(self._pixels(images), training=backbone)
+        return Forward(*self._tail(maps, training=training))
+
+    def trainable(self) -> list[Any]:
+        """See `Network.trainable`."""
+        return list(self.module.trainable_variables)
+
+    def _freeze(self, policy: str) -> None:
+        self._backbone_fixed = policy == "backbone"
+        self._backbone.trainable = not self._backbone_fixed
+        if policy == "paper":
+            for layer in self._layers[: self.architecture.settings.fixed_rows]:
+                if not isinstance(layer, keras.layers.BatchNormalization):
+                    layer.trainable = False
+
+    def set_bn_momentum(self, momentum: float) -> None:
+        """See `Network.set_bn_momentum`."""
+        for layer in (*self._layers, *self._head_layers):
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = momentum
+
+    # ---- weights
+
+    def base_slots(self) -> list[tuple[Row, list[Slot]]]:
+        """See `Network.base_slots`."""
+        slots = []
+        for row, layer in zip(table(self.architecture.name), self._layers, strict=True):
+            variables = layer.weights
+            if row.kind == "normalization":
+                # Our layer stands in for Keras' own.
+                variables = self._pixels.weights
+            roles = {"kernel": "depthwise_kernel"} if row.kind == "depthwise" else {}
+            slots.append((row, [_slot(row.layer, v, roles.get(v.name, v.name)) for v in variables]))
+        return slots
+
+    def head_slots(self) -> list[Slot]:
+        """See `Network.head_slots`."""
+        return [_slot(f"head/{x.name}", v, v.name) for x in self._head_layers for v in x.weights]
+
+
+def _slot(prefix: str, variable: Any, role: str) -> Slot:
+    def read() -> np.ndarray:
+        return variable.numpy()
+
+    return Slot(f"{prefix}/{role}", role, tuple(variable.shape), read, variable.assign)

@@ -1,0 +1,350 @@
+"""What a network offers, whatever its framework: the abstract `Network` and its tensors by name.
+
+The framework's half lies in `torch_nets` and `keras_nets`; reading and writing files in `weights`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from architectures import initial
+from architectures import weights as files
+from architectures.catalogue import Architecture, map_shape
+from architectures.weights import Row
+from benchmark.errors import UserError
+
+FREEZE_POLICIES = ("none", "paper", "backbone")
+
+
+class Forward(NamedTuple):
+    """One pass through a network, as tensors of its framework.
+
+    Attributes:
+        features: (N, D) global average of the last map, whatever the head.
+        logits: (N, classes).
+    """
+
+    features: Any
+    logits: Any
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One weight or buffer of a network, under a name and in a layout that both frameworks share.
+
+    Attributes:
+        name: "<Keras layer>/<role>", or "head/<part>/<role>".
+        role: as Keras names it: "kernel", "depthwise_kernel", "pointwise_kernel", "bias", "gamma",
+            "beta", "moving_mean", "moving_variance", "mean", "variance".
+        shape: in the Keras layout: (kh, kw, in, out), (kh, kw, C, 1), (in, out), (C,).
+        read: gives a copy as a numpy array of that shape.
+        write: takes an array of that shape.
+    """
+
+    name: str
+    role: str
+    shape: tuple[int, ...]
+    read: Callable[[], np.ndarray]
+    write: Callable[[np.ndarray], None]
+
+
+class Network(ABC):
+    """One architecture in one framework, with a head for `classes` classes.
+
+    The numpy level (`logits`, `features`, `feature_map`, `gradcam`) runs in inference mode and
+    takes images (N, H, W, 3) uint8 RGB of exactly `image_size`. The tensor level (`forward`,
+    `trainable`, `freeze`) is for the training engine.
+
+    Attributes:
+        architecture: the catalogue row.
+        framework: "torch" or "keras".
+        classes: length of the logits.
+        image_size: (H, W) in pixels.
+        weights: which pre-training: None, "imagenet", "timm" or a path.
+        head: the parts between the last map and the logits, see `PaperSettings.head`.
+        module: torch.nn.Module or keras.Model, (N, H, W, 3) RGB of 0..255 in, logits out; the
+            preprocessing is inside.
+    """
+
+    framework: str
+    module: Any
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        classes: int,
+        image_size: tuple[int, int],
+        head: tuple[str, ...],
+    ) -> None:
+        self.architecture = architecture
+        self.classes = classes
+        self.image_size = image_size
+        self.head = head
+        self.weights: str | None = None
+
+    # ---- numpy level
+
+    def logits(self, images: np.ndarray, batch_size: int = 32) -> np.ndarray:
+        """(N, classes) float32.
+
+        Raises:
+            UserError: the images are not (N, H, W, 3) uint8 of this network's size.
+        """
+        return self._batched(lambda batch: self._infer(batch).logits, batch_size, images)
+
+    def features(self, images: np.ndarray, batch_size: int = 32) -> np.ndarray:
+        """(N, D) float32: the global average of the last map, before any other part of the head.
+
+        Raises:
+            UserError: the images are not (N, H, W, 3) uint8 of this network's size.
+        """
+        return self._batched(lambda batch: self._infer(batch).features, batch_size, images)
+
+    def feature_map(self, images: np.ndarray, batch_size: int = 32) -> np.ndarray:
+        """(N, h, w, C) float32: the output of the Grad-CAM layer.
+
+        Raises:
+            UserError: the images are not (N, H, W, 3) uint8 of this network's size.
+        """
+        return self._batched(self._infer_map, batch_size, images)
+
+    def gradcam(self, images: np.ndarray, targets: np.ndarray, batch_size: int = 32) -> np.ndarray:
+        """(N, h, w) float32, not normalised: the Grad-CAM map of one class per image.
+
+        ReLU(sum_k mean_ij(dy_c/dA_k) A_k), Selvaraju et al., arXiv 1610.02391, eq. 1 and 2; A is
+        the catalogue's Grad-CAM layer, y_c the logit (not the probability) of the target class.
+
+        Args:
+            images: (N, H, W, 3) uint8 RGB.
+            targets: (N,) int, the class to explain, 0 to classes - 1.
+            batch_size: images at a time.
+
+        Raises:
+            UserError: the images are not of this network's size.
+            ValueError: the targets do not fit the images or the classes.
+        """
+        targets = np.asarray(targets)
+        if targets.shape != (len(images),):
+            raise ValueError(f"one target per image: {len(images)} images, targets {targets.shape}")
+        if targets.size and not (targets.min() >= 0 and targets.max() < self.classes):
+            raise ValueError(f"targets must lie in 0..{self.classes - 1}")
+        return self._batched(self._infer_gradcam, batch_size, images, targets.astype(np.int64))
+
+    def _batched(
+        self, function: Callable[..., np.ndarray], batch_size: int, *arrays: np.ndarray
+    ) -> np.ndarray:
+        images = arrays[0]
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or not len(images):
+            raise UserError(
+                f"images must be (N, H, W, 3) uint8 with N >= 1, not {images.shape} {images.dtype}"
+            )
+        if images.shape[1:3] != self.image_size:
+            raise UserError(
+                f"this {self.architecture.name} takes images of {_size(self.image_size)}, not"
+                f" {_size(images.shape[1:3])}: resize them, or build it with another image_size"
+            )
+        parts = [
+            function(*(array[start : start + batch_size] for array in arrays))
+            for start in range(0, len(images), batch_size)
+        ]
+        return np.concatenate(parts).astype(np.float32, copy=False)
+
+    @abstractmethod
+    def _infer(self, images: np.ndarray) -> Forward:
+        """Features and logits of one batch, as numpy arrays."""
+
+    @abstractmethod
+    def _infer_map(self, images: np.ndarray) -> np.ndarray:
+        """The Grad-CAM layer's output for one batch, (N, h, w, C)."""
+
+    @abstractmethod
+    def _infer_gradcam(self, images: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Un-normalised Grad-CAM of one batch, (N, h, w)."""
+
+    # ---- tensor level
+
+    @abstractmethod
+    def forward(self, images: Any, training: bool) -> Forward:
+        """Differentiable pass; images (N, H, W, 3) of 0..255, any number type of the framework.
+
+        With `training`, BatchNormalization uses and updates batch statistics and dropout is on,
+        except in what `freeze` fixed.
+        """
+
+    @abstractmethod
+    def trainable(self) -> list[Any]:
+        """The tensors (torch) or variables (Keras) that are to be trained."""
+
+    def freeze(self, policy: str) -> None:
+        """Fix a part of the network; each call starts from an entirely trainable one.
+
+        Args:
+            policy: "none"; "paper": every layer but BatchNormalization up to and including the
+                catalogue's last fixed layer, BatchNormalization stays trainable and in train mode;
+                "backbone": all but the head, BatchNormalization and dropout in inference mode.
+
+        Raises:
+            UserError: another policy.
+        """
+        if policy not in FREEZE_POLICIES:
+            raise UserError(
+                f"unknown freezing policy {policy!r}: choose {', '.join(FREEZE_POLICIES)}"
+            )
+        self._freeze(policy)
+
+    @abstractmethod
+    def _freeze(self, policy: str) -> None: ...
+
+    @abstractmethod
+    def set_bn_momentum(self, momentum: float) -> None:
+        """Of every BatchNormalization, moving = momentum * moving + (1 - momentum) * batch.
+
+        That is Keras' convention; torch's momentum is 1 - momentum. Each network starts with Keras'
+        own value. Call it before the first training step: Keras compiles the value in.
+        """
+
+    # ---- weights
+
+    @abstractmethod
+    def base_slots(self) -> list[tuple[Row, list[Slot]]]:
+        """The backbone's tensors, per weighted Keras layer, in the order of a Keras file."""
+
+    @abstractmethod
+    def head_slots(self) -> list[Slot]:
+        """The head's tensors, from the map to the logits."""
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Copies of all weights and buffers, in the Keras layout; the names are `Slot.name`."""
+        return {slot.name: slot.read() for slot in self._slots()}
+
+    def assign(self, tensors: Mapping[str, np.ndarray]) -> None:
+        """Set all weights and buffers to what `tensors` gave.
+
+        Raises:
+            ValueError: a name is missing or unknown, or a shape differs.
+        """
+        self._assign(tensors, list(self._slots()))
+
+    def save(self, path: str | Path) -> None:
+        """Write the network as safetensors, atomically.
+
+        Raises:
+            UserError: the file cannot be written.
+        """
+        files.write(Path(path), self.tensors(), self._metadata())
+
+    def load(self, path: str | Path, head: bool = True) -> None:
+        """Read a file that `save` wrote, by either framework: names and layout are the same.
+
+        Args:
+            path: the file.
+            head: False reads the backbone only, so the number of classes may differ.
+
+        Raises:
+            UserError: the file is missing, broken, foreign, of another architecture, topology or
+                head.
+        """
+        path = Path(path)
+        tensors, stored = files.read(path)
+        own = self._metadata()
+        compared = ("architecture", "topology", *(("classes", "head") if head else ()))
+        for key in compared:
+            if stored.get(key) != own[key]:
+                hint = ": load it with head=False" if key in ("classes", "head") else ""
+                raise UserError(
+                    f"{path} holds another network: {key} {stored.get(key)}, expected"
+                    f" {own[key]}{hint}"
+                )
+        slots = [slot for _, row in self.base_slots() for slot in row]
+        if head:
+            slots += self.head_slots()
+        else:
+            tensors = {k: v for k, v in tensors.items() if not k.startswith("head/")}
+        try:
+            self._assign(tensors, slots)
+        except ValueError as error:
+            raise UserError(
+                f"{path} does not fit this {self.architecture.name}: {error}"
+            ) from error
+
+    def load_keras_weights(self, path: str | Path) -> None:
+        """Read the backbone from a legacy Keras .h5 of keras.applications without top.
+
+        Raises:
+            UserError: the file is missing, broken or of another network.
+        """
+        arrays = files.read_keras(Path(path), [row for row, _ in self.base_slots()])
+        for (row, slots), layer in zip(self.base_slots(), arrays, strict=True):
+            found, expected = [a.shape for a in layer], [s.shape for s in slots]
+            if found != expected:
+                raise UserError(
+                    f"{path} is not of {self.architecture.name}: layer {row.layer} holds arrays of"
+                    f" {found}, expected {expected}"
+                )
+        for (_, slots), layer in zip(self.base_slots(), arrays, strict=True):
+            for slot, array in zip(slots, layer, strict=True):
+                slot.write(array)
+
+    def initialise(self, seed: int, backbone: bool = True) -> None:
+        """Draw the weights from the distributions of keras.applications, from `seed` alone.
+
+        The draws are ours, in numpy and in the order of the slots, so one seed gives the same
+        weights in both frameworks. The head's do not depend on whether the backbone is drawn.
+        """
+        base_draws, head_draws = np.random.default_rng(seed).spawn(2)
+        for row, slots in self.base_slots() if backbone else ():
+            for slot in slots:
+                slot.write(initial.draw(slot.role, slot.shape, self._initialiser(row), base_draws))
+        for slot in self.head_slots():
+            slot.write(initial.draw(slot.role, slot.shape, "glorot", head_draws))
+
+    def _initialiser(self, row: Row) -> str:
+        if self.architecture.initialiser == "efficientnet":
+            return "fan-out"
+        # keras.applications.nasnet: he_normal for convolutions, Keras' default for separable ones.
+        if self.architecture.initialiser == "nasnet" and row.kind == "conv":
+            return "he"
+        return "glorot"
+
+    def _slots(self) -> Iterator[Slot]:
+        for _, slots in self.base_slots():
+            yield from slots
+        yield from self.head_slots()
+
+    @staticmethod
+    def _assign(tensors: Mapping[str, np.ndarray], slots: list[Slot]) -> None:
+        missing = [slot.name for slot in slots if slot.name not in tensors]
+        unknown = sorted(set(tensors) - {slot.name for slot in slots})
+        if missing or unknown:
+            raise ValueError(f"tensors missing: {missing[:3]}, tensors not expected: {unknown[:3]}")
+        for slot in slots:
+            if tensors[slot.name].shape != slot.shape:
+                raise ValueError(
+                    f"{slot.name} has shape {tensors[slot.name].shape}, expected {slot.shape}"
+                )
+        for slot in slots:
+            slot.write(tensors[slot.name])
+
+    def _metadata(self) -> dict[str, str]:
+        return {
+            "architecture": self.architecture.name,
+            "topology": "timm" if self.weights == "timm" else "keras",
+            "framework": self.framework,
+            "classes": str(self.classes),
+            "head": "+".join(self.head),
+            "image_size": _size(self.image_size),
+            "weights": str(self.weights),
+        }
+
+    @property
+    def map_shape(self) -> tuple[int, int]:
+        """(h, w) of `feature_map` and `gradcam`."""
+        return map_shape(self.architecture, self.image_size)
+
+
+def _size(size: tuple[int, ...]) -> str:
+    return "x".join(str(side) for side in size)

@@ -1,0 +1,190 @@
+"""A user's own images: class folders or a CSV file, and what can be wrong with them."""
+
+import pytest
+from PIL import Image
+
+import benchmark.data
+from benchmark.errors import DataError, UserError
+
+
+def _picture(path, size=(6, 5)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (200, 150, 120)).save(path)
+
+
+def _load(folder, **options):
+    return benchmark.data.load("folder", folder, **options)
+
+
+@pytest.fixture
+def classes(tmp_path):
+    for name in ("nevus/1.jpg", "nevus/2.PNG", "melanoma/1.jpg"):
+        _picture(tmp_path / name)
+    (tmp_path / "nevus" / "notes.txt").touch()
+    return tmp_path
+
+
+@pytest.fixture
+def csv(tmp_path):
+    for name in ("a", "b", "c", "sub/d"):
+        _picture(tmp_path / "images" / f"{name}.jpg")
+    (tmp_path / "list.csv").write_text(
+        "Image,Diagnosis,lesion,split,site\n"
+        "a.jpg,nevus,L1,train,arm\nb,melanoma,,val,leg\nc,nevus,L1,train,\nsub/d.jpg,nevus,L2,,\n"
+    )
+    return tmp_path
+
+
+def _edit(csv, line, text):
+    lines = (csv / "list.csv").read_text().splitlines()
+    lines[line - 1 : line] = [text]
+    (csv / "list.csv").write_text("\n".join(lines))
+
+
+def test_class_folders_become_classes_in_alphabetical_order(classes):
+    dataset = _load(classes)
+    assert dataset.classes == ("melanoma", "nevus")
+    assert dict(dataset.table["label"]) == {"melanoma/1": 0, "nevus/1": 1, "nevus/2": 1}
+    assert set(dataset.table["split"]) == {""}
+    assert dataset.table["group"].is_unique
+
+
+def test_folders_above_the_classes_fix_the_parts(tmp_path):
+    for part in ("train", "val", "Test"):
+        for name in ("a", "b"):
+            _picture(tmp_path / part / name / "1.jpg")
+    table = _load(tmp_path).table
+    assert dict(table["split"]) == {
+        "Test/a/1": "test",
+        "Test/b/1": "test",
+        "train/a/1": "train",
+        "train/b/1": "train",
+        "val/a/1": "validation",
+        "val/b/1": "validation",
+    }
+
+
+def test_table_is_read_with_groups_parts_and_metadata(csv):
+    dataset = _load(csv)
+    table = dataset.table
+    assert list(table.index) == ["a", "b", "c", "sub/d"]
+    assert list(table["label"]) == [1, 0, 1, 1]
+    assert list(table["group"]) == ["L1", "b", "L1", "L2"]
+    assert list(table["split"]) == ["train", "validation", "train", ""]
+    assert list(table["site"]) == ["arm", "leg", "", ""]
+    assert "1 images name no group" in dataset.notes[0]
+    assert dataset.image("sub/d").shape == (5, 6, 3)
+
+
+def test_grades_are_ordered_as_numbers(tmp_path):
+    for grade in (10, 2, 1):
+        _picture(tmp_path / str(grade) / "x.jpg")
+    assert _load(tmp_path).classes == ("1", "2", "10")
+
+
+def test_patients_come_before_lesions_as_groups(csv):
+    (csv / "list.csv").write_text(
+        "id,label,lesion,patient\na,x,L1,P1\nb,y,L2,P1\nc,x,L3,P2\nsub/d,y,L4,P3\n"
+    )
+    table = _load(csv).table
+    assert list(table["group"]) == ["P1", "P1", "P2", "P3"]
+    assert list(table["lesion"]) == ["L1", "L2", "L3", "L4"]
+
+
+def test_a_users_column_does_not_overwrite_ours(csv):
+    (csv / "list.csv").write_text("id,label,path\na,x,1\nb,y,2\nc,x,3\nsub/d,y,4\n")
+    table = _load(csv).table
+    assert list(table["path_column"]) == ["1", "2", "3", "4"]
+    assert table.at["a", "path"].endswith("a.jpg")
+
+
+def test_masks_are_named_like_their_image(classes):
+    _picture(classes / "masks" / "nevus" / "1.png")
+    _picture(classes / "masks" / "nevus" / "2_segmentation.png")
+    _picture(classes / "masks" / "other.png")
+    dataset = _load(classes)
+    assert sorted(dataset.masks["id"]) == ["nevus/1", "nevus/2"]
+    assert dataset.classes == ("melanoma", "nevus")
+    assert dataset.mask_stack("nevus/1").shape == (1, 5, 6)
+    assert any("1 masks are named like no image" in note for note in dataset.notes)
+
+
+def test_two_masks_of_one_image_are_refused(classes):
+    _picture(classes / "masks" / "nevus" / "1.png")
+    _picture(classes / "masks" / "nevus" / "1_segmentation.png")
+    with pytest.raises(DataError, match="two masks of nevus/1"):
+        _load(classes)
+
+
+def test_table_and_folder_of_images_can_be_chosen(csv):
+    (csv / "images").rename(csv / "photos")
+    (csv / "other.csv").write_text("x\n1\n")
+    with pytest.raises(UserError, match=r"option table: list\.csv, other\.csv"):
+        _load(csv)
+    assert len(_load(csv, table="list.csv", images="photos").table) == 4
+    with pytest.raises(DataError, match=r"third\.csv cannot be read"):
+        _load(csv, table="third.csv")
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "fault"),
+    [
+        (1, "picture,diagnosis,lesion,split,site", "line 1: no column is called id, image or file"),
+        (1, "image,dx,lesion,split,site", "line 1: no column is called label, diagnosis or class"),
+        (3, "a.jpg,nevus,,,", "line 3: 'a.jpg' is listed twice, first on line 2"),
+        (3, "a,nevus,,,", "line 3: 'a' is the image of line 2"),
+        (3, "b,NaN,,,", "line 3: column Diagnosis is empty"),
+        (3, ",nevus,,,", "line 3: column Image is empty"),
+        (3, "zz,nevus,,,", "line 3: image 'zz' is not in .*images"),
+        (3, "b,nevus,,holdout,", "line 3: unknown part 'holdout' in column split"),
+        (3, "b,nevus,,", "line 3: 4 cells where the header has 5"),
+    ],
+)
+def test_fault_in_the_table_is_named_with_its_line(csv, line, text, fault):
+    _edit(csv, line, text)
+    with pytest.raises(DataError, match=fault) as caught:
+        _load(csv)
+    assert "list.csv" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_image_without_label_is_named(csv):
+    _picture(csv / "images" / "zz.jpg")
+    with pytest.raises(DataError, match=r"zz\.jpg has no label in .*list\.csv"):
+        _load(csv)
+
+
+def test_missing_folder_of_images_is_named(csv):
+    (csv / "images").rename(csv / "elsewhere")
+    with pytest.raises(DataError, match="images cannot be read"):
+        _load(csv)
+
+
+def test_class_folder_without_images_is_named(classes):
+    (classes / "keratosis").mkdir()
+    with pytest.raises(DataError, match=r"class folder .*keratosis holds no image"):
+        _load(classes)
+
+
+def test_mixture_of_parts_and_classes_is_refused(classes):
+    _picture(classes / "train" / "nevus" / "9.jpg")
+    with pytest.raises(DataError, match=r"holds both parts \(train\) and the folder melanoma"):
+        _load(classes)
+
+
+def test_image_outside_the_class_folders_is_refused(classes):
+    _picture(classes / "stray.jpg")
+    with pytest.raises(DataError, match=r"stray\.jpg lies in no class folder"):
+        _load(classes)
+
+
+def test_empty_folder_is_refused(tmp_path):
+    with pytest.raises(DataError, match="neither class folders with images nor a CSV file"):
+        _load(tmp_path)
+
+
+def test_unknown_option_and_missing_folder_are_refused(classes):
+    with pytest.raises(UserError, match="no option 'colour'; its options: table, images"):
+        _load(classes, colour="red")
+    with pytest.raises(UserError, match="does not exist"):
+        _load(classes / "nowhere")

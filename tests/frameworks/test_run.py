@@ -1,0 +1,165 @@
+"""Whole runs on the smoke budget, in this process's framework."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark.errors import DataError
+from benchmark.leaderboard import build
+from benchmark.metrics import classification
+from benchmark.records.folder import RunFolder
+from benchmark.records.store import Store
+from benchmark.run import run
+from benchmark.show import describe, metrics_table
+
+SMALL = {"images": 72, "size": 96}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def record(framework, results, shared_cache):
+    """One explainability run that the tests below look at."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DERMBENCH_CACHE", str(shared_cache))
+        return run(
+            "MobileNetV2",
+            "explainability",
+            framework=framework,
+            budget="smoke",
+            dataset_options=SMALL,
+            out=results,
+        )
+
+
+@pytest.fixture
+def folder(results, record) -> Path:
+    return RunFolder.of_record(results, record).path
+
+
+def test_the_record_says_what_was_run_on_what(record, framework):
+    assert record.config["framework"] == framework
+    assert record.task_version
+    assert len(record.data.fingerprint) == 64
+    assert record.packages["python"]
+    assert record.hardware["precision"] == "float32"
+    assert record.peak_memory_bytes["main"] > 50e6
+    assert record.parameters > 2e6
+    (trial,) = record.trials
+    assert trial.n_train + trial.n_validation + trial.n_test == SMALL["images"]
+    assert trial.stages[0].epochs == 1
+
+
+def test_every_metric_is_a_number_with_its_interval_and_count(record):
+    for name, metric in record.metrics.items():
+        if metric.value is not None:
+            assert metric.n > 0
+            assert metric.groups > 0
+            if metric.low is not None and metric.high is not None:
+                assert metric.low <= metric.high, name
+
+
+def test_the_stored_record_is_the_returned_one(record, results, folder):
+    assert Store(results).load(record.run_id) == record
+    stored = json.loads((folder / "record.json").read_text())
+    assert stored["run_id"] == record.run_id
+
+
+def test_predictions_give_the_recorded_scores_again(record, folder):
+    table = pd.read_csv(folder / "main" / "predictions.csv")
+    classes = list(record.data.classes)
+    labels = table["true"].map(classes.index).to_numpy()
+    scores = classification.scores(labels, table[classes].to_numpy(np.float32))
+    assert scores["macro_auc"] == pytest.approx(record.metrics["macro_auc"].value, abs=1e-9)
+    assert scores["accuracy"] == pytest.approx(record.metrics["accuracy"].value, abs=1e-9)
+
+
+def test_maps_are_stored_for_every_test_image(record, folder):
+    stored = np.load(folder / "main" / "maps.npz", allow_pickle=False)
+    assert stored["maps"].shape == (record.trials[0].n_test, 3, 3)
+    assert stored["maps"].dtype == np.float32
+    assert (stored["maps"] >= 0).all()
+    table = pd.read_csv(folder / "main" / "predictions.csv")
+    assert list(stored["ids"]) == list(table["id"])
+
+
+def test_pictures_are_drawn(results, record):
+    names = {path.name for path in RunFolder.of_record(results, record).all_pictures()}
+    assert {"confusion.png", "explanations-best.png", "history-train.png"} <= names
+
+
+def test_checkpoints_are_gone_when_the_run_is_done(folder):
+    assert not list(folder.rglob("checkpoints"))
+
+
+def test_what_is_printed_can_be_had_as_data(record, results):
+    table = metrics_table(record)
+    assert "explainability f1" in table.index
+    assert describe(record.run_id[:6], results).loc["run"].item().startswith("MobileNetV2")
+
+
+def test_the_same_run_is_not_made_twice(record, results, framework, monkeypatch):
+    monkeypatch.setattr("benchmark.run.make_engine", lambda *_: pytest.fail("trained again"))
+    settings = {"framework": framework, "budget": "smoke", "dataset_options": SMALL}
+    again = run("mobilenet-v2", "explainability", **settings, out=results)
+    assert again == record
+
+
+def test_the_same_run_in_another_folder_gives_the_same_numbers(record, tmp_path, framework):
+    settings = {"framework": framework, "budget": "smoke", "dataset_options": SMALL}
+    again = run("MobileNetV2", "explainability", **settings, out=tmp_path)
+    assert again.run_id == record.run_id
+    assert again.metrics == record.metrics
+
+
+def test_the_record_makes_a_leaderboard(record, results):
+    built = build(results)
+    table = pd.read_csv(results / "v1" / "table.csv")
+    row = table[table["run_ids"].str.contains(record.run_id)]
+    assert row["macro_auc"].item() == pytest.approx(record.metrics["macro_auc"].value, abs=1e-6)
+    assert all(path.stat().st_size > 0 for path in built.paths)
+
+
+def test_pretraining_on_the_test_images_is_refused(framework, tmp_path):
+    settings = {"framework": framework, "budget": "smoke"}
+    with pytest.raises(DataError, match="byte for byte"):
+        run("MobileNetV2", "diagnosis", **settings, pretrain_on="synthetic", out=tmp_path)
+
+
+def test_pretraining_on_a_test_lesion_is_refused(framework, real_data, tmp_path):
+    folder = real_data / "ham10000-multi-image-lesions"
+    settings = {"framework": framework, "budget": "smoke", "dataset": "isic2018", "out": tmp_path}
+    with pytest.raises(DataError, match=r"lesions or patients \(such as HAM_"):
+        run(
+            "MobileNetV2",
+            "diagnosis",
+            **settings,
+            data_dir=folder,
+            pretrain_on=f"isic2018:{folder}",
+        )
+
+
+def test_two_stages_on_real_images(framework, real_data, tmp_path):
+    record = run(
+        "MobileNetV2",
+        "explainability",
+        framework=framework,
+        budget="smoke",
+        dataset="isic2018",
+        data_dir=real_data / "ham10000-lesion-masks",
+        pretrain_on=f"isic2018:{real_data / 'isic2018-task3'}",
+        out=tmp_path,
+    )
+    assert [stage.stage for stage in record.trials[0].stages] == [
+        "pretrain-1-isic2018 train",
+        "train",
+    ]
+    assert record.metrics["explainability_f1"].n > 0
+    assert record.metrics["annotators_f1"].value is None
+    assert record.pretraining[0].fingerprint != record.data.fingerprint

@@ -1,0 +1,138 @@
+"""The command line, as a user meets it. Every command is a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FRAMEWORKS = ("torch", "tensorflow", "keras", "jax")
+HEAVY = (*FRAMEWORKS, "numpy", "pandas", "pydantic", "matplotlib", "sklearn")
+
+
+def _benchmark(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "benchmark", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=300,
+        check=False,
+    )
+
+
+def _refusal(*arguments: str, **environment: str) -> str:
+    """The one line a refused command ends with."""
+    done = _benchmark(*arguments, **environment)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    return line
+
+
+def _loaded_by(code: str, names: tuple[str, ...]) -> list[str]:
+    """Which of the modules are loaded after running `code` in a fresh interpreter."""
+    probe = (
+        f"import sys\n{code}\nprint([m for m in {names!r} if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, check=True, timeout=120
+    )
+    return json.loads(done.stderr.splitlines()[-1].replace("'", '"'))
+
+
+def _command(*arguments: str) -> str:
+    return (
+        f"from benchmark.cli import main\ntry: main({list(arguments)!r})\nexcept SystemExit: pass"
+    )
+
+
+def test_help_loads_nothing_heavy():
+    assert _loaded_by(_command("--help"), HEAVY) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("list",), ("describe", "Xception"), ("describe", "synthetic"), ("describe", "cross-entropy")],
+)
+def test_looking_loads_no_framework(arguments):
+    assert _loaded_by(_command(*arguments), FRAMEWORKS) == []
+
+
+def test_importing_the_python_interface_loads_no_framework():
+    assert _loaded_by("from benchmark.run import run", FRAMEWORKS) == []
+
+
+@pytest.mark.parametrize("command", [(), ("run",), ("list",), ("describe",), ("leaderboard",)])
+def test_every_help_shows_an_example(command):
+    done = _benchmark(*command, "--help")
+    assert done.returncode == 0
+    assert "python -m benchmark " in done.stdout.split("example", 1)[1]
+
+
+def test_list_names_all_there_is():
+    shown = _benchmark("list").stdout
+    for name in ("NASNetMobile", "explainability", "cross-entropy", "dermxdb"):
+        assert name in shown
+
+
+def test_describe_shows_both_sides_of_an_architecture():
+    shown = _benchmark("describe", "xception").stdout
+    assert "block14_sepconv2_act" in shown
+    assert "22,910,480" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("--arch", "Xcepton", "--task", "diagnosis"), "Xception"),
+        (("--arch", "Xception", "--task", "diagnose"), "diagnosis"),
+        (
+            ("--arch", "Xception", "--task", "diagnosis", "--method", "crossentropy"),
+            "cross-entropy",
+        ),
+        (("--arch", "Xception", "--task", "diagnosis", "--dataset", "isic2081"), "isic2018"),
+    ],
+)
+def test_unknown_names_get_a_suggestion(arguments, hint):
+    line = _refusal("run", *arguments)
+    assert "did you mean" in line
+    assert hint in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--image-size", "40"), "at least 71"),
+        (("--budget", "large"), "smoke, quick, paper"),
+        (("--framework", "jax"), "torch, keras"),
+        (("--epochs", "0"), "--epochs 0"),
+        (("--dataset", "isic2018"), "--data-dir"),
+        (("--dataset", "isic2018", "--data-dir", "nowhere"), "nowhere does not exist"),
+        (("--pretrain-on", "isic2018"), "NAME:DIR"),
+        (("--data-option", "colour=red"), "no option 'colour'"),
+    ],
+)
+def test_what_cannot_be_run_is_said_in_one_line(arguments, said):
+    assert said in _refusal("run", "--arch", "Xception", "--task", "diagnosis", *arguments)
+
+
+def test_an_unwritable_results_folder_is_named(tmp_path: Path):
+    file = tmp_path / "results"
+    file.write_text("a file where a folder should be")
+    line = _refusal(
+        "run", "--arch", "MobileNet", "--task", "diagnosis", "--budget", "smoke", "--out", str(file),
+        "--data-option", "images=48", "--data-option", "size=64",
+    )  # fmt: skip
+    assert str(file) in line
+    assert "--out" in line
+
+
+def test_a_leaderboard_of_nothing_says_how_to_get_a_record(tmp_path: Path):
+    assert "python -m benchmark run" in _refusal("leaderboard", "--out", str(tmp_path))
+
+
+def test_describing_nothing_known_is_refused():
+    assert "did you mean" in _refusal("describe", "Explainabilty")
