@@ -10,6 +10,9 @@ from benchmark.errors import UserError, unknown_name
 
 ImageSize = tuple[int, int]
 
+HEAD_DROPOUT = 0.2
+"""Rate of the "dropout" in the paper's heads."""
+
 LEAST_MAP = 3
 """A Grad-CAM map smaller than this along a side says nothing about where a network looks (ours)."""
 
@@ -43,11 +46,11 @@ class PaperSettings:
         fixed_rows: how many weighted layers of the Keras network (BatchNormalization included) that
             is, counted from the input in the order of `model.layers`.
         head: layers between the last map and the logits, in order: "pool" (global average),
-            "flatten", "batchnorm", "dropout" (rate 0.2), "dense".
+            "flatten", "batchnorm", "dropout", "dense".
         pretrain_epochs: on the clinical images; inferred in the dossier from equal scores.
         finetune_epochs: on DermXDB.
         cam_layer: Keras layer of the published Grad-CAM maps, as the authors' session numbered it.
-        flips: horizontal and vertical, together.
+        flips: whether images are flipped at random, both horizontally and vertically.
         batch_size: images per step (32 after an out-of-memory error).
         optimiser: the optimiser's name.
     """

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 
-
 _ZEROS = ("bias", "beta", "moving_mean")
 _ONES = ("gamma", "moving_variance")
 

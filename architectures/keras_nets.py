@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from architectures.catalogue import Architecture
+from architectures.catalogue import HEAD_DROPOUT, Architecture
 from architectures.network import Forward, Network, Slot
 from architectures.pixels import EFFICIENTNET_RESCALE, EFFICIENTNET_SCALE, PREPROCESSING
 from architectures.weights import Row, table
@@ -123,7 +123,7 @@ class KerasNetwork(Network):
             elif part == "batchnorm":
                 layer = keras.layers.BatchNormalization(name=f"batchnorm_{position}", **exact)
             elif part == "dropout":
-                layer = keras.layers.Dropout(0.2, name=f"dropout_{position}", **exact)
+                layer = keras.layers.Dropout(HEAD_DROPOUT, name=f"dropout_{position}", **exact)
             else:
                 continue
             x = layer(x)

@@ -1,7 +1,7 @@
 """What has to be changed in timm's modules to make them the networks of keras.applications.
 
-Each function takes a timm network, mends it in place and says how Keras differs .
-Module names stay timm's, so the tables in `keras_to_torch` hold for timm's stock networks too.
+Each function takes a timm network, mends it in place and says how Keras differs. Module
+names stay timm's, so the tables in `keras_to_torch` hold for timm's stock networks too.
 """
 
 from collections.abc import Callable

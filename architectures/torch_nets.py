@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from architectures import published
-from architectures.catalogue import Architecture, map_shape
+from architectures.catalogue import HEAD_DROPOUT, Architecture, map_shape
 from architectures.nasnet_mobile import NASNetMobile
 from architectures.network import Forward, Network, Slot
 from architectures.pixels import (
@@ -106,7 +106,7 @@ class Head(nn.Module):
                     width, _HEAD_EPSILON, 1 - _HEAD_MOMENTUM
                 )
             elif part == "dropout":
-                self.layers[f"dropout_{position}"] = nn.Dropout(0.2)
+                self.layers[f"dropout_{position}"] = nn.Dropout(HEAD_DROPOUT)
 
     def forward(self, maps: Tensor) -> Forward:
         """(N, C, h, w) -> features (N, C), logits (N, classes)."""

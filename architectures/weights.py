@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.errors import UserError
-from benchmark.files import atomic_path
+from benchmark.files import write_tensors
 
 FORMAT = "dermbench-network-1"
 
@@ -50,10 +50,7 @@ def write(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str]) 
     Raises:
         UserError: the file cannot be written.
     """
-    from safetensors.numpy import save_file
-
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"format": FORMAT, **metadata})
+    write_tensors(path, tensors, {"format": FORMAT, **metadata})
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:

@@ -3,10 +3,14 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import save_file
 
 from benchmark.errors import UserError
 
@@ -45,6 +49,19 @@ def atomic_path(target: Path) -> Iterator[Path]:
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def write_tensors(
+    target: Path, tensors: Mapping[str, np.ndarray], metadata: dict[str, str]
+) -> None:
+    """Write arrays as a safetensors file, atomically."""
+    contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    with atomic_path(target) as temporary:
+        try:
+            save_file(contiguous, temporary, metadata=metadata)
+        except SafetensorError as error:
+            # The library reports a full disk in its own class.
+            raise OSError(str(error)) from error
 
 
 def write_text(target: Path, text: str) -> None:

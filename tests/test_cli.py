@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -122,10 +124,9 @@ def test_what_cannot_be_run_is_said_in_one_line(arguments, said):
 def test_an_unwritable_results_folder_is_named(tmp_path: Path):
     file = tmp_path / "results"
     file.write_text("a file where a folder should be")
-    line = _refusal(
-        "run", "--arch", "MobileNet", "--task", "diagnosis", "--budget", "smoke", "--out", str(file),
-        "--data-option", "images=48", "--data-option", "size=64",
-    )  # fmt: skip
+    run = ["run", "--arch", "MobileNet", "--task", "diagnosis", "--budget", "smoke"]
+    options = ["--data-option", "images=48", "--data-option", "size=64", "--out", str(file)]
+    line = _refusal(*run, *options)
     assert str(file) in line
     assert "--out" in line
 
@@ -136,3 +137,23 @@ def test_a_leaderboard_of_nothing_says_how_to_get_a_record(tmp_path: Path):
 
 def test_describing_nothing_known_is_refused():
     assert "did you mean" in _refusal("describe", "Explainabilty")
+
+
+def test_ctrl_c_ends_cleanly_says_how_to_go_on_and_the_next_run_goes_on(tmp_path: Path):
+    command = [sys.executable, "-m", "benchmark", "run", "--arch", "MobileNetV2"]
+    command += ["--task", "diagnosis", "--budget", "smoke", "--epochs", "3", "--out", str(tmp_path)]
+    command += ["--data-option", "images=72", "--data-option", "size=64"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("train 2/3"):
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stderr.read()
+        assert process.wait(timeout=60) == 130
+    assert "run the same command again to continue" in rest
+    assert "Traceback" not in rest
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    # The first epoch is always kept; whether the second was depends on how long it took.
+    assert re.search("continuing after epoch [12]", done.stderr)
+    assert "train 3/3" in done.stderr

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from benchmark.errors import UserError
-from benchmark.files import atomic_path
+from benchmark.files import write_tensors
 
 _PARTS = ("weights", "best", "optimiser")
 
@@ -28,13 +27,12 @@ class Checkpoint:
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write atomically: a kill leaves the checkpoint of before."""
     tensors = {
-        f"{part}/{name}": np.ascontiguousarray(array)
+        f"{part}/{name}": array
         for part in _PARTS
         for name, array in getattr(checkpoint, part).items()
     }
     log = {"epochs": checkpoint.epochs, "best_epoch": checkpoint.best_epoch}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"log": json.dumps(log)})
+    write_tensors(path, tensors, {"log": json.dumps(log)})
 
 
 def load_checkpoint(path: Path) -> Checkpoint | None:

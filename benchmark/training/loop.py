@@ -76,7 +76,7 @@ def train_stage(
         engine.network.assign(saved.weights)
         engine.restore_optimiser(saved.optimiser)
         display.say(f"{stage.name}: continuing after epoch {len(log.epochs)}")
-    last_write = time.monotonic()
+    last_write = -math.inf
     while not _finished(log, recipe):
         row = _epoch(engine, stage, train, validation, selection, seed, log, display)
         log.epochs.append(row)

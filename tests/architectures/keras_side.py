@@ -4,8 +4,10 @@ Run as `python keras_side.py FOLDER`. Reads FOLDER/jobs.json and the networks sa
 torch half, writes what Keras makes of them: facts.json and one .npz per job.
 """
 
+import hashlib
 import json
 import os
+import random
 import sys
 from pathlib import Path
 
@@ -43,7 +45,9 @@ def facts(name):
 
     setattr(keras.applications, name, recorded)
     size = (row.least_size, row.least_size + 5)
+    state = random.getstate()
     network = architectures.build(name, "keras", 4, image_size=size)
+    kept = random.getstate() == state
     setattr(keras.applications, name, constructor)
     base = made[0]
     weighted = [layer for layer in base.layers if layer.weights]
@@ -56,11 +60,21 @@ def facts(name):
         "fixed_rows": sum(bool(layer.weights) for layer in base.layers[: position + 1]),
         "bn": sorted({(norm.epsilon, norm.momentum) for norm in norms}),
         "drop": [x.rate for x in base.layers if isinstance(x, keras.layers.Dropout)],
+        "global_generator_kept": kept,
+        "new_weights": digest(network),
     }
     for policy in ("none", "paper", "backbone"):
         network.freeze(policy)
         found[f"trainable_{policy}"] = sum(int(np.prod(v.shape)) for v in network.trainable())
     return found
+
+
+def digest(network):
+    """Of all weights of a network."""
+    found = hashlib.sha256()
+    for name, array in network.tensors().items():
+        found.update(name.encode() + array.tobytes())
+    return found.hexdigest()
 
 
 def outputs(job, folder):
@@ -86,10 +100,10 @@ def outputs(job, folder):
         "features": features,
         "logits": logits,
         "cam": tf.nn.relu(tf.reduce_sum(slope * maps, -1)),
-        "numpy_logits": network.logits(images, batch_size=2),
+        "numpy_logits": network.logits(images, batch_size=1),
         "numpy_features": network.features(images),
         "numpy_maps": network.feature_map(images),
-        "numpy_cam": network.gradcam(images, targets, batch_size=2),
+        "numpy_cam": network.gradcam(images, targets, batch_size=1),
         "module": network.module(images),
         "train_logits": network.forward(tf.constant(images), training=True).logits,
     }
@@ -121,7 +135,14 @@ def stock_file(name, size, folder):
     )
     images = np.random.default_rng(4).integers(0, 256, (2, *size)).astype(np.uint8)
     features = stock(module.preprocess_input(images.astype("f")))
-    np.savez(folder / f"{name}_stock.npz", images=images, features=features)
+    architectures.published.imagenet = lambda architecture: path
+    ours = architectures.build(name, "keras", 3, image_size=size[:2], weights="imagenet")
+    np.savez(
+        folder / f"{name}_stock.npz",
+        images=images,
+        features=features,
+        ours=ours.features(images),
+    )
 
 
 SOURCES = {"MobileNetV2": "mobilenet_v2", "EfficientNetB0": "efficientnet"}

@@ -1,5 +1,6 @@
 """Keras against PyTorch, in two processes: one function, one catalogue, one file format."""
 
+import importlib
 import importlib.util
 import json
 import sys
@@ -12,12 +13,13 @@ import architectures
 from architectures.weights import table
 from benchmark.errors import UserError
 
+torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
 if importlib.util.find_spec("tensorflow") is None:
     pytest.skip("TensorFlow is not installed", allow_module_level=True)
 
 sys.path.insert(0, str(Path(__file__).parent))
-import torch_side
+torch_side = importlib.import_module("torch_side")
 
 # Sizes are odd and rectangular to bring out padding faults; the heads are the paper's odd ones.
 SMALL = [
@@ -43,13 +45,20 @@ def compare(folder, job, torch_outputs):
     }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Images this small gain nothing from more, and lose much when the processors are busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     folder = tmp_path_factory.mktemp("parity")
     torch_outputs = {job["id"]: torch_side.outputs(job, folder) for job in SMALL}
-    torch_side.run_keras(
-        folder, {"outputs": SMALL, "stock": STOCK, "facts": architectures.names()}
-    )
+    torch_side.run_keras(folder, {"outputs": SMALL, "stock": STOCK, "facts": architectures.names()})
     return folder, torch_outputs
 
 
@@ -82,9 +91,7 @@ def test_a_network_saved_by_keras_is_read_by_torch(both):
 
 
 @pytest.mark.parametrize(("arch", "size"), STOCK, ids=lambda value: str(value))
-def test_imagenet_files_give_torch_the_features_of_keras_applications(
-    both, arch, size, monkeypatch
-):
+def test_imagenet_files_give_both_the_features_of_keras_applications(both, arch, size, monkeypatch):
     folder, _ = both
     monkeypatch.setattr(
         "architectures.published.imagenet", lambda architecture: folder / f"{architecture.name}.h5"
@@ -93,6 +100,7 @@ def test_imagenet_files_give_torch_the_features_of_keras_applications(
     stock = np.load(folder / f"{arch}_stock.npz")
     assert network.weights == "imagenet"
     assert torch_side.error(network.features(stock["images"]), stock["features"]) < 1e-4
+    assert torch_side.error(stock["ours"], stock["features"]) < 1e-4
 
 
 def test_the_file_of_another_architecture_is_refused(both):
@@ -118,13 +126,13 @@ def test_the_catalogue_says_what_keras_applications_does(both, arch):
 
 
 @pytest.mark.parametrize("arch", architectures.names())
-def test_freezing_leaves_the_same_number_of_weights_in_both(both, arch):
+def test_new_networks_and_what_freezing_leaves_are_equal_in_both(both, arch):
     folder, _ = both
     facts = json.loads((folder / "facts.json").read_text())[arch]
     row = architectures.find(arch)
-    network = architectures.build(
-        arch, "torch", 4, image_size=(row.least_size, row.least_size + 5)
-    )
+    network = architectures.build(arch, "torch", 4, image_size=(row.least_size, row.least_size + 5))
+    assert torch_side.digest(network) == facts["new_weights"]
+    assert facts["global_generator_kept"]
     for policy in ("none", "paper", "backbone"):
         network.freeze(policy)
         count = sum(tensor.numel() for tensor in network.trainable())

@@ -8,6 +8,8 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
+from benchmark.data.layouts.dermxdb import CHARACTERISTICS
+from benchmark.data.synthetic import VERSION
 from benchmark.data.synthetic.plan import AGES, DIAGNOSES, Photograph, plan
 from benchmark.data.synthetic.render import Rendered, render
 
@@ -147,6 +149,12 @@ def test_regions_cover_a_moderate_part_of_the_frame_all_over_it(pictures):
     assert covered.min() > covered.max() / 5
 
 
+def test_every_picture_shows_lesions_and_marks_them_with_known_characteristics(pictures):
+    for r in pictures.ill:
+        assert np.logical_or.reduce(list(r.marks.values())).mean() > 0.02
+        assert set(r.marks) <= set(CHARACTERISTICS)
+
+
 def test_skin_gets_darker_from_type_one_to_six(pictures):
     lightness = {
         tone: np.mean(
@@ -166,3 +174,30 @@ def test_classes_are_nearly_equally_frequent_among_patients(pictures):
     of_patient = dict(zip(pictures.patients, pictures.labels, strict=True))
     counts = np.bincount(list(of_patient.values()), minlength=6)
     assert counts.max() - counts.min() <= 1
+
+
+# Mean grey value of the first picture of each diagnosis, and the shares of its marks added up.
+GOLDEN = {
+    2: {
+        "Acne": (84.08, 0.1159),
+        "Actinic keratosis": (158.45, 0.3239),
+        "Psoriasis": (118.82, 0.4623),
+        "Seborrheic dermatitis": (164.24, 0.3137),
+        "Viral warts": (67.07, 0.2253),
+        "Vitiligo": (163.34, 0.2029),
+    }
+}
+
+
+def test_changed_pictures_have_a_new_version():
+    """Else old caches pass for new data: raise VERSION and put the new numbers into GOLDEN."""
+    firsts: dict[str, Photograph] = {}
+    for photograph in plan(54, 112, seed=0):
+        firsts.setdefault(photograph.patient.diagnosis, photograph)
+    for diagnosis, photograph in firsts.items():
+        rendered = render(photograph, seed=0)
+        grey, marked = GOLDEN[VERSION][diagnosis]
+        # Other processors round a few pixels otherwise.
+        assert rendered.image.mean() == pytest.approx(grey, abs=0.05)
+        shares = sum(mask.mean() for mask in rendered.marks.values())
+        assert shares == pytest.approx(marked, abs=0.001)

@@ -21,12 +21,12 @@ from benchmark.errors import UserError
 from benchmark.progress import TerminalDisplay
 
 # To be raised with any change that alters a pixel or a mask: caches are kept by it.
-VERSION = 1
+VERSION = 2
 
 
 def read(
     root: Path | None = None,
-    images: int = 480,
+    images: int = 600,
     size: int = 224,
     annotators: int = 4,
     seed: int = 0,
@@ -99,7 +99,7 @@ SYNTHETIC = Layout(
     source="rendered by benchmark.data.synthetic; layout and terms of DermXDB (arXiv 2302.12084)",
     licence="made by this software, no rights reserved (CC0 1.0)",
     options={
-        "images": "number of photographs, 54 or more (default 480)",
+        "images": "number of photographs, 54 or more (default 600)",
         "size": "longer side in pixels (default 224)",
         "annotators": "simulated dermatologists per photograph, 1 to 8 (default 4)",
         "seed": "another seed, another data set (default 0)",

@@ -23,7 +23,7 @@ class Annotator:
     Attributes:
         name: "labeller1", ...
         margin: how far outside the true border the outline runs; negative is inside.
-        tremor: how far the outline strays from there.
+        tremor: how far, as a standard deviation, the outline strays from there.
         grouping: gaps narrower than this are drawn over.
         oversight: probability of leaving out a characteristic of one part of the region.
         small_oversight: probability of leaving out a lesion of the smallest size.
@@ -72,10 +72,10 @@ def panel(annotators: int, seed: int) -> list[Annotator]:
     return [
         Annotator(
             name=f"labeller{number}",
-            margin=rng.uniform(-0.01, 0.03),
-            tremor=rng.uniform(0.008, 0.024),
+            margin=rng.uniform(-0.03, 0.03),
+            tremor=rng.uniform(0.01, 0.03),
             grouping=rng.uniform(0.0, 0.05),
-            oversight=rng.uniform(0.1, 0.35),
+            oversight=rng.uniform(0.12, 0.4),
             small_oversight=rng.uniform(0.1, 0.5),
             error=rng.uniform(0.03, 0.12),
         )
@@ -132,5 +132,7 @@ def _outline(
         return seen > 0
     outside = cv2.distanceTransform(1 - seen, cv2.DIST_L2, 3)
     inside = cv2.distanceTransform(seen, cv2.DIST_L2, 3)
-    strayed = annotator.margin + annotator.tremor * noise(rng, labels.shape, 0.06 * unit)
+    # Astray as a whole, and along the border.
+    astray = rng.normal() + noise(rng, labels.shape, 0.08 * unit)
+    strayed = annotator.margin + annotator.tremor * astray
     return inside - outside + strayed * unit > 0

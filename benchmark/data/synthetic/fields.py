@@ -20,7 +20,7 @@ def noise(rng: np.random.Generator, shape: Shape, scale: float) -> np.ndarray:
 def stretched_noise(
     rng: np.random.Generator, shape: Shape, scale: tuple[float, float]
 ) -> np.ndarray:
-    """Smooth noise whose features are `scale` = (rows, columns) pixels wide."""
+    """Smooth noise whose features are `scale` = (rows, columns) pixels wide, at least one."""
     height, width = shape
     rows, columns = (max(step, 1.0) for step in scale)
     # More cells than fit, and a random phase: the grid must not show at fixed places.
@@ -45,7 +45,7 @@ def fractal(
     weights /= np.sqrt((weights**2).sum())
     total = np.zeros(shape, np.float32)
     for k, weight in enumerate(weights):
-        total += np.float32(weight) * noise(rng, shape, max(scale / 2**k, 1.2))
+        total += np.float32(weight) * noise(rng, shape, scale / 2**k)
     return total
 
 

@@ -110,9 +110,9 @@ def _actinic_keratosis(canvas: Canvas, region: Region, habit: Rng, rng: Rng) -> 
     # Sun damage: freckles and yellowish, coarse skin over the whole region.
     damaged = ramp(region.depth, -0.1, 0.2)
     freckles = ramp(fractal(rng, shape, 0.045 * unit, 2, 0.7), 0.25, 1.2) * damaged
-    canvas.tint(0.8 * damaged, np.array([0.88, 0.79, 0.68], np.float32))
-    canvas.tint(habit.uniform(0.6, 0.9) * freckles, np.array([0.70, 0.55, 0.46], np.float32))
-    canvas.height += 0.8 * damaged * fractal(rng, shape, 0.03 * unit, 2)
+    canvas.tint(0.8 * damaged, np.array([0.84, 0.76, 0.68], np.float32))
+    canvas.tint(habit.uniform(0.6, 0.9) * freckles, np.array([0.60, 0.47, 0.40], np.float32))
+    canvas.height += 0.004 * unit * damaged * fractal(rng, shape, 0.03 * unit, 2)
     canvas.mark("Sun damage", region.depth > 0)
     if habit.random() < 0.6:
         canvas.mark("Macule", freckles > 0.5)
@@ -131,8 +131,8 @@ def _actinic_keratosis(canvas: Canvas, region: Region, habit: Rng, rng: Rng) -> 
     canvas.tint(ramp(patches, 1.4, 0.6), redness(canvas, habit.uniform(0.4, 0.7)))
     rough = fractal(rng, shape, 0.018 * unit, 2, 0.8)
     crust = ramp(patches, 1.0, 0.6) * ramp(rough, -1.4, 0.6)
-    canvas.paint(0.8 * crust, keratin(canvas, (0.70, 0.58, 0.40)))
-    canvas.height += 0.014 * unit * crust * (1 + 0.6 * rough)
+    canvas.paint(0.7 * crust, keratin(canvas, (0.74, 0.67, 0.55)))
+    canvas.height += 0.01 * unit * crust * (1 + 0.6 * rough)
     canvas.mark("Plaque" if habit.random() < 0.6 else "Papule", patches < 1.15)
     canvas.mark("Scale", patches < 0.95)
 
@@ -151,7 +151,7 @@ def _psoriasis(canvas: Canvas, region: Region, habit: Rng, rng: Rng) -> None:
     flakes = fractal(rng, shape, 0.03 * unit, 2, 0.8)
     silver = keratin(canvas, (0.93, 0.91, 0.90))
     canvas.paint(0.92 * scale * ramp(flakes, -1.8, 0.6), silver)
-    canvas.height += scale * (0.015 * unit + 0.6 * flakes)
+    canvas.height += unit * scale * (0.015 + 0.003 * flakes)
     canvas.gloss += 0.15 * scale
     canvas.mark("Plaque", region.inside)
     canvas.mark("Scale", blurred(scale, 0.01 * unit) > 0.35)
@@ -165,10 +165,10 @@ def _seborrheic_dermatitis(canvas: Canvas, region: Region, habit: Rng, rng: Rng)
     warm = redness(canvas, habit.uniform(0.75, 1.05)) * np.array([1.0, 0.99, 0.88], np.float32)
     canvas.tint(patch, warm)
     canvas.gloss += 0.25 * patch
-    # Greasy yellow flakes, small and many.
-    bran = fractal(rng, shape, 0.02 * unit, 2, 0.9) + habit.uniform(-0.2, 0.3)
-    flakes = ramp(bran, 0.2, 1.7) * ramp(region.depth + uneven, -0.05, 0.35)
-    canvas.paint(0.75 * flakes, keratin(canvas, (0.93, 0.84, 0.62)))
+    # Greasy yellow flakes.
+    bran = fractal(rng, shape, 0.042 * unit, 3, 0.7) + habit.uniform(-0.2, 0.3)
+    flakes = ramp(bran, 0.1, 1.3) * ramp(region.depth + uneven, -0.05, 0.35)
+    canvas.paint(0.8 * flakes, keratin(canvas, (0.96, 0.86, 0.58)))
     canvas.height += 0.008 * unit * flakes
     canvas.mark("Plaque" if habit.random() < 0.5 else "Patch", patch > 0.4)
     canvas.mark("Scale", blurred(flakes, 0.02 * unit) > 0.2)
@@ -201,7 +201,9 @@ def _viral_warts(canvas: Canvas, region: Region, habit: Rng, rng: Rng) -> None:
     canvas.mark("Papule" if largest < 0.07 else "Plaque", domes < 1.05)
     # Skin lines do not cross a wart; a smooth collar surrounds it.
     collar = ramp(domes, 1.5, 1.1)
-    canvas.height += 0.5 * collar * (blurred(canvas.height, 3) - canvas.height) * (1 - wart)
+    canvas.height += (
+        0.5 * collar * (blurred(canvas.height, 0.015 * unit) - canvas.height) * (1 - wart)
+    )
     canvas.mark("Dermatoglyph disruption", domes < 1.35)
     if habit.random() < 0.7:
         dots = scatter(rng, domes < 0.75, 0.022 * unit, 14 * max(len(places), 1))
@@ -233,7 +235,7 @@ def _vitiligo(canvas: Canvas, region: Region, habit: Rng, rng: Rng) -> None:
     )
     canvas.paint(0.85 * ramp(macules, 1.1, 0.85), lost)
     canvas.mark("Macule", macules < 1.05)
-    if habit.random() < 0.4:
+    if habit.random() < 0.5 and canvas.hairs > 0:
         canvas.white_hair = np.maximum(canvas.white_hair, patch)
         canvas.mark("Leukotrichia", depth > 0.12)
 

@@ -78,10 +78,10 @@ def plan(images: int, size: int, seed: int) -> list[Photograph]:
     number = 0
     while len(photographs) < images:
         if number % len(DIAGNOSES) == 0:
-            order = rng.permutation(len(DIAGNOSES))
+            order = rng.permutation(DIAGNOSES)
         patient = Patient(
             number=number,
-            diagnosis=DIAGNOSES[order[number % len(DIAGNOSES)]],
+            diagnosis=str(order[number % len(DIAGNOSES)]),
             tone=1 + int(rng.choice(6, p=TONE_SHARES)),
             age=AGES[rng.choice(3, p=AGE_SHARES)],
             hairiness=float(rng.beta(0.8, 1.6)),

@@ -55,6 +55,7 @@ class Canvas:
         gloss: (H, W) how much the surface shines, 0 to 1.
         body: (H, W) 1 on skin, 0 on the cloth behind it.
         white_hair: (H, W) where hair has lost its pigment, 0 to 1.
+        hairs: how many hairs will grow.
         marks: characteristic -> (H, W) bool, what is truly there.
     """
 
@@ -64,6 +65,7 @@ class Canvas:
     gloss: np.ndarray
     body: np.ndarray
     white_hair: np.ndarray
+    hairs: int
     marks: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
@@ -106,11 +108,11 @@ def bare_skin(patient: Patient, shape: Shape, rng: np.random.Generator) -> Canva
     )
     # Skin lines: ridged noise, finer in the young; wrinkles run one way, coarser with age.
     fine = 1 - np.abs(noise(rng, shape, 0.018 * unit))
-    height = 0.3 * fine + 0.22 * noise(rng, shape, 1.6)
-    creases = {"young": 0.0, "adult": 0.4, "elderly": 1.3}[patient.age]
+    height = unit * (0.0015 * fine + 0.0011 * noise(rng, shape, 0.008 * unit))
+    creases = {"young": 0.0, "adult": 0.002, "elderly": 0.0065}[patient.age]
     if creases:
         scale = (0.03 * unit, 0.16 * unit) if rng.random() < 0.5 else (0.16 * unit, 0.03 * unit)
-        height -= creases * ramp(np.abs(stretched_noise(rng, shape, scale)), 0.35, 0)
+        height -= creases * unit * ramp(np.abs(stretched_noise(rng, shape, scale)), 0.35, 0)
     canvas = Canvas(
         skin=skin,
         albedo=albedo.astype(np.float32),
@@ -118,6 +120,7 @@ def bare_skin(patient: Patient, shape: Shape, rng: np.random.Generator) -> Canva
         gloss=np.full(shape, rng.uniform(0.02, 0.2), np.float32),
         body=_body(shape, rng),
         white_hair=np.zeros(shape, np.float32),
+        hairs=int(70 * max(patient.hairiness - 0.25, 0)),
     )
     moles = with_radii(
         rng,
@@ -184,25 +187,25 @@ def _light(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
     light *= 0.6 + 0.4 * ramp(turn, 0.45, 1.0)
     down = cv2.Sobel(canvas.height, cv2.CV_32F, 0, 1, scale=0.125)
     right = cv2.Sobel(canvas.height, cv2.CV_32F, 1, 0, scale=0.125)
-    relief = 0.22 * 200 / unit * (falling[0] * down + falling[1] * right)
+    relief = 0.22 * (falling[0] * down + falling[1] * right)
     return light * np.clip(1 + relief, 0.55, 1.35)
 
 
 def _shine(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
-    bumps = blurred(canvas.height, 1.0) + 0.6 * noise(rng, canvas.shape, 0.02 * canvas.unit)
-    patches = ramp(noise(rng, canvas.shape, 0.35 * canvas.unit), 0.2, 1.6)
-    return 0.5 * ramp(bumps, 0.4, 2.4) * (0.25 + patches)
+    shape, unit = canvas.shape, canvas.unit
+    bumps = blurred(canvas.height, 0.005 * unit) / unit + 0.003 * noise(rng, shape, 0.02 * unit)
+    patches = ramp(noise(rng, shape, 0.35 * unit), 0.2, 1.6)
+    return 0.5 * ramp(bumps, 0.002, 0.012) * (0.25 + patches)
 
 
 def _grow_hair(lit: np.ndarray, canvas: Canvas, patient: Patient, rng: np.random.Generator) -> None:
     shape, unit = canvas.shape, canvas.unit
-    count = int(70 * max(patient.hairiness - 0.25, 0))
-    if count == 0:
+    if canvas.hairs == 0:
         return
     strength = np.zeros(shape, np.uint8)
     heading = rng.uniform(0, 2 * np.pi)
     steps = np.linspace(0, 1, 9)
-    for _ in range(count):
+    for _ in range(canvas.hairs):
         start = rng.uniform(-0.1, 1.1, 2) * shape
         turn = heading + rng.normal(0, 0.35)
         bend = rng.normal(0, 0.7)

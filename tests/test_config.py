@@ -1,0 +1,73 @@
+"""Resolving what the user said into a configuration."""
+
+import pytest
+
+import architectures
+from benchmark.config import BUDGETS, configure, run_id
+from benchmark.errors import UserError
+
+PROTOCOL = {"task_version": "1", "data": "f00"}
+
+
+@pytest.mark.parametrize("arch", architectures.names())
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_every_architecture_has_every_budget_the_paper_gives(arch, budget):
+    if (arch, budget) == ("DenseNet121", "paper"):
+        with pytest.raises(UserError, match="was not found"):
+            configure(arch, "diagnosis", budget=budget)
+        return
+    config = configure(arch, "diagnosis", budget=budget)
+    assert config.recipe.epochs >= 1
+
+
+def test_the_paper_budget_is_the_published_one():
+    config = configure("Xception", "explainability", budget="paper")
+    recipe = config.recipe
+    assert config.image_size == (400, 300)
+    assert (recipe.epochs, recipe.batch_size, recipe.learning_rate) == (50, 64, 1e-3)
+    assert (recipe.optimiser, recipe.freeze, recipe.class_weights) == ("adam", "paper", True)
+    assert recipe.augmentation.brightness == (0.5, 1.5)
+    assert recipe.augmentation.border == "nearest"
+
+
+def test_what_the_user_says_wins_over_the_budget():
+    config = configure("xception", "diagnosis", image_size=(96, 128), epochs=3, seed=5)
+    assert config.arch == "Xception"
+    assert config.image_size == (96, 128)
+    assert config.recipe.epochs == config.pretrain_epochs == 3
+    assert config.seed == 5
+
+
+def test_the_run_id_depends_on_what_decides_the_result():
+    def identify(**settings):
+        return run_id(configure("Xception", "diagnosis", **settings), PROTOCOL)
+
+    base = identify()
+    assert base == identify()
+    for change in ({"seed": 1}, {"framework": "keras"}, {"epochs": 3}, {"image_size": 160}):
+        assert identify(**change) != base
+    assert run_id(configure("Xception", "diagnosis"), {**PROTOCOL, "data": "bar"}) != base
+
+
+def test_the_run_id_does_not_depend_on_where_things_lie():
+    here, there = (
+        configure("Xception", "diagnosis", dataset="isic2018", data_dir=folder, device=device)
+        for folder, device in (("/a", "cpu"), ("/b", "auto"))
+    )
+    assert run_id(here, PROTOCOL) == run_id(there, PROTOCOL)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"seed": -1}, "--seed -1"),
+        ({"device": "tpu"}, "--device tpu"),
+        ({"epochs": -2}, "--epochs -2"),
+        ({"image_size": 70}, "at least 71"),
+        ({"pretrain_on": "isic2018"}, "NAME:DIR"),
+        ({"pretrain_on": "isic:/data"}, "did you mean"),
+    ],
+)
+def test_impossible_settings_are_named(settings, said):
+    with pytest.raises(UserError, match=said):
+        configure("Xception", "diagnosis", **settings)
