@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from shutil import get_terminal_size
 
 from benchmark import __version__
 from benchmark.errors import UserError
@@ -224,10 +225,15 @@ def _list(options: argparse.Namespace) -> None:
         print(f"{title}\n\n{text_table(table)}\n")
 
 
+# Room that `describe` leaves for the names of the facts.
+_LONGEST_FACT = 30
+
+
 def _describe(options: argparse.Namespace) -> None:
     from benchmark.show import describe, text_table
 
-    print(text_table(describe(options.name, options.out)))
+    table = describe(options.name, options.out)
+    print(text_table(table, wrap=max(get_terminal_size().columns - _LONGEST_FACT, 40)))
 
 
 def _data_make(options: argparse.Namespace) -> None:

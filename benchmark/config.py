@@ -196,7 +196,8 @@ _SCRATCH: dict[str, Any] = {
 }
 QUICK_SIZE = 128
 _SMOKE = {**_SCRATCH, "epochs": 1}
-_QUICK = {**_SCRATCH, "epochs": 9, "warmup_epochs": 1.0}
+# With 360 training images, Xception learns the synthetic diseases in about a hundred CPU seconds.
+_QUICK = {**_SCRATCH, "epochs": 8, "warmup_epochs": 1.0}
 
 
 def _paper_budget(row: catalogue.Architecture) -> tuple[dict[str, Any], Any, int]:

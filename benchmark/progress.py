@@ -1,6 +1,5 @@
 """What a waiting user sees: bars on a terminal, plain lines elsewhere. All of it on stderr."""
 
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar
@@ -130,8 +129,3 @@ class TerminalEpoch:
         self._bar.stop()
         if summary:
             self._display.say(f"{self._title}  {summary}")
-
-
-def terminal_width() -> int:
-    """Columns of the terminal stdout writes to; 100 where it is none."""
-    return Console(file=sys.stdout).width if sys.stdout.isatty() else 100

@@ -26,7 +26,8 @@ from benchmark.records.folder import RunFolder
 from benchmark.records.record import DataUsed, Record, TrainingSummary, TrialRecord
 from benchmark.records.store import Store
 from benchmark.registry import DATASETS, METHODS, TASKS
-from benchmark.training.engine import Engine, make_engine, select_backend
+from benchmark.training.engine import Engine
+from benchmark.training.frameworks import make_engine, select_backend
 from benchmark.training.loop import PREDICTION_BATCH, StageLog, train_stage
 from tasks.base import SPLIT_SEED, Outputs, Score, Task, Trial
 

@@ -16,11 +16,22 @@ from benchmark.registry import DATASETS, METHODS, TASKS
 KINDS = ("architectures", "tasks", "methods", "datasets", "records")
 
 
-def text_table(table: pd.DataFrame) -> str:
-    """A data frame as aligned text; an unnamed index is left out."""
+def text_table(table: pd.DataFrame, wrap: int | None = None) -> str:
+    """A data frame as aligned text; an unnamed index is left out.
+
+    The last column is wrapped at `wrap` characters.
+    """
     shown = table.reset_index() if table.index.name else table
+    widths = None if wrap is None else [*[None] * (shown.shape[1] - 1), wrap]
     return str(
-        tabulate(shown, headers="keys", showindex=False, disable_numparse=True, missingval="-")
+        tabulate(
+            shown,
+            headers="keys",
+            showindex=False,
+            disable_numparse=True,
+            missingval="-",
+            maxcolwidths=widths,
+        )
     )
 
 
@@ -160,6 +171,15 @@ _LISTINGS = {
 }
 
 
+# In the words of keras.applications' `preprocess_input`.
+_PREPROCESSING = {
+    "tf": "tf: RGB scaled to -1..1",
+    "torch": "torch: RGB minus ImageNet's mean, divided by its deviation",
+    "caffe": "caffe: BGR minus ImageNet's mean, not scaled",
+    "none": "input layers of the network's own",
+}
+
+
 def _architecture(row: catalogue.Architecture) -> dict[str, Any]:
     paper = row.settings
     least = row.least_size
@@ -169,7 +189,7 @@ def _architecture(row: catalogue.Architecture) -> dict[str, Any]:
         "native size": f"{row.native_size}x{row.native_size} px",
         "least size": f"{least}x{least} px (Grad-CAM map of 3x3)",
         "parameters": f"{row.parameters:,} with 1000 classes, {row.base_parameters:,} without head",
-        "preprocessing": row.preprocessing,
+        "preprocessing": _PREPROCESSING[row.preprocessing],
         "Grad-CAM layer, Keras": row.keras_cam,
         "Grad-CAM layer, PyTorch": row.torch_cam,
         "map at native size": "{}x{}x{}".format(

@@ -10,7 +10,7 @@ LOGITS = np.random.default_rng(3).normal(size=(4, 3)).astype(np.float32)
 
 @pytest.fixture(scope="module")
 def losses(framework):
-    from benchmark.training.engine import select_backend
+    from benchmark.training.frameworks import select_backend
 
     select_backend(framework)
     from benchmark.methods import losses

@@ -11,7 +11,7 @@ from benchmark.methods.base import Context
 from benchmark.methods.cross_entropy import CrossEntropy
 from benchmark.progress import SilentDisplay
 from benchmark.training import loop
-from benchmark.training.engine import make_engine, select_backend
+from benchmark.training.frameworks import make_engine, select_backend
 from tasks.diagnosis import Diagnosis
 
 SIZE = 96

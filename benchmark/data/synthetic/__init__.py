@@ -55,7 +55,8 @@ def read(
     folder = (root or cache_folder()) / f"synthetic-{key}"
     if not folder.is_dir():
         _render(folder, **options)
-    return dataclasses.replace(dermxdb.read(folder), name="synthetic")
+    # The reader's notes tell of oddities of DermXDB's layout that are here on purpose.
+    return dataclasses.replace(dermxdb.read(folder), name="synthetic", notes=())
 
 
 def _check_range(option: str, value: int, least: int, most: int) -> None:
