@@ -10,13 +10,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from architectures import catalogue
+from architectures import FRAMEWORKS, catalogue
 from benchmark.errors import UserError
 from benchmark.registry import DATASETS, METHODS, TASKS
 
 Framework = Literal["torch", "keras"]
 BUDGETS = ("smoke", "quick", "paper")
-FRAMEWORKS = ("torch", "keras")
 
 
 class _Settings(BaseModel):
@@ -78,11 +77,28 @@ class RunConfig(_Settings):
     seed: int = Field(ge=0, lt=2**31)
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
+    def public(self) -> dict[str, Any]:
+        """Every setting, with folders and files by their last name: nobody's paths are published.
+
+        What lay there is known by fingerprints, which the record holds.
+        """
+        settings = self.model_dump(mode="json")
+        settings["data_dir"] = _last_name(self.data_dir)
+        settings["weights"] = _last_name(self.weights)
+        options = {name: _last_name(value) for name, value in self.dataset_options.items()}
+        earlier = [item.partition(":") for item in self.pretrain_on]
+        settings["pretrain_on"] = [f"{n}{colon}{_last_name(path)}" for n, colon, path in earlier]
+        return settings | {"dataset_options": options}
+
     def identity(self) -> dict[str, Any]:
         """The settings that decide the result: not where the data lie nor what computes it."""
-        settings = self.model_dump(mode="json", exclude={"data_dir", "device"})
+        settings = self.public()
         settings["pretrain_on"] = [item.split(":", 1)[0] for item in self.pretrain_on]
-        return settings
+        return {name: settings[name] for name in settings if name not in ("data_dir", "device")}
+
+
+def _last_name(value: Any) -> Any:
+    return Path(value).name if isinstance(value, str) and "/" in value.replace("\\", "/") else value
 
 
 def configure(

@@ -55,7 +55,7 @@ def write_tensors(
     target: Path, tensors: Mapping[str, np.ndarray], metadata: dict[str, str]
 ) -> None:
     """Write arrays as a safetensors file, atomically."""
-    contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    contiguous = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     with atomic_path(target) as temporary:
         try:
             save_file(contiguous, temporary, metadata=metadata)

@@ -302,12 +302,11 @@ def _protocol(
     }
 
 
-def _data_used(dataset: Dataset, options: dict[str, Any]) -> DataUsed:
+def _data_used(dataset: Dataset) -> DataUsed:
     return DataUsed(
         name=dataset.name,
         fingerprint=dataset.fingerprint,
         classes=dataset.classes,
-        options=options,
         notes=dataset.notes,
     )
 
@@ -332,9 +331,9 @@ def _record(
         task=task.name,
         task_version=task.version,
         headline=task.headline,
-        config=config.model_dump(mode="json"),
-        data=_data_used(dataset, config.dataset_options),
-        pretraining=tuple(_data_used(other, {}) for other in earlier),
+        config=config.public(),
+        data=_data_used(dataset),
+        pretraining=tuple(_data_used(other) for other in earlier),
         packages=environment.packages(),
         hardware=environment.hardware(results[0].device),
         seconds={part: round(seconds, 3) for part, seconds in watch.seconds.items()},

@@ -125,7 +125,7 @@ def test_an_unwritable_results_folder_is_named(tmp_path: Path):
     file = tmp_path / "results"
     file.write_text("a file where a folder should be")
     run = ["run", "--arch", "MobileNet", "--task", "diagnosis", "--budget", "smoke"]
-    options = ["--data-option", "images=48", "--data-option", "size=64", "--out", str(file)]
+    options = ["--data-option", "images=72", "--data-option", "size=64", "--out", str(file)]
     line = _refusal(*run, *options)
     assert str(file) in line
     assert "--out" in line

@@ -57,6 +57,24 @@ def test_the_run_id_does_not_depend_on_where_things_lie():
     assert run_id(here, PROTOCOL) == run_id(there, PROTOCOL)
 
 
+def test_nobodys_paths_are_published_nor_decide_the_run_id(tmp_path):
+    here, there = (
+        configure(
+            "Xception",
+            "diagnosis",
+            dataset="dermxdb",
+            data_dir=f"{root}/dermxdb",
+            dataset_options={"images": f"{root}/photographs"},
+            pretrain_on=f"isic2018:{root}/isic",
+            weights=f"{root}/best.safetensors",
+        )
+        for root in ("/home/anna", "/data")
+    )
+    assert "anna" not in str(here.public())
+    assert here.public()["pretrain_on"] == ["isic2018:isic"]
+    assert run_id(here, PROTOCOL) == run_id(there, PROTOCOL)
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

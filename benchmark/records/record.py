@@ -32,7 +32,6 @@ class DataUsed(_Part):
     name: str
     fingerprint: str = Field(description="SHA-256 of ids, labels, groups, splits and bytes")
     classes: tuple[str, ...]
-    options: dict[str, str | int | float | bool | None] = {}
     notes: tuple[str, ...] = ()
 
 
@@ -64,7 +63,8 @@ class Record(_Part):
     """Everything a table, a plot or a sceptic needs to know of one run.
 
     `metrics` are the run's own; a task with a single trial repeats that trial's. `config` is the
-    resolved `RunConfig`: with it and the same data the run can be repeated.
+    resolved `RunConfig`, paths by their last name: with it and the same data the run can be
+    repeated.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION

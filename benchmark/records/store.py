@@ -38,7 +38,7 @@ class Store:
 
         Raises:
             UserError: the folder cannot be written.
-            ValueError: a number is NaN or infinite, or the run id cannot be a file name.
+            ValueError: the run id cannot be a file name.
         """
         if not _RUN_ID.fullmatch(record.run_id):
             raise ValueError(f"run id {record.run_id!r} must match {_RUN_ID.pattern}")

@@ -14,7 +14,9 @@ def test_a_framework_that_is_not_installed_is_named_with_the_command(
     framework, package, monkeypatch
 ):
     found = frameworks.find_spec
-    monkeypatch.setattr(frameworks, "find_spec", lambda name: name != package and found(name))
+    monkeypatch.setattr(
+        frameworks, "find_spec", lambda name: None if name == package else found(name)
+    )
     with pytest.raises(UserError, match=rf"{package}.*pip install 'dermbench\[{framework}\]'"):
         frameworks.select_backend(framework)
 
