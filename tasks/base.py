@@ -73,6 +73,8 @@ class Task(ABC):
         headline: the metric that ranks.
         needs: what the data must have beyond labels: "masks".
         maps: whether test images need Grad-CAM maps.
+        selected_by: the validation score that chooses the epoch; macro one-vs-rest AUC, ours: it
+            needs no threshold and moves with every image.
         shown: the metrics the command line prints, in order.
     """
 
@@ -82,6 +84,7 @@ class Task(ABC):
     headline: ClassVar[str]
     needs: ClassVar[frozenset[str]] = frozenset()
     maps: ClassVar[bool] = False
+    selected_by: ClassVar[str] = "macro_auc"
     shown: ClassVar[tuple[str, ...]]
 
     def check(self, dataset: Dataset) -> None:
@@ -109,8 +112,8 @@ class Task(ABC):
         ]
 
     def selection(self, labels: np.ndarray, probabilities: np.ndarray) -> float:
-        """The validation score that chooses the epoch: macro one-vs-rest AUC (ours)."""
-        return classification.scores(labels, probabilities)["macro_auc"]
+        """The validation score that chooses the epoch; the higher the better."""
+        return classification.scores(labels, probabilities)[self.selected_by]
 
     @abstractmethod
     def score(self, dataset: Dataset, trial: Trial, outputs: Outputs) -> Score:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import architectures
 from benchmark.errors import DataError
 from benchmark.leaderboard import build
 from benchmark.metrics import classification
@@ -105,7 +106,7 @@ def test_what_is_printed_can_be_had_as_data(record, results):
 
 
 def test_the_same_run_is_not_made_twice(record, results, framework, monkeypatch):
-    monkeypatch.setattr("benchmark.run.make_engine", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr("benchmark.trial.make_engine", lambda *_: pytest.fail("trained again"))
     settings = {"framework": framework, "budget": "smoke", "dataset_options": SMALL}
     again = run("mobilenet-v2", "explainability", **settings, out=results)
     assert again == record
@@ -145,6 +146,25 @@ def test_pretraining_on_a_test_lesion_is_refused(framework, real_data, tmp_path)
         )
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("arch", architectures.names())
+def test_every_architecture_trains_predicts_and_explains(arch, framework, tmp_path):
+    record = run(
+        arch,
+        "explainability",
+        framework=framework,
+        budget="smoke",
+        dataset_options=SMALL,
+        out=tmp_path,
+    )
+    (file,) = tmp_path.rglob("maps.npz")
+    maps = np.load(file, allow_pickle=False)["maps"]
+    assert min(maps.shape[1:]) >= 3
+    assert np.isfinite(maps).all()
+    assert record.metrics["macro_auc"].value is not None
+    assert record.trials[0].stages[0].images_per_second > 0
+
+
 def test_two_stages_on_real_images(framework, real_data, tmp_path):
     record = run(
         "MobileNetV2",
@@ -158,7 +178,7 @@ def test_two_stages_on_real_images(framework, real_data, tmp_path):
     )
     assert [stage.stage for stage in record.trials[0].stages] == [
         "pretrain-1-isic2018 train",
-        "train",
+        "main train",
     ]
     assert record.metrics["explainability_f1"].n > 0
     assert record.metrics["annotators_f1"].value is None

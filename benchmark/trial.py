@@ -1,0 +1,179 @@
+"""One trial of a run: pre-training, training, outputs, score, pictures."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+import architectures
+from benchmark import pictures
+from benchmark.config import RunConfig
+from benchmark.data import Dataset, splits
+from benchmark.data.pipeline import Samples, plain_batches
+from benchmark.data.pixels import open_pixels
+from benchmark.explain.gradcam import gradcam_maps
+from benchmark.methods.base import Context, Method
+from benchmark.progress import Display
+from benchmark.records.folder import RunFolder
+from benchmark.training.engine import Engine
+from benchmark.training.frameworks import make_engine
+from benchmark.training.loop import PREDICTION_BATCH, StageLog, train_stage
+from tasks.base import SPLIT_SEED, Outputs, Score, Task, Trial
+
+
+@dataclass
+class Watch:
+    """Seconds spent in each part of a run."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, part: str) -> Iterator[None]:
+        """Add the time of the body to `part`."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[part] = self.seconds.get(part, 0.0) + time.monotonic() - started
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What a trial came to.
+
+    `parameters` counts the network's weights, BatchNorm statistics included; `device_memory` is the
+    accelerator's peak in bytes, None on a CPU.
+    """
+
+    trial: Trial
+    logs: list[StageLog]
+    score: Score
+    parameters: int
+    device: dict[str, str]
+    device_memory: int | None
+
+
+@dataclass(frozen=True)
+class TrialRunner:
+    """Runs the trials of one run; what they have in common."""
+
+    config: RunConfig
+    task: Task
+    method: Method
+    folder: RunFolder
+    watch: Watch
+    display: Display
+    # Decoded pixels by data set fingerprint: opening them checks every byte.
+    opened: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def run(self, dataset: Dataset, trial: Trial, earlier: Sequence[Dataset]) -> TrialResult:
+        """Pre-train on each earlier data set in turn, train, score; every file is written."""
+        logs: list[StageLog] = []
+        backbone: Path | None = None
+        for position, other in enumerate(earlier, start=1):
+            title = f"pretrain-{position}-{other.name}"
+            engine = self._engine(len(other.classes), backbone)
+            parts = splits.partition(other, SPLIT_SEED)
+            epochs = self.config.pretrain_epochs
+            logs += self._train(engine, other, parts["train"], parts["validation"], title, epochs)
+            backbone = self.folder.weights(title)
+            engine.network.save(backbone)
+        engine = self._engine(len(dataset.classes), backbone)
+        epochs = self.config.recipe.epochs
+        logs += self._train(engine, dataset, trial.train, trial.validation, trial.name, epochs)
+        engine.network.save(self.folder.weights(trial.name))
+        outputs = self._outputs(engine, dataset, trial)
+        self._save(dataset, trial, outputs)
+        with self.watch("score"):
+            score = self.task.score(dataset, trial, outputs)
+        self.folder.save_tables(trial.name, score.tables)
+        with self.watch("pictures"):
+            self.task.draw(dataset, outputs, score, self.folder.pictures(trial.name))
+        parameters = sum(tensor.size for tensor in engine.network.tensors().values())
+        device, memory = engine.device(), engine.peak_device_memory()
+        return TrialResult(trial, logs, score, parameters, device, memory)
+
+    def _engine(self, classes: int, backbone: Path | None) -> Engine:
+        """A fresh network: the run's weights to start with, or an earlier stage's backbone."""
+        config = self.config
+        fresh = backbone is not None or config.weights == "none"
+        network = architectures.build(
+            config.arch,
+            config.framework,
+            classes,
+            image_size=config.image_size,
+            weights=None if fresh else config.weights,
+            seed=config.seed,
+            head=config.recipe.head,
+        )
+        if backbone is not None:
+            network.load(backbone, head=False)
+        return make_engine(network, config.device, config.seed)
+
+    def _train(
+        self,
+        engine: Engine,
+        dataset: Dataset,
+        train_ids: Sequence[str],
+        validation_ids: Sequence[str],
+        title: str,
+        epochs: int,
+    ) -> list[StageLog]:
+        """Run the method's stages on one data set; the network is left trained."""
+        train = self._samples(dataset, train_ids)
+        validation = self._samples(dataset, validation_ids)
+        recipe = self.config.recipe.model_copy(update={"epochs": epochs})
+        context = Context(train.labels, dataset.classes, recipe)
+        logs = []
+        for stage in self.method.stages(context):
+            with self.watch("training"):
+                log = train_stage(
+                    engine,
+                    stage,
+                    train,
+                    validation,
+                    self.task.selection,
+                    self.config.seed,
+                    self.folder.checkpoint(f"{title}-{stage.name}"),
+                    self.display,
+                )
+            self.folder.save_history(title, stage.name, log.epochs)
+            target = self.folder.pictures(title) / f"history-{stage.name}.png"
+            log.stage = f"{title} {stage.name}"
+            pictures.history(log.epochs, log.best_epoch, f"{self.config.arch}: {log.stage}", target)
+            logs.append(log)
+        return logs
+
+    def _outputs(self, engine: Engine, dataset: Dataset, trial: Trial) -> Outputs:
+        test = self._samples(dataset, trial.test)
+        batches = -(-len(test) // PREDICTION_BATCH)
+        with self.watch("prediction"):
+            stream = plain_batches(test, PREDICTION_BATCH)
+            probabilities = engine.predict(self.display.track(stream, "predicting", batches))
+        if not self.task.maps:
+            return Outputs(trial.test, probabilities)
+        with self.watch("explanation"):
+            stream = self.display.track(plain_batches(test, PREDICTION_BATCH), "Grad-CAM", batches)
+            maps = gradcam_maps(engine.network, stream, test.labels)
+        return Outputs(trial.test, probabilities, maps)
+
+    def _save(self, dataset: Dataset, trial: Trial, outputs: Outputs) -> None:
+        labels = dataset.table.loc[list(outputs.ids), "label"].to_list()
+        self.folder.save_predictions(
+            trial.name, outputs.ids, labels, dataset.classes, outputs.probabilities
+        )
+        if outputs.maps is not None:
+            self.folder.save_maps(trial.name, outputs.ids, outputs.maps)
+
+    def _samples(self, dataset: Dataset, ids: Sequence[str]) -> Samples:
+        if dataset.fingerprint not in self.opened:
+            with self.watch("data"):
+                self.opened[dataset.fingerprint] = open_pixels(
+                    dataset, self.config.image_size, self.display.track
+                )
+        pixels = self.opened[dataset.fingerprint]
+        rows = dataset.table.index.get_indexer(list(ids))
+        return Samples(pixels, rows, dataset.table["label"].to_numpy(np.int64)[rows])
