@@ -219,10 +219,12 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _list(options: argparse.Namespace) -> None:
-    from benchmark.show import listing, text_table
+    from benchmark.show import listing, text_table, unreadable_records
 
     for title, table in listing(options.kind, options.out).items():
         print(f"{title}\n\n{text_table(table)}\n")
+        if title == "records":
+            _print_left_out(unreadable_records(options.out))
 
 
 # Room that `describe` leaves for the names of the facts.
@@ -275,10 +277,14 @@ def _leaderboard(options: argparse.Namespace) -> None:
     from benchmark.leaderboard import build
 
     built = build(Path(options.out))
-    for problem in built.problems:
-        print(f"left out: {problem}", file=sys.stderr)
+    _print_left_out(built.problems)
     for path in built.paths:
         print(path)
+
+
+def _print_left_out(problems: Sequence[str]) -> None:
+    for problem in problems:
+        print(f"left out: {problem}", file=sys.stderr)
 
 
 def _dataset(options: argparse.Namespace):  # type: ignore[no-untyped-def]

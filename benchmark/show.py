@@ -9,6 +9,7 @@ from tabulate import tabulate
 from architectures import catalogue
 from benchmark.config import RunConfig
 from benchmark.errors import UserError, unknown_name
+from benchmark.leaderboard.table import title
 from benchmark.records.record import Metric, Record
 from benchmark.records.store import Store
 from benchmark.registry import DATASETS, METHODS, TASKS
@@ -50,7 +51,7 @@ def headline(record: Record) -> str:
 def metrics_table(record: Record) -> pd.DataFrame:
     """The task's metrics of a run: index `metric`; columns value, 95 % interval, images, note."""
     rows = {
-        name.replace("_", " "): _metric_row(record.metrics[name])
+        title(name): _metric_row(record.metrics[name])
         for name in TASKS.get(record.task).shown
         if name in record.metrics
     }
@@ -68,6 +69,11 @@ def listing(kind: str, out: str | Path = "results") -> dict[str, pd.DataFrame]:
     if kind not in KINDS:
         raise unknown_name("kind", kind, (*KINDS, "all"))
     return {kind: _LISTINGS[kind](Path(out))}
+
+
+def unreadable_records(out: str | Path = "results") -> tuple[str, ...]:
+    """One sentence for each record file that is damaged or of another version."""
+    return Store(out).all().problems
 
 
 def describe(name: str, out: str | Path = "results") -> pd.DataFrame:
@@ -153,9 +159,7 @@ def _list_records(out: Path) -> pd.DataFrame:
             "method": record.config["method"],
             "dataset": record.config["dataset"],
             "seed": record.config["seed"],
-            record.headline.replace("_", " "): _metric_row(record.metrics[record.headline])[
-                "value"
-            ],
+            title(record.headline): _metric_row(record.metrics[record.headline])["value"],
         }
         for record in Store(out).all().records
     ]

@@ -101,7 +101,7 @@ def test_checkpoints_are_gone_when_the_run_is_done(folder):
 
 def test_what_is_printed_can_be_had_as_data(record, results):
     table = metrics_table(record)
-    assert "explainability f1" in table.index
+    assert "explainability F1" in table.index
     assert describe(record.run_id[:6], results).loc["run"].item().startswith("MobileNetV2")
 
 
