@@ -19,7 +19,7 @@ from benchmark.registry import DATASETS, METHODS, TASKS
 from benchmark.training.frameworks import select_backend
 from benchmark.training.loop import StageLog
 from benchmark.trial import TrialResult, TrialRunner, Watch
-from tasks.base import Task, Trial
+from tasks.base import BOOTSTRAP_SEED, SPLIT_SEED, Task, Trial
 
 
 def run(
@@ -160,6 +160,7 @@ def _record(
         config=config.public(),
         data=_data_used(dataset),
         pretraining=tuple(_data_used(other) for other in earlier),
+        seeds={"run": config.seed, "split": SPLIT_SEED, "bootstrap": BOOTSTRAP_SEED},
         packages=environment.packages(),
         hardware=environment.hardware(results[0].device),
         seconds={part: round(seconds, 3) for part, seconds in watch.seconds.items()},

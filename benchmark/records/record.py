@@ -77,6 +77,7 @@ class Record(_Part):
     config: dict[str, object]
     data: DataUsed
     pretraining: tuple[DataUsed, ...] = ()
+    seeds: dict[str, int] = Field(description="of the run, of the split and of the bootstrap")
     packages: dict[str, str]
     hardware: dict[str, str | int | float | None]
     seconds: dict[str, float]

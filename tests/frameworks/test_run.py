@@ -48,6 +48,7 @@ def test_the_record_says_what_was_run_on_what(record, framework):
     assert record.config["framework"] == framework
     assert record.task_version
     assert len(record.data.fingerprint) == 64
+    assert record.seeds["run"] == record.config["seed"] == 0
     assert record.packages["python"]
     assert record.hardware["precision"] == "float32"
     assert record.peak_memory_bytes["main"] > 50e6

@@ -55,6 +55,7 @@ def a_record(run_id, auc=0.8, headline="macro_auc", extra=None, **config):
         headline=headline,
         config=config,
         data=DataUsed(name="synthetic", fingerprint="d" * 64, classes=("a", "b")),
+        seeds={"run": 0},
         packages={},
         hardware={},
         seconds={},

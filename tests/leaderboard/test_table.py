@@ -59,6 +59,7 @@ def a_record(auc=0.8, created="2025-03-01T12:00:00+00:00", **changes):
             name=config["dataset"], fingerprint=record["fingerprint"], classes=("a", "b")
         ),
         pretraining=record["pretraining"],
+        seeds={"run": 0},
         packages={},
         hardware={},
         seconds={},
