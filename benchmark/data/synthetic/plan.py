@@ -8,14 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-DIAGNOSES = (
-    "Acne",
-    "Actinic keratosis",
-    "Psoriasis",
-    "Seborrheic dermatitis",
-    "Viral warts",
-    "Vitiligo",
-)
+from benchmark.data.layouts import dermxdb
+
+DIAGNOSES = dermxdb.CLASSES
 # Fitzpatrick I to VI. DermXDB is 65 % light and 3 % dark; we draw more dark skin than that, so
 # that scores by skin tone mean something.
 TONE_SHARES = (0.18, 0.22, 0.20, 0.17, 0.13, 0.10)
