@@ -20,9 +20,10 @@ KINDS = ("architectures", "tasks", "methods", "datasets", "records")
 def text_table(table: pd.DataFrame, wrap: int | None = None) -> str:
     """A data frame as aligned text; an unnamed index is left out.
 
-    The last column is wrapped at `wrap` characters.
+    Fractions have three decimals. The last column is wrapped at `wrap` characters.
     """
     shown = table.reset_index() if table.index.name else table
+    shown = shown.map(lambda cell: f"{cell:.3f}" if isinstance(cell, float) else cell)
     widths = None if wrap is None else [*[None] * (shown.shape[1] - 1), wrap]
     return str(
         tabulate(
