@@ -23,7 +23,7 @@ def text_table(table: pd.DataFrame, wrap: int | None = None) -> str:
     Fractions have three decimals. The last column is wrapped at `wrap` characters.
     """
     shown = table.reset_index() if table.index.name else table
-    shown = shown.map(lambda cell: f"{cell:.3f}" if isinstance(cell, float) else cell)
+    shown = shown.map(_cell)
     widths = None if wrap is None else [*[None] * (shown.shape[1] - 1), wrap]
     return str(
         tabulate(
@@ -31,7 +31,6 @@ def text_table(table: pd.DataFrame, wrap: int | None = None) -> str:
             headers="keys",
             showindex=False,
             disable_numparse=True,
-            missingval="-",
             maxcolwidths=widths,
         )
     )
@@ -92,6 +91,12 @@ def describe(name: str, out: str | Path = "results") -> pd.DataFrame:
     except UserError:
         return _facts(name, _record(name, Path(out)))
     return _facts(row.name, _architecture(row))
+
+
+def _cell(value: Any) -> Any:
+    if pd.isna(value):
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) else value
 
 
 def _facts(name: str, facts: dict[str, Any]) -> pd.DataFrame:
