@@ -20,7 +20,6 @@ from benchmark.records.record import Metric
 # Part of every task's protocol: the split is the same for all seeds of a run, so that seeds
 # differ by training alone and every row of a table is scored on the same images.
 SPLIT_SEED = 0
-RESAMPLES = 2000
 BOOTSTRAP_SEED = 0
 
 
@@ -134,7 +133,7 @@ def diagnosis_metrics(dataset: Dataset, outputs: Outputs) -> dict[str, Metric]:
     """Every classification score with its 95 % bootstrap interval over groups."""
     labels, groups = truth(dataset, outputs.ids)
     values = classification.scores(labels, outputs.probabilities)
-    weights = statistics.group_weights(groups, RESAMPLES, BOOTSTRAP_SEED)
+    weights = statistics.group_weights(groups, statistics.RESAMPLES, BOOTSTRAP_SEED)
     samples = classification.resampled(labels, outputs.probabilities, weights)
     count = len(np.unique(groups))
     return {
@@ -147,7 +146,7 @@ def diagnosis_metrics(dataset: Dataset, outputs: Outputs) -> dict[str, Metric]:
 
 def mean_metric(values: np.ndarray, groups: np.ndarray) -> Metric:
     """The mean of one value per image with its interval; NaN values do not enter."""
-    return metric(statistics.bootstrap(values, groups, RESAMPLES, BOOTSTRAP_SEED))
+    return metric(statistics.bootstrap(values, groups, statistics.RESAMPLES, BOOTSTRAP_SEED))
 
 
 def metric(estimate: statistics.Estimate) -> Metric:
