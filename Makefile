@@ -5,7 +5,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 EXTRAS_demo = torch
-EXTRAS_test = all,test
+EXTRAS_test = all,test,test-keras
 PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test test-slow

@@ -65,7 +65,7 @@ def build(
         weights: None: drawn from `seed` as keras.applications draws them, the same in both
             frameworks; "imagenet": the keras.applications files, one pre-training for both;
             "timm": timm's stock network, weights and preprocessing (torch only); a path: the
-            backbone of a file that `Network.save` or keras.applications (.h5 without top) wrote.
+            backbone of a file that `Network.save` or Keras (.h5, .weights.h5, .keras) wrote.
         seed: of everything that is drawn: the head, and the backbone when nothing is loaded.
         head: "plain": global average pooling and one dense layer for every architecture (ours);
             "paper": the head of the DermXDB benchmark, see `PaperSettings.head`.
@@ -101,10 +101,10 @@ def build(
         network = nets.KerasNetwork(architecture, classes, size, parts, seed)
     network.initialise(seed, backbone=weights is None)
     network.weights = None if weights is None else str(weights)
-    if path is not None and files.is_keras(path):
-        network.load_keras_weights(path)
-    elif path is not None:
+    if path is not None and files.file_format(path) == "safetensors":
         network.load(path, head=False)
+    elif path is not None:
+        network.load_keras_weights(path, head=False)
     return network
 
 
@@ -113,7 +113,7 @@ def _weights_path(architecture: Architecture, weights: str | Path | None) -> Pat
     if weights is None or weights == "timm":
         return None
     path = published.imagenet(architecture) if weights == "imagenet" else Path(weights)
-    files.is_keras(path)  # refuses what cannot be weights at all
+    files.file_format(path)  # refuses what cannot be weights at all
     return path
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from architectures.catalogue import HEAD_DROPOUT, Architecture
-from architectures.network import Forward, Network, Slot
+from architectures.network import Forward, Network
 from architectures.pixels import EFFICIENTNET_RESCALE, EFFICIENTNET_SCALE, PREPROCESSING
-from architectures.weights import Row, table
+from architectures.weights import Row, Slot, table
 
 
 class Pixels(keras.layers.Layer):

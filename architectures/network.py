@@ -5,16 +5,15 @@ The framework's half lies in `torch_nets` and `keras_nets`; reading and writing 
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from architectures import initial
+from architectures import initial, keras_fit
 from architectures import weights as files
 from architectures.catalogue import Architecture, map_shape
-from architectures.weights import Row
+from architectures.weights import Row, Slot
 from benchmark.errors import UserError
 
 FREEZE_POLICIES = ("none", "paper", "backbone")
@@ -30,26 +29,6 @@ class Forward(NamedTuple):
 
     features: Any
     logits: Any
-
-
-@dataclass(frozen=True)
-class Slot:
-    """One weight or buffer of a network, under a name and in a layout that both frameworks share.
-
-    Attributes:
-        name: "<Keras layer>/<role>", or "head/<part>/<role>".
-        role: as Keras names it: "kernel", "depthwise_kernel", "pointwise_kernel", "bias", "gamma",
-            "beta", "moving_mean", "moving_variance", "mean", "variance".
-        shape: in the Keras layout: (kh, kw, in, out), (kh, kw, C, 1), (in, out), (C,).
-        read: gives a copy as a numpy array of that shape.
-        write: takes an array of that shape.
-    """
-
-    name: str
-    role: str
-    shape: tuple[int, ...]
-    read: Callable[[], np.ndarray]
-    write: Callable[[np.ndarray], None]
 
 
 class Network(ABC):
@@ -271,23 +250,28 @@ class Network(ABC):
                 f"{path} does not fit this {self.architecture.name}: {error}"
             ) from error
 
-    def load_keras_weights(self, path: str | Path) -> None:
-        """Read the backbone from a legacy Keras .h5 of keras.applications without top.
+    def load_keras_weights(self, path: str | Path, head: bool = True) -> bool:
+        """Read a file that Keras wrote: legacy .h5 or .weights.h5, a whole model as .h5 or .keras.
+
+        The layers are taken by their position in `model.layers`. Nothing is set unless all fits.
+
+        Args:
+            path: of the model without top, or with any head after the backbone.
+            head: whether to read the head too, where the file has one: it must be this network's
+                (`PaperSettings.head`, or one pooling and one dense layer), for as many classes.
+                False reads the backbone only, whatever follows it.
+
+        Returns:
+            Whether a head was read; otherwise this network's own is as it was.
 
         Raises:
-            UserError: the file is missing, broken or of another network.
+            UserError: the file is missing, broken, foreign, of another architecture, of a backbone
+                with other input layers, or of another head.
         """
-        arrays = files.read_keras(Path(path), [row for row, _ in self.base_slots()])
-        for (row, slots), layer in zip(self.base_slots(), arrays, strict=True):
-            found, expected = [a.shape for a in layer], [s.shape for s in slots]
-            if found != expected:
-                raise UserError(
-                    f"{path} is not of {self.architecture.name}: layer {row.layer} holds arrays of"
-                    f" {found}, expected {expected}"
-                )
-        for (_, slots), layer in zip(self.base_slots(), arrays, strict=True):
-            for slot, array in zip(slots, layer, strict=True):
-                slot.write(array)
+        head_slots = self.head_slots() if head else None
+        return keras_fit.load(
+            Path(path), self.architecture, self.base_slots(), head_slots, self.head
+        )
 
     def initialise(self, seed: int, backbone: bool = True) -> None:
         """Draw the weights from the distributions of keras.applications, from `seed` alone.

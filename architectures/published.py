@@ -3,6 +3,7 @@
 What is in them is read by `weights` (keras.applications) and by timm.
 """
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,71 +12,117 @@ from architectures.catalogue import Architecture
 from benchmark.errors import UserError
 
 _KERAS = "https://storage.googleapis.com/tensorflow/keras-applications"
-_NOTOP = "weights_tf_dim_ordering_tf_kernels_notop.h5"
+_KERNELS = "weights_tf_dim_ordering_tf_kernels"
 
 
 @dataclass(frozen=True)
 class Published:
-    """A file of keras.applications without top.
+    """The ImageNet files of one network of keras.applications, in Keras' cache.
 
     Attributes:
-        address: where Keras downloads it.
-        md5: as in the Keras sources; None: Keras publishes none.
-        cached_as: what Keras calls it in its cache, where that differs from the address.
+        address: where Keras downloads the file without top.
+        md5: of that file, as in the Keras sources; None: Keras publishes none.
+        top: Keras' name for the file with top, whose backbone is the same.
+        top_md5: of that file, likewise.
+        cached_as: what Keras calls the file without top, where that differs from the address.
     """
 
     address: str
     md5: str | None
+    top: str
+    top_md5: str | None
     cached_as: str | None = None
 
     @property
     def name(self) -> str:
-        """Its name in Keras' cache."""
+        """What Keras calls the file without top."""
         return self.cached_as or self.address.rpartition("/")[2]
+
+
+def _published(folder: str, stem: str, md5: str, top_md5: str) -> Published:
+    """A file named as most are."""
+    address = f"{_KERAS}/{folder}/{stem}_{_KERNELS}_notop.h5"
+    return Published(address, md5, f"{stem}_{_KERNELS}.h5", top_md5)
 
 
 # From keras/src/applications/*.py, Keras 3.15.
 KERAS_FILES = {
-    "DenseNet121": Published(
-        f"{_KERAS}/densenet/densenet121_{_NOTOP}", "30ee3e1110167f948a6b9946edeeb738"
+    "DenseNet121": _published(
+        "densenet",
+        "densenet121",
+        "30ee3e1110167f948a6b9946edeeb738",
+        "9d60b8095a5708f2dcce2bca79d332c7",
     ),
     "EfficientNetB0": Published(
         "https://storage.googleapis.com/keras-applications/efficientnetb0_notop.h5",
         "50bc09e76180e00e4465e1a485ddc09d",
+        "efficientnetb0.h5",
+        "902e53a9f72be733fc0bcb005b3ebbac",
     ),
-    "InceptionV3": Published(
-        f"{_KERAS}/inception_v3/inception_v3_{_NOTOP}", "bcbd6486424b2319ff4ef7d526e38f63"
+    "InceptionV3": _published(
+        "inception_v3",
+        "inception_v3",
+        "bcbd6486424b2319ff4ef7d526e38f63",
+        "9a0d58056eeedaa3f26cb7ebd46da564",
     ),
-    "InceptionResNetV2": Published(
-        f"{_KERAS}/inception_resnet_v2/inception_resnet_v2_{_NOTOP}",
+    "InceptionResNetV2": _published(
+        "inception_resnet_v2",
+        "inception_resnet_v2",
         "d19885ff4a710c122648d3b5c3b684e4",
+        "e693bd0210a403b3192acc6073ad2e96",
     ),
-    "MobileNet": Published(f"{_KERAS}/mobilenet/mobilenet_1_0_224_tf_no_top.h5", None),
+    "MobileNet": Published(
+        f"{_KERAS}/mobilenet/mobilenet_1_0_224_tf_no_top.h5",
+        None,
+        "mobilenet_1_0_224_tf.h5",
+        None,
+    ),
     "MobileNetV2": Published(
-        f"{_KERAS}/mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
+        f"{_KERAS}/mobilenet_v2/mobilenet_v2_{_KERNELS}_1.0_224_no_top.h5",
+        None,
+        f"mobilenet_v2_{_KERNELS}_1.0_224.h5",
         None,
     ),
     "NASNetMobile": Published(
         f"{_KERAS}/nasnet/NASNet-mobile-no-top.h5",
         "1ed92395b5b598bdda52abe5c0dbfd63",
+        "nasnet_mobile.h5",
+        "020fb642bf7360b370c678b08e0adf61",
         cached_as="nasnet_mobile_no_top.h5",
     ),
-    "ResNet50": Published(f"{_KERAS}/resnet/resnet50_{_NOTOP}", "4d473c1dd8becc155b73f8504c6f6626"),
-    "ResNet50V2": Published(
-        f"{_KERAS}/resnet/resnet50v2_{_NOTOP}", "fac2f116257151a9d068a22e544a4917"
+    "ResNet50": _published(
+        "resnet",
+        "resnet50",
+        "4d473c1dd8becc155b73f8504c6f6626",
+        "2cb95161c43110f7111970584f804107",
     ),
-    "VGG16": Published(f"{_KERAS}/vgg16/vgg16_{_NOTOP}", "6d6bbae143d832006294945121d1f1fc"),
-    "Xception": Published(
-        f"{_KERAS}/xception/xception_{_NOTOP}", "b0042744bf5b25fce3cb969f33bebb97"
+    "ResNet50V2": _published(
+        "resnet",
+        "resnet50v2",
+        "fac2f116257151a9d068a22e544a4917",
+        "3ef43a0b657b3be2300d5770ece849e0",
+    ),
+    "VGG16": _published(
+        "vgg16",
+        "vgg16",
+        "6d6bbae143d832006294945121d1f1fc",
+        "64373286793e3c8b2b4e3219cbf3544b",
+    ),
+    "Xception": _published(
+        "xception",
+        "xception",
+        "b0042744bf5b25fce3cb969f33bebb97",
+        "0a58e3b7378bc2990ea3b43d5981f1f6",
     ),
 }
 
 
 def imagenet(architecture: Architecture) -> Path:
-    """The keras.applications file without top, in Keras' cache, downloaded if need be.
+    """The keras.applications file in Keras' cache, downloaded if need be.
 
-    The cache is $KERAS_HOME/models, else ~/.keras/models. The file is verified by the hash that
-    Keras publishes; MobileNet and MobileNetV2 have none.
+    The cache is $KERAS_HOME/models, else ~/.keras/models. The file without top is used; of the two,
+    the one with top if only that is there. They are verified by the hash that Keras publishes;
+    MobileNet and MobileNetV2 have none.
 
     Raises:
         UserError: the file is missing or damaged and cannot be downloaded.
@@ -83,7 +130,15 @@ def imagenet(architecture: Architecture) -> Path:
     file = KERAS_FILES[architecture.name]
     home = os.environ.get("KERAS_HOME")
     folder = (Path(home) if home else Path.home() / ".keras") / "models"
-    return _fetch(file.address, folder / file.name, f"md5:{file.md5}" if file.md5 else None)
+    target, top = folder / file.name, folder / file.top
+    if not target.exists() and top.is_file() and _intact(top, file.top_md5):
+        return top
+    return _fetch(file.address, target, f"md5:{file.md5}" if file.md5 else None)
+
+
+def _intact(path: Path, md5: str | None) -> bool:
+    with path.open("rb") as stored:
+        return md5 is None or hashlib.file_digest(stored, "md5").hexdigest() == md5
 
 
 def timm_weights(hub: str | None, address: str | None, folder: Path) -> Path:

@@ -17,7 +17,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 from architectures import published
 from architectures.catalogue import HEAD_DROPOUT, Architecture, map_shape
 from architectures.nasnet_mobile import NASNetMobile
-from architectures.network import Forward, Network, Slot
+from architectures.network import Forward, Network
 from architectures.pixels import (
     EFFICIENTNET_RESCALE,
     EFFICIENTNET_SCALE,
@@ -25,7 +25,7 @@ from architectures.pixels import (
     Preprocessing,
 )
 from architectures.torch_mends import MENDS, batchnorms
-from architectures.weights import Row, table
+from architectures.weights import Row, Slot, table
 from benchmark.errors import UserError
 
 # timm's constructor arguments that bring a model closer to Keras: SAME padding, zeros around the

@@ -1,13 +1,15 @@
-"""Weight files: our safetensors, the .h5 of keras.applications, and the tables between them.
+"""Weights by name: slots, our safetensors files, and the tables from Keras' layers to torch's.
 
-Nothing here imports a framework or unpickles. What can be downloaded stands in `published`.
+Nothing here imports a framework or unpickles. Keras' own files are read by `keras_files` and
+fitted by `keras_fit`; what can be downloaded stands in `published`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from zipfile import ZipFile, is_zipfile
 
 import numpy as np
 
@@ -30,6 +32,26 @@ class Row:
     layer: str
     kind: str
     modules: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One weight or buffer of a network, under a name and in a layout that both frameworks share.
+
+    Attributes:
+        name: "<Keras layer>/<role>", or "head/<part>/<role>".
+        role: as Keras names it: "kernel", "depthwise_kernel", "pointwise_kernel", "bias", "gamma",
+            "beta", "moving_mean", "moving_variance", "mean", "variance".
+        shape: in the Keras layout: (kh, kw, in, out), (kh, kw, C, 1), (in, out), (C,).
+        read: gives a copy as a numpy array of that shape.
+        write: takes an array of that shape.
+    """
+
+    name: str
+    role: str
+    shape: tuple[int, ...]
+    read: Callable[[], np.ndarray]
+    write: Callable[[np.ndarray], None]
 
 
 @cache
@@ -61,7 +83,8 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """
     from safetensors import SafetensorError, safe_open
 
-    _refuse_unreadable(path)
+    if file_format(path) != "safetensors":
+        raise UserError(f"{path} is not a safetensors file, as Network.save writes it")
     try:
         with safe_open(path, framework="numpy") as stored:
             metadata = stored.metadata() or {}
@@ -74,20 +97,44 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         ) from error
 
 
-def is_keras(path: Path) -> bool:
-    """Whether the file is HDF5, in which Keras writes weights.
+def file_format(path: Path) -> str:
+    """What the file's content says it is, whatever its name: "safetensors", "hdf5" or "keras".
+
+    "hdf5" is Keras' .h5 and .weights.h5, "keras" the archive .keras.
 
     Raises:
-        UserError: there is no such file, it is empty, or it is a web page.
+        UserError: there is no such file, it is empty, a web page, a pickle, or something else.
     """
-    return _refuse_unreadable(path) == b"\x89HDF\r\n\x1a\n"
+    start = _start(path)
+    if start.startswith(b"\x89HDF\r\n\x1a\n"):
+        return "hdf5"
+    # Eight bytes of length, then JSON.
+    if start[8:9] == b"{":
+        return "safetensors"
+    if start.startswith(b"PK") and is_zipfile(path):
+        with ZipFile(path) as archive:
+            members = archive.namelist()
+        if "config.json" in members:
+            return "keras"
+        if any(member.endswith("data.pkl") for member in members):
+            raise _pickle(path)
+    if start.startswith(b"\x80"):
+        raise _pickle(path)
+    raise UserError(
+        f"{path} is not a whole weights file: known are .safetensors (Network.save) and Keras' .h5,"
+        " .weights.h5 and .keras. Fetch or write it again"
+    )
 
 
-def _refuse_unreadable(path: Path) -> bytes:
-    """The first eight bytes, after refusing what cannot hold weights."""
+def _start(path: Path) -> bytes:
+    """The first bytes, after refusing what has none and what a server says instead of a file."""
     try:
         with path.open("rb") as stored:
             start = stored.read(512)
+    except IsADirectoryError as error:
+        raise UserError(
+            f"{path} is a folder: save a TensorFlow SavedModel again as .keras or .weights.h5"
+        ) from error
     except OSError as error:
         raise UserError(
             f"cannot read the weights file {path}: {error.strerror}. Check the path"
@@ -98,79 +145,11 @@ def _refuse_unreadable(path: Path) -> bytes:
         raise UserError(
             f"{path} is a web page saved under the name of a weights file: fetch it again"
         )
-    return start[:8]
+    return start
 
 
-def read_keras(path: Path, rows: list[Row]) -> list[list[np.ndarray]]:
-    """The arrays of a legacy Keras .h5 without top, per layer, in the order of `rows`.
-
-    Every array of the file is used once. Shapes are the caller's to check.
-
-    Raises:
-        UserError: no HDF5, truncated, another layout, or another number of layers or arrays.
-    """
-    import h5py
-
-    if not is_keras(path):
-        raise UserError(f"{path} is not an HDF5 file, in which Keras writes weights")
-    try:
-        with h5py.File(path, "r") as stored:
-            layers = _keras_layers(stored, path)
-    except (OSError, KeyError, RuntimeError) as error:
-        raise UserError(f"{path} is truncated or damaged ({error}): fetch it again") from error
-    if len(layers) != len(rows):
-        raise UserError(
-            f"{path} holds {len(layers)} layers with weights, expected {len(rows)}: it is of"
-            " another architecture, or has a top (take the file without: _notop or _no_top)"
-        )
-    arrays = []
-    for row, (name, layer) in zip(rows, layers, strict=True):
-        if row.kind == "normalization":
-            layer = _input_layer(path, name, layer)
-        arrays.append(layer)
-    return arrays
-
-
-def _keras_layers(stored: Any, path: Path) -> list[tuple[str, list[np.ndarray]]]:
-    group = stored.get("model_weights", stored)
-    names = _chunked(group.attrs, "layer_names")
-    if names is None:
-        raise UserError(f"{path} is HDF5, but not weights in Keras' legacy layout (no layer_names)")
-    layers = []
-    for name in names:
-        layer = group[name]
-        arrays = [
-            np.asarray(layer[weight]) for weight in _chunked(layer.attrs, "weight_names") or []
-        ]
-        if arrays:
-            layers.append((name, arrays))
-    return layers
-
-
-def _chunked(attributes: Any, key: str) -> list[str] | None:
-    """A list of names; Keras splits one of over 64 kB into key0, key1, ..."""
-    if key in attributes:
-        names = list(attributes[key])
-    elif f"{key}0" in attributes:
-        names, chunk = [], 0
-        while f"{key}{chunk}" in attributes:
-            names.extend(attributes[f"{key}{chunk}"])
-            chunk += 1
-    else:
-        return None
-    return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
-
-
-def _input_layer(path: Path, name: str, layer: list[np.ndarray]) -> list[np.ndarray]:
-    """EfficientNet's Normalization: mean, variance and a count that only `adapt` uses."""
-    if [array.size for array in layer] != [3, 3, 1]:
-        raise UserError(f"{path}: layer {name} must hold mean, variance and count")
-    mean, variance = (array.reshape(3) for array in layer[:2])
-    # The second scaling of the input (pixels.EFFICIENTNET_RESCALE) belongs to files whose variance
-    # holds ImageNet's deviations; a network built without them had none and is another function.
-    if not np.allclose(variance, (0.229, 0.224, 0.225), atol=1e-3):
-        raise UserError(
-            f"{path}: the input layer's variance is {variance.tolist()}, not 0.229, 0.224, 0.225"
-            " as in keras.applications' ImageNet files: this network had other input layers"
-        )
-    return [mean, variance]
+def _pickle(path: Path) -> UserError:
+    return UserError(
+        f"{path} is a Python pickle (as torch.save writes), which may run any code when read and is"
+        " not read: write the weights with Network.save"
+    )

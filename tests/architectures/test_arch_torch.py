@@ -25,15 +25,6 @@ def assert_close(found, expected):
     assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Images this small gain nothing from more, and lose much when the processors are busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module", params=architectures.names())
 def network(request):
     """Each of the eleven at its least size, its batch statistics those of two images."""

@@ -1,6 +1,13 @@
 """Weight files: what is read, and what is refused with which reason."""
 
-import h5py
+import functools
+import hashlib
+import importlib
+import sys
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -11,14 +18,8 @@ from benchmark.errors import UserError
 torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Images this small gain nothing from more, and lose much when the processors are busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+sys.path.insert(0, str(Path(__file__).parent))
+keras_made = importlib.import_module("keras_made")
 
 
 @pytest.fixture(scope="module")
@@ -26,35 +27,10 @@ def network():
     return architectures.build("MobileNet", "torch", 3, image_size=95, seed=4)
 
 
-def write_keras(path, network, change=None, chunk=None, group=None):
-    """A legacy Keras .h5 of the network's backbone; `change` may edit the list of layers."""
-    layers = [
-        (f"layer_{number}", [slot.read() for slot in slots])
-        for number, (_, slots) in enumerate(network.base_slots())
-    ]
-    # A Keras file also lists the layers without weights.
-    layers.insert(0, ("input_1", []))
-    if change:
-        change(layers)
-    with h5py.File(path, "w") as file:
-        root = file.create_group(group) if group else file
-        names = [name.encode() for name, _ in layers]
-        if chunk:
-            for number in range(0, len(names), chunk):
-                root.attrs[f"layer_names{number // chunk}"] = names[number : number + chunk]
-        else:
-            root.attrs["layer_names"] = names
-        for name, arrays in layers:
-            layer = root.create_group(name)
-            layer.attrs["weight_names"] = [f"w_{i}:0".encode() for i in range(len(arrays))]
-            for i, array in enumerate(arrays):
-                layer[f"w_{i}:0"] = array
-    return path
-
-
 @pytest.fixture(scope="module")
 def keras_file(network, tmp_path_factory):
-    return write_keras(tmp_path_factory.mktemp("keras") / "mobilenet.h5", network)
+    path = tmp_path_factory.mktemp("keras") / "mobilenet.h5"
+    return keras_made.legacy(path, keras_made.layers_of(network))
 
 
 def same_backbone(one, other):
@@ -62,90 +38,98 @@ def same_backbone(one, other):
     return all(np.array_equal(ours[k], theirs[k]) for k in ours if not k.startswith("head/"))
 
 
-@pytest.mark.parametrize("options", [{}, {"chunk": 20}, {"group": "model_weights"}], ids=str)
-def test_a_keras_file_gives_its_backbone(network, tmp_path, options):
-    path = write_keras(tmp_path / "weights.h5", network, **options)
-    other = architectures.build("MobileNet", "torch", 7, image_size=95, weights=path, seed=9)
-    assert same_backbone(network, other)
-    assert other.weights == str(path)
-
-
-def test_imagenet_reads_the_file_in_keras_cache(network, keras_file, tmp_path, monkeypatch):
-    cache = tmp_path / "models"
-    cache.mkdir()
-    (cache / "mobilenet_1_0_224_tf_no_top.h5").write_bytes(keras_file.read_bytes())
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setattr("requests.get", lambda *given, **named: pytest.fail("downloads"))
-    other = architectures.build("MobileNet", "torch", 3, image_size=95, weights="imagenet")
-    assert same_backbone(network, other)
-
-
 def offline(*given, **named):
     raise ConnectionError("no network")
 
 
-def test_offline_one_line_names_the_file_its_address_and_its_place(tmp_path, monkeypatch):
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """Keras' folder of weights, empty, and nothing to be had from anywhere."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr("requests.get", offline)
+    (tmp_path / "models").mkdir()
+    return tmp_path / "models"
+
+
+def test_imagenet_reads_the_file_in_keras_cache(network, keras_file, cache):
+    (cache / "mobilenet_1_0_224_tf_no_top.h5").write_bytes(keras_file.read_bytes())
+    other = architectures.build("MobileNet", "torch", 3, image_size=95, weights="imagenet")
+    assert same_backbone(network, other)
+
+
+def test_imagenet_reads_the_file_with_top_if_only_that_is_there(network, cache):
+    layers = keras_made.layers_of(network)
+    layers.append(
+        ["conv_preds", "conv", [np.ones((1, 1, 1024, 7)), np.ones(7)], ["kernel", "bias"]]
+    )
+    keras_made.legacy(cache / "mobilenet_1_0_224_tf.h5", layers)
+    other = architectures.build("MobileNet", "torch", 3, image_size=95, weights="imagenet")
+    assert same_backbone(network, other)
+
+
+def test_a_file_with_top_of_another_hash_is_not_used(cache):
+    (cache / published.KERAS_FILES["VGG16"].top).write_bytes(b"half a file")
+    with pytest.raises(UserError, match="is missing"):
+        architectures.build("VGG16", "torch", 3, weights="imagenet")
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *given):
+        """Nothing."""
+
+
+@pytest.fixture
+def server(tmp_path):
+    """The address of a folder that is served."""
+    (tmp_path / "served").mkdir()
+    handler = functools.partial(Quiet, directory=tmp_path / "served")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as served:
+        threading.Thread(target=served.serve_forever, daemon=True).start()
+        yield tmp_path / "served", f"http://127.0.0.1:{served.server_port}"
+        served.shutdown()
+
+
+@pytest.mark.parametrize("intact", [True, False])
+def test_imagenet_is_downloaded_once_and_verified(
+    network, keras_file, server, intact, tmp_path, monkeypatch, capfd
+):
+    folder, address = server
+    content = keras_file.read_bytes()
+    (folder / "mobilenet.h5").write_bytes(content if intact else content[:-1])
+    file = published.Published(
+        f"{address}/mobilenet.h5", hashlib.md5(content).hexdigest(), "top.h5", None
+    )
+    monkeypatch.setitem(published.KERAS_FILES, "MobileNet", file)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+
+    def build():
+        return architectures.build("MobileNet", "torch", 3, image_size=95, weights="imagenet")
+
+    if intact:
+        assert same_backbone(network, build())
+        assert "100%" in capfd.readouterr().err
+        (folder / "mobilenet.h5").unlink()
+        assert same_backbone(network, build())
+    else:
+        with pytest.raises(UserError, match="cannot be downloaded"):
+            build()
+        assert not list((tmp_path / "models").glob("*.h5"))
+
+
+def test_offline_one_line_names_the_file_its_address_and_its_place(cache):
     with pytest.raises(UserError) as caught:
         architectures.build("Xception", "torch", 3, weights="imagenet")
     line = str(caught.value)
     file = published.KERAS_FILES["Xception"]
-    assert str(tmp_path / "models" / file.name) in line
+    assert str(cache / file.name) in line
     assert file.address in line
     assert "\n" not in line
 
 
-def test_a_damaged_file_in_the_cache_is_not_used(tmp_path, monkeypatch):
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / published.KERAS_FILES["VGG16"].name).write_bytes(b"half a file")
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setattr("requests.get", offline)
+def test_a_damaged_file_in_the_cache_is_not_used(cache):
+    (cache / published.KERAS_FILES["VGG16"].name).write_bytes(b"half a file")
     with pytest.raises(UserError, match="is damaged"):
         architectures.build("VGG16", "torch", 3, weights="imagenet")
-
-
-def drop_last(layers):
-    layers.pop()
-
-
-def swap_shapes(layers):
-    layers[1], layers[3] = layers[3], layers[1]
-
-
-def drop_gamma(layers):
-    layers[2][1].pop(0)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (drop_last, "holds 53 layers with weights, expected 54"),
-        (swap_shapes, "layer conv1 holds arrays of"),
-        (drop_gamma, "layer conv1_bn holds arrays of"),
-    ],
-)
-def test_a_keras_file_of_another_network_is_refused(network, tmp_path, change, message):
-    path = write_keras(tmp_path / "other.h5", network, change)
-    before = network.tensors()
-    with pytest.raises(UserError, match=message):
-        network.load_keras_weights(path)
-    assert all(np.array_equal(before[k], v) for k, v in network.tensors().items())
-
-
-def test_efficientnets_input_layer_is_checked(tmp_path):
-    network = architectures.build("EfficientNetB0", "torch", 3, image_size=65)
-
-    def count(layers):
-        layers[1][1].append(np.array(0))
-
-    def unscaled(layers):
-        count(layers)
-        layers[1][1][1][...] = 1.0
-
-    network.load_keras_weights(write_keras(tmp_path / "good.h5", network, count))
-    with pytest.raises(UserError, match="input layer's variance is"):
-        network.load_keras_weights(write_keras(tmp_path / "bad.h5", network, unscaled))
 
 
 @pytest.mark.parametrize(
@@ -153,28 +137,16 @@ def test_efficientnets_input_layer_is_checked(tmp_path):
     [
         (b"", "is empty"),
         (b"<!DOCTYPE html><html>not found</html>", "is a web page"),
-        (b"\x80\x04\x95pickled", "not an HDF5 file"),
+        (b"\x80\x04\x95pickled", "is a Python pickle"),
+        (b"a text of some length", "is not a whole weights file"),
     ],
 )
-def test_what_is_not_hdf5_is_refused(network, tmp_path, content, message):
+def test_what_holds_no_weights_is_refused_whoever_reads_it(network, tmp_path, content, message):
     path = tmp_path / "weights.h5"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=message):
-        network.load_keras_weights(path)
-
-
-def test_a_truncated_keras_file_is_refused(network, keras_file, tmp_path):
-    path = tmp_path / "half.h5"
-    path.write_bytes(keras_file.read_bytes()[: keras_file.stat().st_size // 2])
-    with pytest.raises(UserError, match="truncated or damaged"):
-        network.load_keras_weights(path)
-
-
-def test_hdf5_without_keras_layers_is_refused(network, tmp_path):
-    with h5py.File(tmp_path / "other.h5", "w") as file:
-        file["x"] = np.zeros(3)
-    with pytest.raises(UserError, match="no layer_names"):
-        network.load_keras_weights(tmp_path / "other.h5")
+    for read in (network.load_keras_weights, network.load):
+        with pytest.raises(UserError, match=message):
+            read(path)
 
 
 @pytest.fixture(scope="module")
@@ -237,6 +209,6 @@ def test_a_file_that_cannot_be_written_says_so(network, tmp_path):
         network.save(tmp_path / "file" / "network.safetensors")
 
 
-def test_every_format_is_known_by_its_first_bytes(keras_file, saved):
-    assert weights.is_keras(keras_file)
-    assert not weights.is_keras(saved)
+def test_every_format_is_known_by_its_content(keras_file, saved):
+    assert weights.file_format(keras_file) == "hdf5"
+    assert weights.file_format(saved) == "safetensors"

@@ -1,0 +1,260 @@
+"""The layers of a Keras file -> the slots of a network, or the reason why they do not fit."""
+
+import re
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from architectures.catalogue import Architecture
+from architectures.keras_files import CLASSES, Layer, opened, split
+from architectures.pixels import EFFICIENTNET_RESCALE, EFFICIENTNET_SCALE, PREPROCESSING
+from architectures.weights import Row, Slot
+from benchmark.errors import UserError
+
+# The classes without weights in the eleven and their heads. With any other a network may be
+# another function: it is refused. "Lambda" scales the blocks of InceptionResNetV2 in TensorFlow 2.
+_WEIGHTLESS = {"Activation", "Add", "AveragePooling2D", "Concatenate", "Cropping2D", "Dropout"}
+_WEIGHTLESS |= {"CustomScaleLayer", "Flatten", "GlobalAveragePooling2D", "InputLayer", "Lambda"}
+_WEIGHTLESS |= {"MaxPooling2D", "Multiply", "ReLU", "Rescaling", "Reshape", "Softmax"}
+_WEIGHTLESS |= {"ZeroPadding2D"}
+_HEAD_PARTS = {
+    "GlobalAveragePooling2D": "pool",
+    "Flatten": "flatten",
+    "BatchNormalization": "batchnorm",
+    "Conv2D": "dense",  # 1x1 on a pooled map
+    "Dense": "dense",
+}
+# Names that Keras numbers by what the session built before; all others are the authors' own.
+_AUTOMATIC = re.compile(r"(conv2d|separable_conv2d|batch_normalization|normalization)(_\d+)?")
+
+
+def load(
+    path: Path,
+    architecture: Architecture,
+    backbone: Sequence[tuple[Row, list[Slot]]],
+    head: Sequence[Slot] | None,
+    parts: tuple[str, ...],
+) -> bool:
+    """Set the slots to what the file holds, once every array of it has been found to fit.
+
+    A layer is taken by its position in `model.layers`, as Keras does: names move with the session
+    that wrote them. Every array of the backbone is used once; shapes, the roles of arrays and the
+    order of layers with names of their own are checked where the file tells them; so are the
+    input layers and the head's activations in a file of a whole model, which has them.
+
+    Args:
+        path: legacy .h5 or .weights.h5, of weights or of a whole model, or .keras.
+        architecture: the catalogue row, for messages and for what its input layers are.
+        backbone: from `Network.base_slots`.
+        head: from `Network.head_slots`; None leaves any head in the file unread.
+        parts: of the network's head, see `PaperSettings.head`.
+
+    Returns:
+        Whether a head was set.
+
+    Raises:
+        UserError: the file is missing, broken, foreign or does not fit; nothing was set.
+    """
+    with opened(path) as (stored, layers):
+        base, rest = split(path, stored, architecture, [row for row, _ in backbone])
+        body, tail = _cut(layers, len(backbone))
+        scales = _check_body(path, architecture, body)
+        pairs: list[tuple[Slot, Any]] = []
+        for layer, (row, slots) in zip(base, backbone, strict=True):
+            if row.kind == "normalization":
+                pairs += zip(slots, _input_statistics(path, layer, scales), strict=True)
+            else:
+                pairs += _fit(path, architecture, layer, row, slots)
+        _refuse_other_order(path, base, [row for row, _ in backbone])
+        _refuse_deeper(path, architecture, rest)
+        read_head = head is not None and bool(rest)
+        if head is not None and rest:
+            _check_head(path, tail, parts)
+            pairs += _fit_head(path, rest, head)
+        arrays = [np.asarray(array).reshape(slot.shape) for slot, array in pairs]
+    for (slot, _), array in zip(pairs, arrays, strict=True):
+        slot.write(array.astype(np.float32))
+    return read_head
+
+
+def _fit(
+    path: Path, architecture: Architecture, layer: Layer, row: Row, slots: list[Slot]
+) -> list[tuple[Slot, Any]]:
+    """Each slot of one layer with its array."""
+    expected = [slot.shape for slot in slots]
+    if layer.shapes != expected:
+        raise UserError(
+            f"{path} is not of {architecture.name}: layer {row.layer} (in the file {layer.name})"
+            f" holds arrays of {layer.shapes}, expected {expected}"
+        )
+    for slot, role in zip(slots, layer.roles, strict=False):
+        # Keras 3 calls a depthwise kernel "kernel"; files older than Keras 2 have other words.
+        if role in _ROLES and role != slot.role and role != slot.role.rpartition("_")[2]:
+            raise UserError(
+                f"{path}: layer {layer.name} has {role} where {architecture.name} has {slot.role}"
+            )
+    return list(zip(slots, layer.arrays, strict=True))
+
+
+_ROLES = frozenset(
+    {"kernel", "depthwise_kernel", "pointwise_kernel", "bias"}
+    | {"gamma", "beta", "moving_mean", "moving_variance"}
+)
+
+
+def _input_statistics(
+    path: Path, layer: Layer, scales: list[Any] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of EfficientNet's Normalization, for our input layers.
+
+    Ours scale once more after it, by EFFICIENTNET_RESCALE, as keras.applications does with its
+    ImageNet file, whose variance holds the deviation. A whole model tells if its network did; if
+    not (TensorFlow before 2.10, or no ImageNet weights; github.com/keras-team/keras/issues/18218),
+    the variance takes that scale up, and the function is the same.
+    """
+    if [array.size for array in layer.arrays] != [3, 3, 1]:
+        raise UserError(f"{path}: layer {layer.name} must hold mean, variance and count")
+    mean, variance = (np.asarray(array, np.float64).reshape(3) for array in layer.arrays[:2])
+    if scales is not None and len(scales) == 1:
+        return mean, variance * np.square(EFFICIENTNET_RESCALE)
+    if scales is None and not np.allclose(variance, PREPROCESSING["torch"].deviation, atol=1e-3):
+        raise UserError(
+            f"{path}: the input layer's variance is {variance.tolist()}, not 0.229, 0.224, 0.225"
+            " as with ImageNet weights, so the network had other input layers: save the whole model"
+            " (.keras), which tells them"
+        )
+    return mean, variance
+
+
+def _refuse_other_order(path: Path, layers: Sequence[Layer], rows: Sequence[Row]) -> None:
+    """Shapes alone would let two equal neighbours change places; names tell them apart."""
+    known = {row.layer for row in rows if not _AUTOMATIC.fullmatch(row.layer)}
+    for layer, row in zip(layers, rows, strict=True):
+        if layer.name in known and layer.name != row.layer:
+            raise UserError(
+                f"{path}: layer {layer.name} stands where keras.applications has {row.layer}:"
+                " another order of layers cannot be read"
+            )
+
+
+def _refuse_deeper(path: Path, architecture: Architecture, rest: Sequence[Layer]) -> None:
+    """What follows the backbone must be a head."""
+    for layer in rest:
+        for shape in layer.shapes:
+            if len(shape) == 4 and shape[:2] != (1, 1):
+                raise UserError(
+                    f"{path} has more convolutions than {architecture.name} (such as {layer.name}):"
+                    " it is of another architecture"
+                )
+
+
+def _cut(
+    layers: list[dict[str, Any]] | None, rows: int
+) -> tuple[list[dict[str, Any]] | None, list[dict[str, Any]] | None]:
+    """A whole model's layers up to the last weighted one of the backbone, and the others."""
+    if layers is None:
+        return None, None
+    weighted = [i for i, layer in enumerate(layers) if layer["class"] in CLASSES]
+    end = weighted[rows - 1] + 1 if len(weighted) >= rows else len(layers)
+    return layers[:end], layers[end:]
+
+
+def _check_body(
+    path: Path, architecture: Architecture, layers: list[dict[str, Any]] | None
+) -> list[Any] | None:
+    """How a whole model scales its input; refuse one with layers that are not the architecture's.
+
+    keras.applications has input layers for EfficientNetB0 only; TensorFlow 2.13 to 2.15 scale the
+    second time by an operation instead of a layer.
+    """
+    if layers is None:
+        return None
+    scales = []
+    for layer in layers:
+        if layer["class"] == "TFOpLambda" and layer.get("function") == "math.multiply":
+            scales.append(_factor(layer["inputs"]))
+        else:
+            _refuse_unknown(path, layer)
+        if layer["class"] == "Rescaling":
+            scales.append(layer["scale"])
+    known: list[Any] = [EFFICIENTNET_SCALE, EFFICIENTNET_RESCALE]
+    least, most = (1, 2) if architecture.preprocessing == "none" else (0, 0)
+    same = all(
+        found is not None and np.allclose(found, factor, rtol=1e-4)
+        for found, factor in zip(scales, known, strict=False)
+    )
+    if not (least <= len(scales) <= most and same):
+        raise UserError(
+            f"{path}: the model scales its input by {scales}, which"
+            f" keras.applications' {architecture.name} does not: take that layer out and save again"
+        )
+    return scales
+
+
+def _factor(node: Any) -> Any:
+    """The constant "y" of a multiplication, wherever Keras' version nests it; None without."""
+    if isinstance(node, dict):
+        return node.get("y")
+    found = [_factor(part) for part in node] if isinstance(node, list) else []
+    return next((factor for factor in found if factor is not None), None)
+
+
+def _check_head(path: Path, layers: list[dict[str, Any]] | None, parts: tuple[str, ...]) -> None:
+    """Refuse a head of other parts, or with activations between them."""
+    if layers is None:
+        return
+    found: list[str] = []
+    activations: list[str] = []
+    for layer in layers:
+        _refuse_unknown(path, layer)
+        kind = layer["class"]
+        if kind in _HEAD_PARTS:
+            found.append(_HEAD_PARTS[kind])
+            activations.append(layer.get("activation", "linear"))
+        elif kind in ("Activation", "ReLU", "Softmax") and found:
+            activations[-1] = layer.get("activation", kind.lower())
+    # Dropout does nothing when a network is used.
+    expected = [part for part in parts if part != "dropout"]
+    between = any(activation != "linear" for activation in activations[:-1])
+    if found != expected or between or activations[-1] not in ("softmax", "linear"):
+        shown = [
+            p if a == "linear" else f"{p} ({a})" for p, a in zip(found, activations, strict=True)
+        ]
+        raise UserError(
+            f"{path}: its head is {', '.join(shown)}; this network's is {', '.join(expected)}:"
+            " build it with head='plain' or head='paper' to match, or load with head=False"
+        )
+
+
+def _refuse_unknown(path: Path, layer: dict[str, Any]) -> None:
+    kind = layer["class"]
+    # Augmentation layers do nothing when a network is used.
+    if kind not in _WEIGHTLESS and kind not in CLASSES and not kind.startswith("Random"):
+        raise UserError(
+            f"{path}: layer {layer.get('name')} is a {kind}, which none of the eleven has: models"
+            " with layers of their own, or inside another model, cannot be read"
+        )
+
+
+def _fit_head(path: Path, layers: Sequence[Layer], slots: Sequence[Slot]) -> list[tuple[Slot, Any]]:
+    """Each slot of the head with its array; a 1x1 convolution is a dense layer."""
+    wanted = [list(group) for _, group in groupby(slots, lambda s: s.name.rpartition("/")[0])]
+    found = [[s[2:] if len(s) == 4 else s for s in layer.shapes] for layer in layers]
+    expected = [[slot.shape for slot in layer] for layer in wanted]
+    if found == expected:
+        arrays = [array for layer in layers for array in layer.arrays]
+        return list(zip(slots, arrays, strict=True))
+    if [len(layer) for layer in found] == [len(layer) for layer in expected]:
+        classes, own = found[-1][-1][-1], expected[-1][-1][-1]
+        if classes != own:
+            raise UserError(
+                f"{path} is for {classes} classes, this network for {own}: build it for {classes},"
+                " or load with head=False to take the backbone only"
+            )
+    raise UserError(
+        f"{path}: its head holds arrays of {found}, this network's {expected}: build the network"
+        " with the head or the image size of the file, or load with head=False"
+    )
