@@ -21,6 +21,7 @@ from architectures.catalogue import (
     map_shape,
     names,
 )
+from architectures.published import WeightsSource
 from benchmark.errors import UserError, needs_package, unknown_name
 
 if TYPE_CHECKING:
@@ -31,11 +32,14 @@ __all__ = [
     "FRAMEWORKS",
     "Architecture",
     "PaperSettings",
+    "WeightsSource",
     "build",
     "check_image_size",
     "find",
     "map_shape",
     "names",
+    "read",
+    "weights_source",
 ]
 
 FRAMEWORKS = ("torch", "keras")
@@ -84,12 +88,8 @@ def build(
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
     size = (height, width)
     check_image_size(architecture, size)
-    if weights == "timm" and framework == "keras":
-        raise UserError(
-            "weights 'timm' are PyTorch's: use --framework torch, or 'imagenet' for either"
-        )
     # Before the network is built, so that a missing file is known at once.
-    path = _weights_path(architecture, weights)
+    source = weights_source(arch, framework, weights)
     parts = architecture.settings.head if head == "paper" else ("pool", "dense")
     _prepare(framework)
     network: Network
@@ -101,20 +101,45 @@ def build(
         network = nets.KerasNetwork(architecture, classes, size, parts, seed)
     network.initialise(seed, backbone=weights is None)
     network.weights = None if weights is None else str(weights)
-    if path is not None and files.file_format(path) == "safetensors":
-        network.load(path, head=False)
-    elif path is not None:
-        network.load_keras_weights(path, head=False)
+    if source is not None and weights != "timm":
+        read(network, source.path, head=False)
     return network
 
 
-def _weights_path(architecture: Architecture, weights: str | Path | None) -> Path | None:
-    """The file of the backbone's weights, if there is one to be read by us."""
-    if weights is None or weights == "timm":
+def read(network: "Network", path: str | Path, head: bool = True) -> bool:
+    """Read a file that `Network.save` or Keras wrote, whatever its name.
+
+    Returns:
+        Whether a head was read, see `Network.load_keras_weights`.
+
+    Raises:
+        UserError: as `Network.load` and `Network.load_keras_weights`.
+    """
+    if files.file_format(Path(path)) == "safetensors":
+        network.load(path, head)
+        return head
+    return network.load_keras_weights(path, head)
+
+
+def weights_source(arch: str, framework: str, weights: str | Path | None) -> WeightsSource | None:
+    """What `build` reads for these weights, downloaded if need be; None when it draws them.
+
+    Raises:
+        UserError: the file cannot be had, or cannot be weights at all.
+    """
+    architecture = find(arch)
+    if weights is None:
         return None
+    if weights == "timm":
+        if framework == "keras":
+            raise UserError(
+                "weights 'timm' are PyTorch's: use --framework torch, or 'imagenet' for either"
+            )
+        _prepare(framework)
+        return importlib.import_module("architectures.torch_nets").stock_source(architecture)
     path = published.imagenet(architecture) if weights == "imagenet" else Path(weights)
-    files.file_format(path)  # refuses what cannot be weights at all
-    return path
+    files.file_format(path)  # refuses what cannot be weights
+    return WeightsSource(path.name, path)
 
 
 def _prepare(framework: str) -> None:

@@ -87,11 +87,16 @@ def _configured(path: Path, text: bytes | str | None) -> list[dict[str, Any]] | 
     try:
         model = json.loads(text)
         layers = model["config"]["layers"]
+        # A registered class has its package in front: "Custom>CustomScaleLayer".
         return [
-            {**layer["config"], "class": layer["class_name"], "inputs": layer.get("inbound_nodes")}
+            {
+                **layer["config"],
+                "class": layer["class_name"].rpartition(">")[2],
+                "inputs": layer.get("inbound_nodes"),
+            }
             for layer in layers
         ]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path} has no description of its layers that can be read ({error!r}): save the"
             " weights alone (model.save_weights)"

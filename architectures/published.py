@@ -16,6 +16,19 @@ _KERNELS = "weights_tf_dim_ordering_tf_kernels"
 
 
 @dataclass(frozen=True)
+class WeightsSource:
+    """Where weights come from.
+
+    Attributes:
+        name: the file's, or timm's name for the pre-training, such as "resnet50.a1_in1k".
+        path: of the file.
+    """
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True)
 class Published:
     """The ImageNet files of one network of keras.applications, in Keras' cache.
 

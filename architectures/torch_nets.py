@@ -24,6 +24,7 @@ from architectures.pixels import (
     PREPROCESSING,
     Preprocessing,
 )
+from architectures.published import WeightsSource
 from architectures.torch_mends import MENDS, batchnorms
 from architectures.weights import Row, Slot, table
 from benchmark.errors import UserError
@@ -287,8 +288,8 @@ def _twin(architecture: Architecture) -> tuple[nn.Module, nn.Module]:
     return pixels, _up_to_map(architecture, backbone)
 
 
-def _stock(architecture: Architecture) -> tuple[nn.Module, nn.Module]:
-    """Preprocessing and backbone of timm's stock network with timm's weights.
+def stock_source(architecture: Architecture) -> WeightsSource:
+    """Name (timm's) and file of the stock network's pre-training, downloaded if need be.
 
     Raises:
         UserError: timm has no such network, or its weights cannot be had.
@@ -297,9 +298,19 @@ def _stock(architecture: Architecture) -> tuple[nn.Module, nn.Module]:
         raise UserError(
             f"timm has no {architecture.name}: use weights 'imagenet', which both frameworks share"
         )
-    config = timm.get_pretrained_cfg(architecture.timm).to_dict()
+    config = timm.get_pretrained_cfg(architecture.timm)
     folder = Path(torch.hub.get_dir()) / "checkpoints"
-    path = published.timm_weights(config.get("hf_hub_id"), config.get("url"), folder)
+    path = published.timm_weights(config.hf_hub_id, config.url, folder)
+    return WeightsSource(f"{architecture.timm}.{config.tag}", path)
+
+
+def _stock(architecture: Architecture) -> tuple[nn.Module, nn.Module]:
+    """Preprocessing and backbone of timm's stock network with timm's weights.
+
+    Raises:
+        UserError: timm has no such network, or its weights cannot be had.
+    """
+    path = stock_source(architecture).path
     try:
         backbone = timm.create_model(
             architecture.timm,
@@ -311,6 +322,7 @@ def _stock(architecture: Architecture) -> tuple[nn.Module, nn.Module]:
         raise UserError(
             f"timm cannot read {path} ({error}): delete it to fetch it again"
         ) from error
+    config = backbone.pretrained_cfg
     pixels = Pixels(Preprocessing(255.0, tuple(config["mean"]), tuple(config["std"])))
     return pixels, _up_to_map(architecture, backbone)
 

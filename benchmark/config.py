@@ -41,7 +41,7 @@ class Augmentation(_Settings):
 class Recipe(_Settings):
     """How a stage of supervised training is run. Methods may override parts of it per stage."""
 
-    epochs: int = Field(ge=1)
+    epochs: int = Field(ge=0, description="0 only for methods that do not train")
     batch_size: int = Field(ge=2)
     optimiser: Literal["adam", "adamw", "sgd"]
     learning_rate: float = Field(gt=0)
@@ -133,6 +133,10 @@ def configure(
         raise UserError(f"unknown framework {framework!r}: choose one of {', '.join(FRAMEWORKS)}")
     recipe, size, pretrain_epochs = _budget(budget, row)
     if epochs is not None:
+        if epochs < 1:
+            raise UserError(
+                f"--epochs {epochs}: give at least 1, or --method checkpoint --weights FILE"
+            )
         recipe = {**recipe, "epochs": epochs}
         pretrain_epochs = epochs
     if image_size is not None:
@@ -140,6 +144,9 @@ def configure(
     earlier = [pretrain_on] if isinstance(pretrain_on, str) else list(pretrain_on)
     for item in earlier:
         _check_pretraining(item)
+    if not METHODS.get(method).trains:
+        _check_untrained(method, weights, earlier, epochs)
+        recipe = {**recipe, "epochs": 0}
     try:
         config = RunConfig(
             arch=row.name,
@@ -182,6 +189,13 @@ def _check_pretraining(item: str) -> None:
     if not folder and DATASETS.get(name).needs_data_dir:
         raise UserError(f"--pretrain-on {item}: write it as NAME:DIR, such as isic2018:/data/isic")
     DATASETS.get(name)
+
+
+def _check_untrained(method: str, weights: str, earlier: list[str], epochs: int | None) -> None:
+    if weights in ("none", "imagenet", "timm"):
+        raise UserError(f"method {method} needs a whole network: give --weights FILE")
+    if earlier or epochs is not None:
+        raise UserError(f"method {method} does not train: leave out --epochs and --pretrain-on")
 
 
 def _budget(name: str, row: catalogue.Architecture) -> tuple[dict[str, Any], Any, int]:

@@ -70,7 +70,13 @@ TASKS = Registry(
     },
 )
 
-METHODS = Registry("method", {"cross-entropy": "benchmark.methods.cross_entropy:CrossEntropy"})
+METHODS = Registry(
+    "method",
+    {
+        "cross-entropy": "benchmark.methods.cross_entropy:CrossEntropy",
+        "checkpoint": "benchmark.methods.checkpoint:Checkpoint",
+    },
+)
 
 DATASETS = Registry(
     "dataset",

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import architectures
 from benchmark import __version__
 from benchmark.config import RunConfig, configure, run_id
 from benchmark.data import Dataset, load
@@ -13,7 +14,13 @@ from benchmark.methods.base import Method
 from benchmark.progress import Display, SilentDisplay
 from benchmark.records import environment
 from benchmark.records.folder import RunFolder
-from benchmark.records.record import DataUsed, Record, TrainingSummary, TrialRecord
+from benchmark.records.record import (
+    DataUsed,
+    Record,
+    TrainingSummary,
+    TrialRecord,
+    WeightsUsed,
+)
 from benchmark.records.store import Store
 from benchmark.registry import DATASETS, METHODS, TASKS
 from benchmark.training.frameworks import select_backend
@@ -59,6 +66,8 @@ def execute(
         raise UserError(f"method {method.name} does not run in {config.framework}")
     select_backend(config.framework)
     store = Store(out)
+    with watch("weights"):
+        weights = _weights_used(config)
     with watch("data"):
         dataset = load(config.dataset, config.data_dir, **config.dataset_options)
         dataset.require_images()
@@ -67,24 +76,34 @@ def execute(
         earlier = [_load_earlier(item) for item in config.pretrain_on]
         for other in earlier:
             _refuse_shared_images(other, dataset, trials)
-        name = run_id(config, _protocol(config, task, dataset, trials, earlier))
+        name = run_id(config, _protocol(weights, task, dataset, trials, earlier))
     if not overwrite and store.has(name):
         display.say(f"run {name} is done already; --overwrite runs it again")
         return store.load(name)
     folder = RunFolder(out, config, name)
     folder.start(config, overwrite)
-    for note in dataset.notes:
+    for note in (*dataset.notes, *filter(None, [method.caveat])):
         display.say(f"note: {note}")
 
     runner = TrialRunner(config, task, method, folder, watch, display)
     results = [runner.run(dataset, trial, earlier) for trial in trials]
 
     with watch("record"):
-        record = _record(config, name, task, dataset, earlier, results, watch)
+        record = _record(config, name, task, method, weights, dataset, earlier, results, watch)
         # The checkpoints go last: a full disk must not cost what was computed.
         store.save(record)
         folder.finish(record)
     return record
+
+
+def _weights_used(config: RunConfig) -> WeightsUsed:
+    """Which weights the run starts with; they are fetched before anything else is done."""
+    if config.weights == "none":
+        return WeightsUsed(kind="none")
+    source = architectures.weights_source(config.arch, config.framework, config.weights)
+    assert source is not None
+    kind = config.weights if config.weights in ("imagenet", "timm") else "file"
+    return WeightsUsed(kind=kind, name=source.name, sha256=content_hash(str(source.path)))
 
 
 def _load_earlier(item: str) -> Dataset:
@@ -116,11 +135,10 @@ def _refuse_shared_images(earlier: Dataset, dataset: Dataset, trials: list[Trial
 
 
 def _protocol(
-    config: RunConfig, task: Task, dataset: Dataset, trials: list[Trial], earlier: list[Dataset]
+    weights: WeightsUsed, task: Task, dataset: Dataset, trials: list[Trial], earlier: list[Dataset]
 ) -> dict[str, Any]:
-    file = Path(config.weights)
     return {
-        "weights": content_hash(config.weights) if file.is_file() else config.weights,
+        "weights": weights.sha256 or weights.kind,
         "task_version": task.version,
         "data": dataset.fingerprint,
         "splits": [trial.fingerprint for trial in trials],
@@ -141,6 +159,8 @@ def _record(
     config: RunConfig,
     name: str,
     task: Task,
+    method: Method,
+    weights: WeightsUsed,
     dataset: Dataset,
     earlier: list[Dataset],
     results: list[TrialResult],
@@ -159,6 +179,7 @@ def _record(
         headline=task.headline,
         config=config.public(),
         data=_data_used(dataset),
+        weights=weights,
         pretraining=tuple(_data_used(other) for other in earlier),
         seeds={"run": config.seed, "split": SPLIT_SEED, "bootstrap": BOOTSTRAP_SEED},
         packages=environment.packages(),
@@ -168,6 +189,7 @@ def _record(
         parameters=results[0].parameters,
         trials=tuple(_trial_record(result, task) for result in results),
         metrics=results[0].score.metrics,
+        notes=(method.caveat,) if method.caveat else (),
     )
 
 

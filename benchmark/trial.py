@@ -14,6 +14,7 @@ from benchmark.config import RunConfig
 from benchmark.data import Dataset, splits
 from benchmark.data.pipeline import Samples, plain_batches
 from benchmark.data.pixels import open_pixels
+from benchmark.errors import UserError
 from benchmark.explain.gradcam import gradcam_maps
 from benchmark.methods.base import Context, Method
 from benchmark.progress import Display
@@ -99,7 +100,7 @@ class TrialRunner:
     def _engine(self, classes: int, backbone: Path | None) -> Engine:
         """A fresh network: the run's weights to start with, or an earlier stage's backbone."""
         config = self.config
-        fresh = backbone is not None or config.weights == "none"
+        fresh = backbone is not None or config.weights == "none" or not self.method.trains
         network = architectures.build(
             config.arch,
             config.framework,
@@ -111,6 +112,11 @@ class TrialRunner:
         )
         if backbone is not None:
             network.load(backbone, head=False)
+        if not self.method.trains and not architectures.read(network, config.weights):
+            raise UserError(
+                f"{config.weights} has no head, so method {self.method.name} cannot score it: train"
+                " one on it, with --method cross-entropy for instance"
+            )
         return make_engine(network, config.device, config.seed)
 
     def _train(

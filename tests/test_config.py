@@ -89,3 +89,22 @@ def test_nobodys_paths_are_published_nor_decide_the_run_id(tmp_path):
 def test_impossible_settings_are_named(settings, said):
     with pytest.raises(UserError, match=said):
         configure("Xception", "diagnosis", **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "--weights FILE"),
+        ({"weights": "imagenet"}, "--weights FILE"),
+        ({"weights": "net.keras", "epochs": 3}, "leave out --epochs"),
+        ({"weights": "net.keras", "pretrain_on": "synthetic"}, "and --pretrain-on"),
+    ],
+)
+def test_a_method_that_does_not_train_takes_a_file_and_nothing_of_training(settings, message):
+    with pytest.raises(UserError, match=message):
+        configure("Xception", "diagnosis", method="checkpoint", **settings)
+
+
+def test_a_method_that_does_not_train_has_no_epochs():
+    config = configure("Xception", "diagnosis", method="checkpoint", weights="net.keras")
+    assert config.recipe.epochs == 0

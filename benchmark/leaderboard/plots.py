@@ -13,7 +13,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from benchmark.files import atomic_path
-from benchmark.leaderboard.table import COLUMNS, metric_columns, plain, title, varying_settings
+from benchmark.leaderboard.table import (
+    COLUMNS,
+    metric_columns,
+    plain,
+    pretraining,
+    title,
+    varying_settings,
+)
 
 # Rows in one plot; what ranks below is in the table.
 MOST_ROWS = 40
@@ -88,8 +95,9 @@ def _draw(axes: Axes, rows: pd.DataFrame, headline: str) -> None:
 def _dress(axes: Axes, section: pd.DataFrame, headline: str, remark: str) -> None:
     first = section.iloc[0]
     names = " / ".join(sorted(section[COLUMNS.dataset].unique()))
+    about = f"{first[COLUMNS.task]} (version {first[COLUMNS.task_version]}) on {names}"
     axes.set_title(
-        plain(f"{first[COLUMNS.task]} (version {first[COLUMNS.task_version]}) on {names}"),
+        plain(f"{about}, {pretraining(section)}"),
         loc="left",
         fontsize=11,
         fontweight="bold",
@@ -127,7 +135,7 @@ def _frame(rows: pd.DataFrame, headline: str) -> list[tuple[str, str, str]]:
 def _labels(rows: pd.DataFrame) -> list[str]:
     """The architecture, and of the rest what differs between the rows."""
     labels = [[arch] for arch in rows[COLUMNS.arch]]
-    told = (COLUMNS.method, COLUMNS.weights, COLUMNS.pretrained_on, COLUMNS.image_size)
+    told = (COLUMNS.method, COLUMNS.weights_source, COLUMNS.image_size)
     for column in (*told, COLUMNS.budget, COLUMNS.epochs):
         if rows[column].nunique() > 1:
             for label, value in zip(labels, rows[column], strict=True):

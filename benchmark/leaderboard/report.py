@@ -10,12 +10,19 @@ from benchmark.leaderboard.table import (
     COLUMNS,
     metric_columns,
     plain,
+    pretraining,
     section_id,
     sections,
     shown_metrics,
     title,
     varying_settings,
 )
+
+# What a reader must know to compare rows whose weights have several sources.
+_CAVEATS = {
+    "timm": " These are timm's own networks, pre-trained by recipes that differ: see weights.",
+    "file": " How the files were trained, and on which images, is not known here.",
+}
 
 # Whatever can begin markup in GitHub's Markdown, inside a table cell or a heading.
 _MARKUP = re.compile(r"([\\`*_\[\]<>|&#~$!])")
@@ -60,10 +67,11 @@ def _section(section: pd.DataFrame, plots: Mapping[str, str]) -> str:
         f"Ranked by **{escape(title(first[COLUMNS.headline]))}**. Data"
         f" `{first[COLUMNS.data][:8]}`, split `{first[COLUMNS.split][:8]}`."
         + (f" The same in every row: {common}." if common else "")
+        + _CAVEATS.get(first[COLUMNS.weights], "")
     )
     picture = plots[section_id(section)]
     table = tabulate(told, headers="keys", tablefmt="github", disable_numparse=True)
-    heading = f"## {task} (version {version}) on {names}"
+    heading = f"## {task} (version {version}) on {names}, {escape(pretraining(section))}"
     return "\n\n".join([heading, about, f"![{task} on {names}]({picture})", table])
 
 
@@ -78,8 +86,7 @@ def _told(section: pd.DataFrame) -> tuple[dict[str, list[str]], dict[str, str]]:
     shared = {}
     for name, texts in {
         "method": _texts(section, COLUMNS.method),
-        "weights": _texts(section, COLUMNS.weights),
-        "pre-trained on": _texts(section, COLUMNS.pretrained_on),
+        "weights": _texts(section, COLUMNS.weights_source),
         "image size": _texts(section, COLUMNS.image_size),
         "budget": _texts(section, COLUMNS.budget),
         "epochs": _texts(section, COLUMNS.epochs),
@@ -113,8 +120,8 @@ def _notes(table: pd.DataFrame) -> str:
             "- Brackets hold the 95 % interval: bootstrap over groups (lesions or patients) of the"
             " test images. With several seeds the score is their mean and the interval also holds"
             " the spread over seeds; with one seed it does not.",
-            "- Rows are ranked only against rows of the same task version, data and split. Rows"
-            " whose intervals overlap widely are not separated by these data.",
+            "- Rows are ranked only against rows of the same task version, data, split and"
+            " pre-training. Rows whose intervals overlap widely are not separated by these data.",
             '- "-" is a score that is missing or undefined; it is never averaged.',
             f"- {runs} runs, the newest of each row from {escape(dates[0][:10])} to"
             f" {escape(dates[-1][:10])}, by DermBench {escape(', '.join(versions))}. Written by"

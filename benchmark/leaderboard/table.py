@@ -16,7 +16,7 @@ import pandas as pd
 
 from benchmark.errors import UserError
 from benchmark.metrics.statistics import Estimate, combine_seeds
-from benchmark.records.record import Metric, Record
+from benchmark.records.record import Metric, Record, WeightsUsed
 from benchmark.registry import TASKS
 
 
@@ -24,10 +24,11 @@ from benchmark.registry import TASKS
 class Columns:
     """The columns of the table, in order; three more per metric follow, see `metric_columns`.
 
-    `split` digests the trials' splits. `pretrained_on` names earlier data sets with the first
-    digits of their fingerprints. `settings` is the rest of the configuration, as flat JSON with
-    keys such as "recipe.learning_rate". `n_images` and `n_groups` are the headline's. `run_ids` are
-    the records in the row, `created` the date of the newest.
+    `split` digests the trials' splits. `weights` is the kind of weights a run started with and
+    `weights_source` which those were, see `WeightsUsed`. `pretrained_on` names earlier data sets
+    with the first digits of their fingerprints. `settings` is the rest of the configuration, as
+    flat JSON with keys such as "recipe.learning_rate". `n_images` and `n_groups` are the
+    headline's. `run_ids` are the records in the row, `created` the date of the newest.
     """
 
     task: str = "task"
@@ -41,6 +42,7 @@ class Columns:
     framework: str = "framework"
     method: str = "method"
     weights: str = "weights"
+    weights_source: str = "weights_source"
     pretrained_on: str = "pretrained_on"
     image_size: str = "image_size"
     budget: str = "budget"
@@ -58,8 +60,17 @@ class Columns:
 
 COLUMNS = Columns()
 
-# Only rows that agree in all of these were asked the same question on the same images.
-PROTOCOL = (COLUMNS.task, COLUMNS.task_version, COLUMNS.data, COLUMNS.split, COLUMNS.headline)
+# Only rows that agree in all of these were asked the same question on the same images, and
+# started from the same kind of knowledge: pre-training is worth more than most of what is compared.
+PROTOCOL = (
+    COLUMNS.task,
+    COLUMNS.task_version,
+    COLUMNS.data,
+    COLUMNS.split,
+    COLUMNS.headline,
+    COLUMNS.weights,
+    COLUMNS.pretrained_on,
+)
 
 # Settings with a column of their own, and those that do not tell one row from another: the seeds
 # are what a row is the mean of; where the data lie and what computes must not matter.
@@ -134,6 +145,13 @@ def varying_settings(section: pd.DataFrame) -> list[str]:
     return [", ".join(f"{k.split('.')[-1]}={_text(row.get(k))}" for k in differing) for row in rows]
 
 
+def pretraining(section: pd.DataFrame) -> str:
+    """The pre-training that a section's rows share, such as "weights imagenet"."""
+    first = section.iloc[0]
+    earlier = first[COLUMNS.pretrained_on]
+    return f"weights {first[COLUMNS.weights]}" + (f", pre-trained on {earlier}" if earlier else "")
+
+
 def plain(text: str) -> str:
     """Text from a record on one line, without control characters."""
     return "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text)
@@ -166,13 +184,20 @@ def _identity(record: Record) -> tuple[str, ...]:
         _text(config.get("arch")),
         _text(config.get("framework")),
         _text(config.get("method")),
-        _text(config.get("weights")),
+        record.weights.kind,
+        _source(record.weights),
         ", ".join(pretraining),
         _size(config.get("image_size")),
         _text(config.get("budget")),
         _text(config.get("recipe.epochs")),
         json.dumps(rest, sort_keys=True),
     )
+
+
+def _source(weights: WeightsUsed) -> str:
+    """The name of the weights; with the first digits of its hash where it is the user's own."""
+    digits = f" ({weights.sha256[:8]})" if weights.kind == "file" and weights.sha256 else ""
+    return weights.name + digits if weights.kind in ("timm", "file") else ""
 
 
 _IDENTITY = [c for c in astuple(COLUMNS) if c != COLUMNS.rank]

@@ -80,6 +80,8 @@ class Method(ABC):
         paper: citation, or "textbook".
         frameworks: the frameworks it runs in.
         settings: each setting's name to its value and where that comes from, for `describe`.
+        trains: False: the network of --weights is scored as it is, head included.
+        caveat: what a reader of its records must know.
     """
 
     name: ClassVar[str]
@@ -87,6 +89,8 @@ class Method(ABC):
     paper: ClassVar[str]
     frameworks: ClassVar[frozenset[str]] = frozenset({"torch", "keras"})
     settings: ClassVar[dict[str, str]] = {}
+    trains: ClassVar[bool] = True
+    caveat: ClassVar[str] = ""
 
     @abstractmethod
     def stages(self, context: Context) -> Iterator[Stage]:

@@ -35,6 +35,19 @@ class DataUsed(_Part):
     notes: tuple[str, ...] = ()
 
 
+class WeightsUsed(_Part):
+    """The weights a run started with, before any training of its own.
+
+    `kind` "none" was drawn from the seed; "imagenet" is the file of keras.applications, one for
+    both frameworks; "timm" is timm's own network and pre-training; "file" is the user's. `name` is
+    the file's, or timm's name of the pre-training, such as "resnet50.a1_in1k".
+    """
+
+    kind: Literal["none", "imagenet", "timm", "file"]
+    name: str = ""
+    sha256: str | None = Field(None, description="of the file")
+
+
 class TrainingSummary(_Part):
     """One stage of training, in a word."""
 
@@ -76,6 +89,7 @@ class Record(_Part):
     headline: str = Field(description="the metric that ranks")
     config: dict[str, object]
     data: DataUsed
+    weights: WeightsUsed
     pretraining: tuple[DataUsed, ...] = ()
     seeds: dict[str, int] = Field(description="of the run, of the split and of the bootstrap")
     packages: dict[str, str]

@@ -235,6 +235,8 @@ def test_timm_weights_give_timms_stock_network(tmp_path, monkeypatch):
     torch.save(stock.state_dict(), path)
     monkeypatch.setattr("architectures.published.timm_weights", lambda *given: path)
     network = architectures.build("MobileNetV2", "torch", 3, image_size=65, weights="timm")
+    source = architectures.weights_source("MobileNetV2", "torch", "timm")
+    assert source == architectures.WeightsSource("mobilenetv2_100.ra_in1k", path)
     images = pixels(network)
     mean = torch.tensor(stock.pretrained_cfg["mean"])
     deviation = torch.tensor(stock.pretrained_cfg["std"])
@@ -246,6 +248,11 @@ def test_timm_weights_give_timms_stock_network(tmp_path, monkeypatch):
     twin = architectures.build("MobileNetV2", "torch", 3, image_size=65)
     with pytest.raises(UserError, match="topology timm, expected keras"):
         twin.load(tmp_path / "tuned.safetensors")
+
+
+def test_timms_weights_are_refused_for_keras():
+    with pytest.raises(UserError, match="--framework torch, or 'imagenet'"):
+        architectures.weights_source("MobileNetV2", "keras", "timm")
 
 
 def test_timm_has_no_nasnet_mobile():

@@ -1,6 +1,8 @@
 """Whole runs on the smoke budget, in this process's framework."""
 
+import importlib
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +10,17 @@ import pandas as pd
 import pytest
 
 import architectures
-from benchmark.errors import DataError
+from benchmark.errors import DataError, UserError
 from benchmark.leaderboard import build
 from benchmark.metrics import classification
 from benchmark.records.folder import RunFolder
 from benchmark.records.store import Store
 from benchmark.run import run
 from benchmark.show import describe, metrics_table
+from benchmark.training.frameworks import select_backend
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "architectures"))
+keras_made = importlib.import_module("keras_made")
 
 SMALL = {"images": 72, "size": 96}
 
@@ -118,6 +124,40 @@ def test_the_same_run_in_another_folder_gives_the_same_numbers(record, tmp_path,
     again = run("MobileNetV2", "explainability", **settings, out=tmp_path)
     assert again.run_id == record.run_id
     assert again.metrics == record.metrics
+
+
+def test_a_trained_network_is_scored_again_without_training(record, folder, framework, tmp_path):
+    (weights,) = folder.glob("*/weights.safetensors")
+    settings = {"framework": framework, "budget": "smoke", "dataset_options": SMALL}
+    again = run(
+        "MobileNetV2",
+        "explainability",
+        **settings,
+        method="checkpoint",
+        weights=str(weights),
+        out=tmp_path,
+    )
+    assert again.metrics == record.metrics
+    assert again.trials[0].stages == ()
+    assert (again.weights.kind, again.weights.name) == ("file", weights.name)
+    assert len(again.weights.sha256) == 64
+    assert "elsewhere" in again.notes[0]
+
+
+def test_weights_without_a_head_cannot_be_scored(framework, tmp_path):
+    select_backend(framework)
+    network = architectures.build("MobileNetV2", framework, 2, image_size=96)
+    path = keras_made.numbered(tmp_path / "base.weights.h5", keras_made.layers_of(network))
+    settings = {"framework": framework, "budget": "smoke", "dataset_options": SMALL}
+    with pytest.raises(UserError, match="has no head"):
+        run(
+            "MobileNetV2",
+            "diagnosis",
+            **settings,
+            method="checkpoint",
+            weights=str(path),
+            out=tmp_path,
+        )
 
 
 def test_the_record_makes_a_leaderboard(record, results):

@@ -13,7 +13,7 @@ from benchmark.leaderboard import build
 from benchmark.leaderboard.plots import MOST_ROWS, bars
 from benchmark.leaderboard.report import cell, escape, markdown
 from benchmark.leaderboard.table import build_table, section_id, sections
-from benchmark.records.record import DataUsed, Metric, Record, TrialRecord
+from benchmark.records.record import DataUsed, Metric, Record, TrialRecord, WeightsUsed
 from benchmark.records.store import Store
 
 HOSTILE = "<script>alert(1)</script> | ![x](javascript:y) `$z$` \x1b[31m\n# heading"
@@ -55,6 +55,7 @@ def a_record(run_id, auc=0.8, headline="macro_auc", extra=None, **config):
         headline=headline,
         config=config,
         data=DataUsed(name="synthetic", fingerprint="d" * 64, classes=("a", "b")),
+        weights=WeightsUsed(kind="none"),
         seeds={"run": 0},
         packages={},
         hardware={},
@@ -133,7 +134,7 @@ def test_missing_scores_are_dashes_and_shared_settings_stand_once(results):
     text = (results / "v1" / "leaderboard.md").read_text()
     (row,) = [line for line in text.splitlines() if line.startswith("| -") and "VGG16" in line]
     assert row.count("| - ") == 3  # rank, macro AUC, accuracy
-    assert "The same in every row: weights none, image size 128x128, budget quick" in text
+    assert "The same in every row: image size 128x128, budget quick" in text
     assert "0.700 [0.650, 0.750]" in text
 
 

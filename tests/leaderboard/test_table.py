@@ -17,7 +17,7 @@ from benchmark.leaderboard.table import (
     varying_settings,
 )
 from benchmark.metrics.statistics import Estimate, combine_seeds
-from benchmark.records.record import DataUsed, Metric, Record, TrialRecord
+from benchmark.records.record import DataUsed, Metric, Record, TrialRecord, WeightsUsed
 
 
 def a_record(auc=0.8, created="2025-03-01T12:00:00+00:00", **changes):
@@ -28,6 +28,7 @@ def a_record(auc=0.8, created="2025-03-01T12:00:00+00:00", **changes):
         "headline": "macro_auc",
         "fingerprint": "d" * 64,
         "split": "s" * 64,
+        "weights": WeightsUsed(kind="none"),
         "pretraining": (),
         "metrics": {"macro_auc": a_metric(auc)},
     }
@@ -40,7 +41,7 @@ def a_record(auc=0.8, created="2025-03-01T12:00:00+00:00", **changes):
         "dataset": "isic2018",
         "data_dir": "somewhere",
         "pretrain_on": [],
-        "weights": "none",
+        "weights": record["weights"].kind,
         "image_size": [96, 128],
         "budget": "quick",
         "recipe": {"epochs": 9, "learning_rate": 0.001},
@@ -58,6 +59,7 @@ def a_record(auc=0.8, created="2025-03-01T12:00:00+00:00", **changes):
         data=DataUsed(
             name=config["dataset"], fingerprint=record["fingerprint"], classes=("a", "b")
         ),
+        weights=record["weights"],
         pretraining=record["pretraining"],
         seeds={"run": 0},
         packages={},
@@ -109,12 +111,10 @@ def test_a_single_seed_keeps_its_bootstrap_interval():
         {"arch": "VGG16"},
         {"framework": "keras"},
         {"method": "supercon"},
-        {"weights": "imagenet"},
         {"image_size": [128, 128]},
         {"budget": "paper"},
         {"recipe": {"epochs": 30, "learning_rate": 0.001}},
         {"recipe": {"epochs": 9, "learning_rate": 0.01}},
-        {"pretraining": (DataUsed(name="isic2018", fingerprint="e" * 64, classes=("a",)),)},
     ],
 )
 def test_what_differs_in_a_setting_is_another_row_of_the_same_ranking(change):
@@ -138,14 +138,37 @@ def test_where_it_ran_does_not_make_another_row(change):
         {"fingerprint": "f" * 64},
         {"split": "t" * 64},
         {"headline": "accuracy", "metrics": {"accuracy": a_metric(0.5)}},
+        {"weights": WeightsUsed(kind="imagenet", name="xception.h5")},
+        {"pretraining": (DataUsed(name="isic2018", fingerprint="e" * 64, classes=("a",)),)},
     ],
 )
-def test_another_protocol_is_never_ranked_with_this_one(change):
+def test_another_protocol_or_pretraining_is_never_ranked_with_this_one(change):
     table = build_table([a_record(0.8), a_record(0.9, **change)])
     parts = sections(table)
     assert [len(part) for part in parts] == [1, 1]
     assert table[COLUMNS.rank].tolist() == [1, 1]
     assert section_id(parts[0]) != section_id(parts[1])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shown"),
+    [
+        (
+            WeightsUsed(kind="timm", name="resnet50.a1_in1k"),
+            WeightsUsed(kind="timm", name="densenet121.ra_in1k"),
+            {"resnet50.a1_in1k", "densenet121.ra_in1k"},
+        ),
+        (
+            WeightsUsed(kind="file", name="best.h5", sha256="a" * 64),
+            WeightsUsed(kind="file", name="best.h5", sha256="b" * 64),
+            {"best.h5 (aaaaaaaa)", "best.h5 (bbbbbbbb)"},
+        ),
+    ],
+)
+def test_weights_of_one_kind_are_ranked_together_and_told_apart(one, other, shown):
+    table = build_table([a_record(0.8, weights=one), a_record(0.9, seed=1, weights=other)])
+    assert table[COLUMNS.rank].tolist() == [1, 2]
+    assert set(table[COLUMNS.weights_source]) == shown
 
 
 def test_a_metric_missing_for_one_seed_is_missing_in_the_row():

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from benchmark.errors import UserError
-from benchmark.records.record import DataUsed, Metric, Record, TrialRecord
+from benchmark.records.record import DataUsed, Metric, Record, TrialRecord, WeightsUsed
 from benchmark.records.store import Store
 
 
@@ -32,6 +32,7 @@ def a_record(run_id="abc123", value=0.5):
         headline="macro_auc",
         config={"arch": "Xception", "seed": 0, "image_size": [96, 96], "data_dir": None},
         data=DataUsed(name="isic2018", fingerprint="d", classes=("a", "b")),
+        weights=WeightsUsed(kind="none"),
         seeds={"run": 0},
         packages={"numpy": "2"},
         hardware={"cpu": "some", "gpu": None},

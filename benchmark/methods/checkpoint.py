@@ -1,0 +1,25 @@
+"""No training: a network that was trained elsewhere is scored here."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from benchmark.methods.base import Context, Method, Stage
+
+
+class Checkpoint(Method):
+    """No stage at all: the weights come from --weights, a file with a head for the classes."""
+
+    name = "checkpoint"
+    summary = "no training: score the network of --weights FILE as it is, head included"
+    paper = "none; for networks trained elsewhere, with the DermXDB benchmark's code for instance"
+    settings: ClassVar[dict[str, str]] = {
+        "files": ".safetensors of this suite; .h5, .weights.h5 or .keras of Keras 2 or 3",
+        "head": "one pooling and one dense layer; with --budget paper the DermXDB benchmark's",
+        "classes": "in the order of the data set's, which `data stats` prints",
+    }
+    trains = False
+    caveat = "trained elsewhere: whether it has seen these test images is not known"
+
+    def stages(self, context: Context) -> Iterator[Stage]:
+        """None."""
+        yield from ()
