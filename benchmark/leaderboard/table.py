@@ -146,10 +146,12 @@ def varying_settings(section: pd.DataFrame) -> list[str]:
 
 
 def pretraining(section: pd.DataFrame) -> str:
-    """The pre-training that a section's rows share, such as "weights imagenet"."""
+    """What a section's rows started from, in words: all of them from the same."""
     first = section.iloc[0]
-    earlier = first[COLUMNS.pretrained_on]
-    return f"weights {first[COLUMNS.weights]}" + (f", pre-trained on {earlier}" if earlier else "")
+    parts = [_STARTS[first[COLUMNS.weights]]] if first[COLUMNS.weights] != "none" else []
+    if first[COLUMNS.pretrained_on]:
+        parts.append(f"pre-trained on {first[COLUMNS.pretrained_on]}")
+    return ", ".join(parts) or "no pre-training"
 
 
 def plain(text: str) -> str:
@@ -162,6 +164,11 @@ def title(metric: str) -> str:
     return _TITLES.get(metric) or " ".join(_WORDS.get(w, w) for w in metric.split("_"))
 
 
+_STARTS = {
+    "imagenet": "ImageNet weights of keras.applications",
+    "timm": "timm's weights",
+    "file": "weights from files",
+}
 _WORDS = {"auc": "AUC", "f1": "F1", "iou": "IoU", "npv": "NPV"}
 _TITLES = {
     "gaussian_f1": "centred Gaussian F1 (floor)",

@@ -134,6 +134,7 @@ def test_missing_scores_are_dashes_and_shared_settings_stand_once(results):
     text = (results / "v1" / "leaderboard.md").read_text()
     (row,) = [line for line in text.splitlines() if line.startswith("| -") and "VGG16" in line]
     assert row.count("| - ") == 3  # rank, macro AUC, accuracy
+    assert "on synthetic, no pre-training" in text
     assert "The same in every row: image size 128x128, budget quick" in text
     assert "0.700 [0.650, 0.750]" in text
 

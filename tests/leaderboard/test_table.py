@@ -10,6 +10,7 @@ from benchmark.leaderboard.table import (
     COLUMNS,
     build_table,
     metric_columns,
+    pretraining,
     section_id,
     sections,
     shown_metrics,
@@ -148,6 +149,22 @@ def test_another_protocol_or_pretraining_is_never_ranked_with_this_one(change):
     assert [len(part) for part in parts] == [1, 1]
     assert table[COLUMNS.rank].tolist() == [1, 1]
     assert section_id(parts[0]) != section_id(parts[1])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({}, "no pre-training"),
+        ({"weights": WeightsUsed(kind="timm", name="vgg16.tv_in1k")}, "timm's weights"),
+        (
+            {"pretraining": (DataUsed(name="clinic", fingerprint="e" * 64, classes=("a",)),)},
+            "pre-trained on clinic (eeeeeeee)",
+        ),
+    ],
+)
+def test_a_section_says_what_its_rows_started_from(change, words):
+    (section,) = sections(build_table([a_record(0.8, **change)]))
+    assert pretraining(section) == words
 
 
 @pytest.mark.parametrize(
