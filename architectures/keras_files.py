@@ -37,6 +37,9 @@ _GROUPS = {
     "dense": "dense",
 }
 
+# Where those groups are: since Keras 3, and in TensorFlow 2.13 to 2.15.
+_ROOTS = ("layers", "_layer_checkpoint_dependencies")
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -107,18 +110,17 @@ def split(
     path: Path, stored: Any, architecture: Architecture, rows: Sequence[Row]
 ) -> tuple[list[Layer], list[Layer]]:
     """The backbone's layers in the order of `rows`, and those that follow them."""
-    group = stored.get("model_weights", stored)
+    group = _inside(path, stored, "model_weights") if "model_weights" in stored else stored
     if _names(group.attrs, "layer_names") is not None:
         layers = _legacy_layers(path, group)
         base, rest = layers[: len(rows)], layers[len(rows) :]
     else:
-        # TensorFlow 2.13 to 2.15 called the group otherwise.
-        root = stored.get("layers", stored.get("_layer_checkpoint_dependencies"))
-        if root is None:
+        roots = [name for name in _ROOTS if name in stored]
+        if not roots:
             raise UserError(
                 f"{path} is HDF5, but no Keras weights (neither layer_names nor layers)"
             )
-        by_kind = _numbered_layers(path, root)
+        by_kind = _numbered_layers(path, _inside(path, stored, roots[0]))
         base = [by_kind[row.kind].popleft() for row in rows if by_kind[row.kind]]
         # In a head a 1x1 convolution comes before dense layers.
         rest = [layer for kind in ("batchnorm", "conv") for layer in by_kind.pop(kind, ())]
@@ -134,8 +136,9 @@ def split(
 def _legacy_layers(path: Path, group: Any) -> list[Layer]:
     layers = []
     for name in _names(group.attrs, "layer_names") or []:
-        weights = _names(group[name].attrs, "weight_names") or []
-        arrays = tuple(_dataset(path, group[name], weight) for weight in weights)
+        stored = _inside(path, group, name)
+        weights = _names(stored.attrs, "weight_names") or []
+        arrays = tuple(_dataset(path, stored, weight) for weight in weights)
         # "conv1/kernel:0"; a nested model's have one more level.
         roles = tuple(weight.rpartition("/")[2].partition(":")[0] for weight in weights)
         if arrays:
@@ -147,13 +150,13 @@ def _numbered_layers(path: Path, root: Any) -> defaultdict[str, deque[Layer]]:
     """Layers by kind, in the order of `model.layers` within a kind: conv2d, conv2d_1, ..."""
     found: dict[str, dict[int, Layer]] = defaultdict(dict)
     for name in root:
-        group = _child(path, root, name)
-        if "layers" in group or "_layer_checkpoint_dependencies" in group:
+        group = _inside(path, root, name)
+        if any(inner in group for inner in _ROOTS):
             raise UserError(
                 f"{path} holds a model inside a model ({name}): save the inner one's weights"
                 " (model.get_layer(NAME).save_weights) and read that file"
             )
-        stored: Any = _child(path, group, "vars") if "vars" in group else {}
+        stored: Any = _inside(path, group, "vars") if "vars" in group else {}
         arrays = tuple(_dataset(path, stored, key) for key in sorted(stored, key=int))
         if arrays:
             base, _, number = name.rpartition("_")
@@ -180,19 +183,19 @@ def _names(attributes: Any, key: str) -> list[str] | None:
     return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
 
 
-def _child(path: Path, group: Any, name: str) -> Any:
+def _inside(path: Path, group: Any, name: str) -> Any:
     """A group or dataset inside this very file: a link may lead to any other file."""
     import h5py
 
-    if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
-        raise UserError(f"{path}: {name} is a link to another file, which is not followed")
-    return group[name]
+    for part in name.split("/"):
+        if isinstance(group.get(part, getlink=True), h5py.ExternalLink):
+            raise UserError(f"{path}: {name} is a link to another file, which is not followed")
+        group = group[part]
+    return group
 
 
 def _dataset(path: Path, group: Any, name: str) -> Any:
-    for part in Path(name).parts[:-1]:
-        group = _child(path, group, part)
-    dataset = _child(path, group, Path(name).name)
+    dataset = _inside(path, group, name)
     if dataset.is_virtual or dataset.external:
         raise UserError(f"{path}: {name} lies in another file, which is not read")
     if dataset.dtype.kind not in "fiu":

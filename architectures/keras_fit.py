@@ -59,9 +59,9 @@ def load(
         UserError: the file is missing, broken, foreign or does not fit; nothing was set.
     """
     with opened(path) as (stored, layers):
-        base, rest = split(path, stored, architecture, [row for row, _ in backbone])
         body, tail = _cut(layers, len(backbone))
         scales = _check_body(path, architecture, body)
+        base, rest = split(path, stored, architecture, [row for row, _ in backbone])
         pairs: list[tuple[Slot, Any]] = []
         for layer, (row, slots) in zip(base, backbone, strict=True):
             if row.kind == "normalization":
@@ -231,11 +231,16 @@ def _check_head(path: Path, layers: list[dict[str, Any]] | None, parts: tuple[st
 
 def _refuse_unknown(path: Path, layer: dict[str, Any]) -> None:
     kind = layer["class"]
+    if kind in ("Functional", "Model", "Sequential"):
+        raise UserError(
+            f"{path} holds a model inside a model ({layer.get('name')}): save the inner one's"
+            " weights (model.get_layer(NAME).save_weights) and read that file"
+        )
     # Augmentation layers do nothing when a network is used.
     if kind not in _WEIGHTLESS and kind not in CLASSES and not kind.startswith("Random"):
         raise UserError(
-            f"{path}: layer {layer.get('name')} is a {kind}, which none of the eleven has: models"
-            " with layers of their own, or inside another model, cannot be read"
+            f"{path}: layer {layer.get('name')} is a {kind}, which none of the eleven has: a model"
+            " with layers of its own cannot be read"
         )
 
 
