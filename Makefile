@@ -6,6 +6,10 @@ PYTHON ?= python3
 VENV ?= .venv
 EXTRAS_demo = torch
 EXTRAS_test = all,test,test-keras
+# Workers of one thread each: as fast as threads, and steadier on a busy machine.
+WORKERS ?= 2
+PYTEST = OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 \
+	$(VENV)/bin/pytest -n $(WORKERS)
 PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test test-slow
@@ -17,12 +21,12 @@ test: $(VENV)/installed-test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/pytest
-	$(VENV)/bin/pytest --framework keras tests/frameworks
+	$(PYTEST) --dist loadfile
+	$(PYTEST) --dist loadfile --framework keras tests/frameworks
 
 test-slow: $(VENV)/installed-test
-	$(VENV)/bin/pytest -m slow
-	$(VENV)/bin/pytest -m slow --framework keras tests/frameworks
+	$(PYTEST) -m slow
+	$(PYTEST) -m slow --framework keras tests/frameworks
 
 $(VENV)/installed-%: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP_INSTALL) --constraint constraints.txt --editable '.[$(EXTRAS_$*)]'

@@ -97,6 +97,7 @@ class Architecture:
         parameters: weights of the Keras network with its 1000-class head.
         base_parameters: weights of the Keras network without head.
         timm: timm's model of this name, for weights="timm". None: timm has no such network.
+        twin: timm's model that is mended to be the Keras network's twin. None: the twin is ours.
         settings: the paper's.
     """
 
@@ -113,6 +114,7 @@ class Architecture:
     parameters: int
     base_parameters: int
     timm: str | None
+    twin: str | None
     settings: PaperSettings
     initialiser: str = "glorot"
     bn_epsilon: float | None = 1e-3
@@ -146,6 +148,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         parameters=8_062_504,
         base_parameters=7_037_504,
         timm="densenet121",
+        twin="densenet121",
         bn_epsilon=1.001e-5,
         settings=PaperSettings(
             (400, 300), 20, 0.5, 0.5, _WIDE, 1e-4, "conv5_block14_concat", 232, _POOLED,
@@ -166,6 +169,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         parameters=5_330_571,
         base_parameters=4_049_571,
         timm="efficientnet_b0",
+        twin="tf_efficientnet_b0",
         initialiser="efficientnet",
         drop_connect=0.2,
         settings=PaperSettings(
@@ -188,6 +192,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         parameters=23_851_784,
         base_parameters=21_802_784,
         timm="inception_v3",
+        twin="inception_v3",
         settings=PaperSettings(
             # The authors' code says activation_288: activation_85 after an InceptionResNetV2 built
             # in the same session. All weighted layers come before it in `model.layers`.
@@ -209,6 +214,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         parameters=55_873_736,
         base_parameters=54_336_736,
         timm="inception_resnet_v2",
+        twin="inception_resnet_v2",
         settings=PaperSettings(
             (400, 300), 20, 0.25, 0.5, (0.75, 1.25), 1e-4, "block8_9_ac", 437, _POOLED,
             pretrain_epochs=50, finetune_epochs=50, cam_layer="conv_7b",
@@ -228,6 +234,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         parameters=4_253_864,
         base_parameters=3_228_864,
         timm="mobilenetv1_100",
+        twin="mobilenetv1_100",
         settings=PaperSettings(
             (400, 300), 10, 0.5, 0.5, _WIDE, 1e-4, "conv_pw_12_relu", 50,
             # A 1x1 convolution on the pooled 1x1 map, without activation: a dense layer.
@@ -249,6 +256,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         parameters=3_538_984,
         base_parameters=2_257_984,
         timm="mobilenetv2_100",
+        twin="mobilenetv2_100",
         bn_momentum=0.999,
         settings=PaperSettings(
             (400, 300), 10, 0.25, 0.5, _WIDE, 1e-4, "block_15_add", 96, _POOLED,
@@ -269,6 +277,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         parameters=5_326_716,
         base_parameters=4_269_716,
         timm=None,
+        twin=None,
         initialiser="nasnet",
         bn_momentum=0.9997,
         settings=PaperSettings(
@@ -290,6 +299,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         parameters=25_636_712,
         base_parameters=23_587_712,
         timm="resnet50",
+        twin="resnet50",
         bn_epsilon=1.001e-5,
         settings=PaperSettings(
             (400, 300), 20, 0.5, 0.5, _WIDE, 1e-4, "conv5_block3_out", 106, ("flatten", "dense"),
@@ -310,6 +320,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         parameters=25_613_800,
         base_parameters=23_564_800,
         timm="resnetv2_50",
+        twin="resnetv2_50",
         bn_epsilon=1.001e-5,
         settings=PaperSettings(
             (400, 300), 20, 0.25, 0.25, (0.5, 1.0), 1e-3, "post_relu", 102, _POOLED,
@@ -330,6 +341,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         parameters=138_357_544,
         base_parameters=14_714_688,
         timm="vgg16",
+        twin="vgg16",
         bn_epsilon=None,
         bn_momentum=None,
         settings=PaperSettings(
@@ -351,6 +363,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         parameters=22_910_480,
         base_parameters=20_861_480,
         timm="legacy_xception",
+        twin="legacy_xception",
         settings=PaperSettings(
             (400, 300), 10, 0.25, 0.5, _WIDE, 1e-3, "block14_sepconv2_act", 80, _POOLED,
             pretrain_epochs=50, finetune_epochs=50, cam_layer="block14_sepconv2_act",

@@ -30,18 +30,13 @@ from architectures.weights import Row, Slot, table
 from benchmark.errors import UserError
 
 # timm's constructor arguments that bring a model closer to Keras: SAME padding, zeros around the
-# stem's pooling, the schedule of stochastic depth.
-_TIMM: dict[str, tuple[str, dict[str, Any]]] = {
-    "DenseNet121": ("densenet121", {}),
-    "EfficientNetB0": ("tf_efficientnet_b0", {"drop_path_rate": 0.2}),
-    "InceptionV3": ("inception_v3", {"aux_logits": False}),
-    "InceptionResNetV2": ("inception_resnet_v2", {}),
-    "MobileNet": ("mobilenetv1_100", {"pad_type": "same"}),
-    "MobileNetV2": ("mobilenetv2_100", {"pad_type": "same"}),
-    "ResNet50": ("resnet50", {}),
-    "ResNet50V2": ("resnetv2_50", {"stem_type": "fixed"}),
-    "VGG16": ("vgg16", {}),
-    "Xception": ("legacy_xception", {}),
+# stem's pooling, the schedule of stochastic depth, no second classifier.
+_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "EfficientNetB0": {"drop_path_rate": 0.2},
+    "InceptionV3": {"aux_logits": False},
+    "MobileNet": {"pad_type": "same"},
+    "MobileNetV2": {"pad_type": "same"},
+    "ResNet50V2": {"stem_type": "fixed"},
 }
 
 # Axes of a kernel: torch (out, in, kh, kw) to Keras (kh, kw, in, out); depthwise (C, 1, kh, kw) to
@@ -268,11 +263,11 @@ class TorchNetwork(Network):
 
 def _twin(architecture: Architecture) -> tuple[nn.Module, nn.Module]:
     """Preprocessing and backbone, up to the Grad-CAM map, as keras.applications has them."""
-    if architecture.name == "NASNetMobile":
+    if architecture.twin is None:
         backbone: nn.Module = NASNetMobile()
     else:
-        name, arguments = _TIMM[architecture.name]
-        backbone = timm.create_model(name, num_classes=0, **arguments)
+        arguments = _ARGUMENTS.get(architecture.name, {})
+        backbone = timm.create_model(architecture.twin, num_classes=0, **arguments)
         if architecture.name in MENDS:
             MENDS[architecture.name](backbone)
     for norm in batchnorms(backbone):

@@ -198,15 +198,18 @@ def _architecture(row: catalogue.Architecture) -> dict[str, Any]:
         "also called": ", ".join(row.aliases),
         "native size": f"{row.native_size}x{row.native_size} px",
         "least size": f"{least}x{least} px (Grad-CAM map of 3x3)",
-        "parameters": f"{row.parameters:,} with 1000 classes, {row.base_parameters:,} without head",
-        "preprocessing": _PREPROCESSING[row.preprocessing],
+        "in Keras": f"keras.applications.{row.name}",
+        "in PyTorch": f"made from timm's {row.twin}" if row.twin else "a module of this suite",
+        "parameters": f"{row.parameters:,} with 1000 classes, {row.base_parameters:,} without head,"
+        " in both",
+        "preprocessing": f"{_PREPROCESSING[row.preprocessing]}; inside the network, in both",
         "Grad-CAM layer, Keras": row.keras_cam,
         "Grad-CAM layer, PyTorch": row.torch_cam,
         "map at native size": "{}x{}x{}".format(
             *catalogue.map_shape(row, (row.native_size, row.native_size)), row.channels
         ),
         "BatchNorm epsilon, momentum": f"{row.bn_epsilon}, {row.bn_momentum} (Keras' convention)",
-        "timm name": row.timm or "none",
+        "--weights timm": f"timm's {row.timm}" if row.timm else "timm has none",
         "paper: image size": f"{paper.image_size[0]}x{paper.image_size[1]} (height x width)",
         "paper: learning rate": f"{paper.learning_rate:g}, {paper.optimiser}, batch"
         f" {paper.batch_size}",

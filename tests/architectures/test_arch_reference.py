@@ -126,7 +126,7 @@ def resnet50v2_biases(net):
 
 def unpadded(arch):
     """timm's own padding: the constructor arguments of `arch` left out."""
-    return {**torch_nets._TIMM, arch: (torch_nets._TIMM[arch][0], {})}
+    return {**torch_nets._ARGUMENTS, arch: {}}
 
 
 # Mends that can be left out without changing the tensors: what, of which network, by what.
@@ -135,9 +135,9 @@ MENDED = {
     "averages": ("InceptionV3", "torch_mends.EdgeAverage", lambda branch: branch),
     "even": ("MobileNet", "torch_mends.EndPaddedConv", partial(torch.nn.Conv2d, padding=1)),
     "same": ("MobileNet", "torch_nets.MENDS", {}),
-    "arguments": ("MobileNet", "torch_nets._TIMM", unpadded("MobileNet")),
-    "arguments-v2": ("MobileNetV2", "torch_nets._TIMM", unpadded("MobileNetV2")),
-    "stem": ("ResNet50V2", "torch_nets._TIMM", unpadded("ResNet50V2")),
+    "arguments": ("MobileNet", "torch_nets._ARGUMENTS", unpadded("MobileNet")),
+    "arguments-v2": ("MobileNetV2", "torch_nets._ARGUMENTS", unpadded("MobileNetV2")),
+    "stem": ("ResNet50V2", "torch_nets._ARGUMENTS", unpadded("ResNet50V2")),
     "strides": ("ResNet50", "torch_nets.MENDS", {"ResNet50": resnet50_biases}),
     "strides-v2": ("ResNet50V2", "torch_nets.MENDS", {"ResNet50V2": resnet50v2_biases}),
 }

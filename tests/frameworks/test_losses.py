@@ -44,3 +44,14 @@ def test_class_weights_multiply_each_image_and_the_mean_is_over_images(losses):
 def test_cross_entropy_stays_finite_for_huge_logits(losses):
     huge = np.array([[1e4, -1e4, 0.0]], np.float32)
     assert _value(losses.cross_entropy(huge, np.array([1]))) == pytest.approx(2e4, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"), [("float16", "float32"), ("float32", "float32"), ("float64", "float64")]
+)
+def test_cross_entropy_works_in_float32_or_better(losses, given, taken):
+    from keras import backend, ops
+
+    logits = ops.convert_to_tensor(LOGITS.astype(given))
+    loss = losses.cross_entropy(logits, LABELS, np.ones(3))
+    assert backend.standardize_dtype(loss.dtype) == taken
