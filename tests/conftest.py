@@ -1,6 +1,8 @@
 """What every test shares: the framework of this process, a cache of its own, the real data."""
 
+import importlib
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,12 +15,38 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="torch",
         help="the framework of this process: TensorFlow and torchvision cannot share one",
     )
+    parser.addoption(
+        "--parity-table",
+        type=Path,
+        metavar="PAGE.md",
+        help="write the errors between the frameworks there, if all were measured and all is well",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     backend = {"torch": "torch", "keras": "tensorflow"}[config.getoption("--framework")]
     os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """The errors between the frameworks, at the end of a run that measured some."""
+    # Here, because a controller of pytest-xdist collects no tests and so loads no other conftest.
+    sys.path.insert(0, str(Path(__file__).parent / "architectures"))
+    parity_table = importlib.import_module("parity_table")
+    stats = terminalreporter.stats
+    measured = parity_table.collected(stats.get("passed", []) + stats.get("failed", []))
+    if measured:
+        terminalreporter.section("largest relative errors, Keras against PyTorch")
+        for table in filter(None, parity_table.tables(measured)):
+            terminalreporter.write_line(f"{table}\n")
+    page = config.getoption("--parity-table")
+    if page and parity_table.whole(measured) and not stats.get("failed") and not stats.get("error"):
+        parity_table.write(page, measured)
+    elif page:
+        terminalreporter.write_line(f"{page} is left alone: not everything was measured and passed")
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,14 @@
 """The Keras half of the tests, in a process of its own: TensorFlow and torchvision never meet.
 
 Run as `python keras_side.py FOLDER`. Reads FOLDER/jobs.json and the networks saved beside it by the
-torch half, writes what Keras makes of them: facts.json and one .npz per job.
+torch half, writes what Keras makes of them: facts.json and .npz files.
 """
 
-import hashlib
 import json
 import os
 import random
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -20,9 +20,12 @@ import h5py
 import keras
 import numpy as np
 import tensorflow as tf
+from both_sides import CLASSES, FIXED, digest, public
 from keras.src.legacy.saving import legacy_h5_format
+from keras_writer import draw
 
 import architectures
+from benchmark.methods.losses import cross_entropy
 
 KINDS = {
     "Conv2D": "conv",
@@ -69,48 +72,99 @@ def facts(name):
     return found
 
 
-def digest(network):
-    """Of all weights of a network."""
-    found = hashlib.sha256()
-    for name, array in network.tensors().items():
-        found.update(name.encode() + array.tobytes())
-    return found.hexdigest()
-
-
 def outputs(job, folder):
     """Everything a network computes, for one saved network and one batch."""
-    keras.utils.clear_session()
-    keras.config.set_floatx(job["dtype"])
-    network = architectures.build(
-        job["arch"], "keras", 5, image_size=tuple(job["size"]), head=job["head"]
-    )
-    network.load(folder / f"{job['id']}.safetensors")
+    path = folder / f"{job['id']}.safetensors"
+    network = loaded(path, job["arch"], job["size"], "float64", job["head"])
     images = np.load(folder / f"{job['id']}_images.npy")
+    found = raw(network, images)
+    found |= {f"numpy_{k}": v for k, v in public(network, images, batch_size=1).items()}
+    found["module"] = network.module(images)
+    without_dropout(network)
+    found["train_logits"] = network.forward(tf.constant(images), training=True).logits
+    found |= {f"after/{name}": array for name, array in network.tensors().items()}
+    network.save(folder / f"{job['id']}_keras.safetensors")
+    save(folder / f"{job['id']}_keras.npz", found)
+
+
+def loaded(path, arch, size, dtype, head="plain"):
+    """A network of its own graph and precision, with the weights of the torch half."""
+    keras.utils.clear_session()
+    keras.config.set_floatx(dtype)
+    network = architectures.build(arch, "keras", CLASSES, image_size=tuple(size), head=head)
+    network.load(path)
+    return network
+
+
+def raw(network, images):
+    """The same in the precision of the weights, layer by layer."""
     maps, features, logits = network._whole(tf.constant(images))
     with tf.GradientTape() as tape:
         tape.watch(maps)
         score = tf.reduce_sum(network._tail(maps, training=False)[1][:, 1])
     slope = tf.reduce_mean(tape.gradient(score, maps), (1, 2), keepdims=True)
+    cam = tf.nn.relu(tf.reduce_sum(slope * maps, -1))
+    return {"logits": logits, "features": features, "map": maps, "gradcam": cam}
+
+
+def without_dropout(network):
+    """Switch dropout and stochastic depth off, in place."""
     for layer in (*network._backbone._flatten_layers(), *network._tail._flatten_layers()):
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0
-    targets = np.ones(len(images), int)
-    found = {
-        "maps": maps,
-        "features": features,
-        "logits": logits,
-        "cam": tf.nn.relu(tf.reduce_sum(slope * maps, -1)),
-        "numpy_logits": network.logits(images, batch_size=1),
-        "numpy_features": network.features(images),
-        "numpy_maps": network.feature_map(images),
-        "numpy_cam": network.gradcam(images, targets, batch_size=1),
-        "module": network.module(images),
-        "train_logits": network.forward(tf.constant(images), training=True).logits,
-    }
-    found |= {f"after/{name}": array for name, array in network.tensors().items()}
-    network.save(folder / f"{job['id']}_keras.safetensors")
-    np.savez(folder / f"{job['id']}_keras.npz", **{k: np.asarray(v) for k, v in found.items()})
-    keras.config.set_floatx("float32")
+
+
+def save(path, found):
+    """Tensors of TensorFlow or numpy as one .npz."""
+    np.savez(path, **{name: np.asarray(array) for name, array in found.items()})
+
+
+def cells(arch, sizes, folder):
+    """The numpy level in float32 and the raw one in float64, at every size."""
+    for size in sizes:
+        name = f"{size[0]}x{size[1]}"
+        images = np.load(folder / f"{name}.npy")
+        for dtype, level in (("float32", public), ("float64", raw)):
+            network = loaded(folder / f"{arch}.safetensors", arch, size, dtype)
+            save(folder / f"{name}-{dtype}_keras.npz", level(network, images))
+
+
+def training(arch, size, folder):
+    """The steps that torch_side.py takes."""
+    network = loaded(folder / f"{arch}-training.safetensors", arch, size, "float64", "paper")
+    without_dropout(network)
+    stored = np.load(folder / f"{arch}_batches.npz")
+    variables = network.trainable()
+    optimiser = keras.optimizers.SGD(float(stored["rate"]))
+    optimiser.build(variables)
+
+    @tf.function
+    def pulled(images, labels):
+        with tf.GradientTape() as tape:
+            logits = network.forward(images, training=True).logits
+            loss = cross_entropy(logits, labels)
+        return logits, tape.gradient(loss, variables)
+
+    found = {}
+    for images, labels in zip(stored["images"], stored["labels"], strict=True):
+        logits, gradients = pulled(tf.constant(images), tf.constant(labels))
+        if not found:
+            found["logits"] = logits
+            found |= {f"first/{name}": array for name, array in network.tensors().items()}
+            found |= named(network, gradients)
+        optimiser.apply(gradients, variables)
+    found |= {f"last/{name}": array for name, array in network.tensors().items()}
+    save(folder / f"{arch}_training.npz", found)
+
+
+def named(network, gradients):
+    """Of every trainable tensor, as "gradient/<tensor>": put in its place and read there."""
+    before = network.tensors()
+    for variable, gradient in zip(network.trainable(), gradients, strict=True):
+        variable.assign(gradient)
+    found = network.tensors()
+    network.assign(before)
+    return {f"gradient/{k}": v for k, v in found.items() if not k.endswith(FIXED)}
 
 
 def stock_file(name, size, folder):
@@ -123,7 +177,7 @@ def stock_file(name, size, folder):
             mean, variance = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
             layer.set_weights([np.array(mean), np.array(variance), np.array(0)])
         elif layer.weights:
-            layer.set_weights([_random(weight, generator) for weight in layer.weights])
+            layer.set_weights([draw(weight, generator) for weight in layer.weights])
     path = folder / f"{name}.h5"
     with h5py.File(path, "w") as stored:
         legacy_h5_format.save_weights_to_hdf5_group(stored, base)
@@ -148,21 +202,18 @@ def stock_file(name, size, folder):
 SOURCES = {"MobileNetV2": "mobilenet_v2", "EfficientNetB0": "efficientnet"}
 
 
-def _random(weight, generator):
-    shape = tuple(weight.shape)
-    if "kernel" in weight.name:
-        fan = 9 if shape[-1] == 1 else np.prod(shape[:-1])
-        return generator.standard_normal(shape) * np.sqrt(2 / fan)
-    if weight.name in ("gamma", "moving_variance"):
-        return generator.uniform(0.6, 1.4, shape)
-    return 0.1 * generator.standard_normal(shape)
-
-
 def main(folder):
-    tf.config.threading.set_intra_op_parallelism_threads(2)
-    jobs = json.loads((folder / "jobs.json").read_text())
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    # Of each kind of job, those that were given.
+    jobs = defaultdict(list, json.loads((folder / "jobs.json").read_text()))
     for job in jobs["outputs"]:
         outputs(job, folder)
+    for arch, sizes in jobs["cells"]:
+        cells(arch, sizes, folder)
+    for arch, size in jobs["training"]:
+        training(arch, size, folder)
+    keras.config.set_floatx("float32")
     for name, size in jobs["stock"]:
         stock_file(name, (*size, 3), folder)
     found = {name: facts(name) for name in jobs["facts"]}

@@ -39,10 +39,11 @@ def randomise(model, seed):
     generator = np.random.default_rng(seed)
     for layer in model.layers:
         if layer.weights and type(layer).__name__ != "Normalization":
-            layer.set_weights([_draw(weight, generator) for weight in layer.weights])
+            layer.set_weights([draw(weight, generator) for weight in layer.weights])
 
 
-def _draw(weight, generator):
+def draw(weight, generator):
+    """Values for a variable of Keras, by its role."""
     shape = tuple(weight.shape)
     name = weight.name.partition(":")[0].rpartition("/")[2]
     if name.endswith("kernel"):

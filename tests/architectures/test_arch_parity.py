@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,9 @@ if importlib.util.find_spec("tensorflow") is None:
     pytest.skip("TensorFlow is not installed", allow_module_level=True)
 
 sys.path.insert(0, str(Path(__file__).parent))
+both_sides = importlib.import_module("both_sides")
 torch_side = importlib.import_module("torch_side")
+parity_table = importlib.import_module("parity_table")
 
 # Sizes are odd and rectangular to bring out padding faults; the heads are the paper's odd ones.
 SMALL = [
@@ -29,8 +32,9 @@ SMALL = [
     torch_side.job("EfficientNetB0", (66, 75), "paper"),
 ]
 STOCK = [["MobileNetV2", [75, 98]], ["EfficientNetB0", [75, 98]]]
-FULL_SIZES = ((160, 173), (225, 257))
-TENSORS = ("maps", "features", "logits", "module", "cam", "train_logits")
+# Stochastic depth and a batch normalisation in the head; a linear bottleneck.
+TRAINED = ["EfficientNetB0", "MobileNetV2"]
+TENSORS = (*parity_table.QUANTITIES, "module", "train_logits")
 # Keras stores the biased batch variance, torch the unbiased one: only that may differ after a step.
 BIASED = "moving_variance"
 
@@ -45,29 +49,90 @@ def compare(folder, job, torch_outputs):
     }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Images this small gain nothing from more, and lose much when the processors are busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def is_taken(arch, size):
+    """Whether the architecture leaves a map of an image of this size."""
+    try:
+        architectures.check_image_size(architectures.find(arch), size)
+    except UserError:
+        return False
+    return True
+
+
+def training_size(arch):
+    """(height, width): small, one side odd and one even."""
+    side = architectures.find(arch).least_size | 1
+    return side, side + 7
+
+
+def training_errors(mine, keras):
+    """The worst relative error per quantity of `parity_table.TRAINING`.
+
+    Every tensor with a gradient must have moved by much more than the weights may differ.
+    """
+    names = [name.partition("/")[2] for name in mine if name.startswith("gradient/")]
+    assert {f"gradient/{name}" for name in names} == {k for k in keras if k.startswith("gradient/")}
+    scales = {name: np.abs(keras[f"gradient/{name}"]).max() for name in names}
+    steepest = max(scales.values())
+    # A shift before a batch normalisation has no gradient but rounding.
+    still = {name for name, scale in scales.items() if scale < 1e-10 * steepest}
+    assert {name.rpartition("/")[2] for name in still} <= {"bias", "beta"}
+    found = {quantity: [] for quantity in parity_table.TRAINING}
+
+    def note(quantity, ours, theirs, scale=None):
+        absolute = np.abs(ours - theirs).max()
+        found[quantity].append(absolute / scale if scale else torch_side.error(ours, theirs))
+
+    note("logits", mine["logits"], keras["logits"])
+    for name in names:
+        pull, scale = f"gradient/{name}", steepest if name in still else None
+        note("gradients", mine[pull], keras[pull], scale)
+        before, last = mine[f"before/{name}"], keras[f"last/{name}"]
+        note("weights", mine[f"last/{name}"], last)
+        if name not in still:
+            note("updates", mine[f"last/{name}"] - before, last - before)
+            moved = torch_side.error(last, before)
+            assert moved > 10 * parity_table.TRAINING["weights"], (name, moved)
+    for norm, (count, kept) in ((k[5:], v) for k, v in mine.items() if k.startswith("norm/")):
+        for when, steps, prefix in (("first", 1, ""), ("last", torch_side.STEPS, "later ")):
+            # torch accumulates the unbiased variance of `count` values, Keras the biased one.
+            for statistic, ratio in (("mean", 1), ("variance", count / (count - 1))):
+                name = f"{norm}/moving_{statistic}"
+                old = mine[f"before/{name}"] * kept**steps
+                added = keras[f"{when}/{name}"] - old
+                note(f"{prefix}{statistic}s", mine[f"{when}/{name}"] - old, ratio * added)
+    # VGG16 has no statistics.
+    return {quantity: float(np.max(e)) if e else None for quantity, e in found.items()}
 
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     folder = tmp_path_factory.mktemp("parity")
     torch_outputs = {job["id"]: torch_side.outputs(job, folder) for job in SMALL}
-    torch_side.run_keras(folder, {"outputs": SMALL, "stock": STOCK, "facts": architectures.names()})
+    for arch in TRAINED:
+        torch_outputs[arch] = torch_side.training(arch, training_size(arch), folder)
+    jobs = {"outputs": SMALL, "training": [(arch, training_size(arch)) for arch in TRAINED]}
+    torch_side.run_keras(folder, jobs | {"stock": STOCK, "facts": architectures.names()})
     return folder, torch_outputs
 
 
 @pytest.mark.parametrize("job", SMALL, ids=lambda job: job["id"])
-def test_both_frameworks_compute_the_same_function(both, job):
+def test_both_frameworks_compute_the_same_function(both, job, record_property):
     folder, torch_outputs = both
     errors = compare(folder, job, torch_outputs[job["id"]])
-    assert {k: v for k, v in errors.items() if k in TENSORS and v > 1e-10} == {}
-    assert {k: v for k, v in errors.items() if k.startswith("numpy_") and v > 1e-4} == {}
+    shown = {name: errors[name] for name in parity_table.QUANTITIES}
+    record_property("parity", parity_table.entries(job["arch"], "float64", job["size"], shown))
+    assert {k: v for k, v in errors.items() if k in TENSORS and not v <= 1e-10} == {}
+    assert {k: v for k, v in errors.items() if k.startswith("numpy_") and not v <= 1e-4} == {}
+
+
+@pytest.mark.parametrize("arch", TRAINED)
+def test_both_frameworks_train_the_same_network(both, arch, record_property):
+    folder, torch_outputs = both
+    errors = training_errors(torch_outputs[arch], np.load(folder / f"{arch}_training.npz"))
+    measured = parity_table.entries(arch, "training", training_size(arch), errors)
+    record_property("parity", measured)
+    faults = parity_table.faults(measured)
+    assert not faults, "\n".join(faults)
 
 
 @pytest.mark.parametrize("job", SMALL, ids=lambda job: job["id"])
@@ -105,7 +170,7 @@ def test_imagenet_files_give_both_the_features_of_keras_applications(both, arch,
 
 def test_the_file_of_another_architecture_is_refused(both):
     folder, _ = both
-    with pytest.raises(UserError, match="another architecture"):
+    with pytest.raises(UserError, match="is not of MobileNet"):
         architectures.build(
             "MobileNet", "torch", 3, image_size=96, weights=folder / "MobileNetV2.h5"
         )
@@ -131,7 +196,7 @@ def test_new_networks_and_what_freezing_leaves_are_equal_in_both(both, arch):
     facts = json.loads((folder / "facts.json").read_text())[arch]
     row = architectures.find(arch)
     network = architectures.build(arch, "torch", 4, image_size=(row.least_size, row.least_size + 5))
-    assert torch_side.digest(network) == facts["new_weights"]
+    assert both_sides.digest(network) == facts["new_weights"]
     assert facts["global_generator_kept"]
     for policy in ("none", "paper", "backbone"):
         network.freeze(policy)
@@ -152,12 +217,44 @@ def test_stochastic_depth_has_the_same_schedule_in_both(both):
     assert all(facts[arch]["drop"] == [] for arch in architectures.names() if arch != row.name)
 
 
+@pytest.fixture
+def folder():
+    """Emptied at once: pytest would keep the weights of eleven networks, three times over."""
+    with tempfile.TemporaryDirectory() as path:
+        yield Path(path)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("arch", architectures.names())
-@pytest.mark.parametrize("size", FULL_SIZES, ids=str)
-def test_all_eleven_compute_the_same_function(arch, size, tmp_path):
-    job = torch_side.job(arch, size)
-    found = torch_side.outputs(job, tmp_path)
-    torch_side.run_keras(tmp_path, {"outputs": [job], "stock": [], "facts": []})
-    errors = compare(tmp_path, job, found)
-    assert {k: v for k, v in errors.items() if k in TENSORS and v > 1e-10} == {}
+def test_all_eleven_are_one_function_at_every_size_and_in_training(arch, folder, record_property):
+    taken = [size for size in parity_table.sizes(arch) if is_taken(arch, size)]
+    inferred = torch_side.cells(arch, taken, folder)
+    trained = torch_side.training(arch, training_size(arch), folder)
+    torch_side.run_keras(
+        folder, {"cells": [(arch, taken)], "training": [(arch, training_size(arch))]}
+    )
+    measured = []
+    for size in parity_table.sizes(arch):
+        for dtype in ("float64", "float32"):
+            errors = dict.fromkeys(parity_table.QUANTITIES)
+            if size in taken:
+                cell = f"{size[0]}x{size[1]}-{dtype}"
+                keras = np.load(folder / f"{cell}_keras.npz")
+                assert keras["gradcam"].any(), cell
+                errors = {k: torch_side.error(inferred[cell][k], keras[k]) for k in errors}
+            measured += parity_table.entries(arch, dtype, size, errors)
+    errors = training_errors(trained, np.load(folder / f"{arch}_training.npz"))
+    measured += parity_table.entries(arch, "training", training_size(arch), errors)
+    record_property("parity", measured)
+    faults = parity_table.faults(measured)
+    assert not faults, "\n".join(faults)
+
+
+def test_only_the_inceptions_refuse_a_size_of_the_matrix():
+    refused = {
+        (arch, size)
+        for arch in architectures.names()
+        for size in parity_table.sizes(arch)
+        if not is_taken(arch, size)
+    }
+    assert refused == {("InceptionV3", (96, 96)), ("InceptionResNetV2", (96, 96))}
