@@ -1,11 +1,12 @@
 """What lies in a file that Keras wrote: its weighted layers in order, a model's description.
 
 Read with h5py, zipfile and json alone: no TensorFlow, and nothing of the file is built or run.
-Whether the layers are a network's is `keras_fit`'s question.
+Whether the layers are a network's is `keras_match`'s question.
 """
 
 import io
 import json
+import re
 import zlib
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
@@ -29,16 +30,12 @@ CLASSES = {
     "Dense": "dense",
 }
 _GROUPS = {
-    "conv2d": "conv",
-    "depthwise_conv2d": "depthwise",
-    "separable_conv2d": "separable",
-    "batch_normalization": "batchnorm",
-    "normalization": "normalization",
-    "dense": "dense",
+    re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower(): kind for name, kind in CLASSES.items()
 }
-
 # Where those groups are: since Keras 3, and in TensorFlow 2.13 to 2.15.
 _ROOTS = ("layers", "_layer_checkpoint_dependencies")
+_LARGEST = 4 << 30
+_MOST_ARRAYS = 4  # of one layer: batch normalisation
 
 
 @dataclass(frozen=True)
@@ -75,6 +72,9 @@ def opened(path: Path) -> Iterator[tuple[Any, list[dict[str, Any]] | None]]:
                 yield stored, _configured(path, stored.attrs.get("model_config"))
             return
         with ZipFile(path) as archive:
+            # Weights hardly compress: more than this is no network but a trap.
+            if archive.getinfo("model.weights.h5").file_size > _LARGEST:
+                raise UserError(f"{path} holds more than {_LARGEST >> 30} GiB: no network of ours")
             config = archive.read("config.json")
             weights = io.BytesIO(archive.read("model.weights.h5"))
         with h5py.File(weights, "r") as stored:
@@ -106,11 +106,19 @@ def _configured(path: Path, text: bytes | str | None) -> list[dict[str, Any]] | 
         ) from error
 
 
+def nested(path: Path, name: str) -> UserError:
+    """The error for a model that is a layer of another one."""
+    return UserError(
+        f"{path} holds a model inside a model ({name}): save the inner one's weights"
+        " (model.get_layer(NAME).save_weights) and read that file"
+    )
+
+
 def split(
     path: Path, stored: Any, architecture: Architecture, rows: Sequence[Row]
 ) -> tuple[list[Layer], list[Layer]]:
     """The backbone's layers in the order of `rows`, and those that follow them."""
-    group = _inside(path, stored, "model_weights") if "model_weights" in stored else stored
+    group = _group(path, stored, "model_weights") if "model_weights" in stored else stored
     if _names(group.attrs, "layer_names") is not None:
         layers = _legacy_layers(path, group)
         base, rest = layers[: len(rows)], layers[len(rows) :]
@@ -120,8 +128,13 @@ def split(
             raise UserError(
                 f"{path} is HDF5, but no Keras weights (neither layer_names nor layers)"
             )
-        by_kind = _numbered_layers(path, _inside(path, stored, roots[0]))
+        by_kind = _numbered_layers(path, _group(path, stored, roots[0]))
         base = [by_kind[row.kind].popleft() for row in rows if by_kind[row.kind]]
+        if by_kind.pop("normalization", None):
+            raise UserError(
+                f"{path} has a Normalization, which keras.applications' {architecture.name} has"
+                " not: this is another function"
+            )
         # In a head a 1x1 convolution comes before dense layers.
         rest = [layer for kind in ("batchnorm", "conv") for layer in by_kind.pop(kind, ())]
         rest += [layer for layers in by_kind.values() for layer in layers]
@@ -136,11 +149,13 @@ def split(
 def _legacy_layers(path: Path, group: Any) -> list[Layer]:
     layers = []
     for name in _names(group.attrs, "layer_names") or []:
-        stored = _inside(path, group, name)
+        stored = _group(path, group, name)
         weights = _names(stored.attrs, "weight_names") or []
         arrays = tuple(_dataset(path, stored, weight) for weight in weights)
         # "conv1/kernel:0"; a nested model's have one more level.
         roles = tuple(weight.rpartition("/")[2].partition(":")[0] for weight in weights)
+        if len(arrays) > _MOST_ARRAYS:
+            raise nested(path, name)
         if arrays:
             layers.append(Layer(name, arrays, roles))
     return layers
@@ -150,14 +165,12 @@ def _numbered_layers(path: Path, root: Any) -> defaultdict[str, deque[Layer]]:
     """Layers by kind, in the order of `model.layers` within a kind: conv2d, conv2d_1, ..."""
     found: dict[str, dict[int, Layer]] = defaultdict(dict)
     for name in root:
-        group = _inside(path, root, name)
+        group = _group(path, root, name)
         if any(inner in group for inner in _ROOTS):
-            raise UserError(
-                f"{path} holds a model inside a model ({name}): save the inner one's weights"
-                " (model.get_layer(NAME).save_weights) and read that file"
-            )
-        stored: Any = _inside(path, group, "vars") if "vars" in group else {}
-        arrays = tuple(_dataset(path, stored, key) for key in sorted(stored, key=int))
+            raise nested(path, name)
+        stored: Any = _group(path, group, "vars") if "vars" in group else {}
+        keys = sorted((key for key in stored if key.isdecimal()), key=int)
+        arrays = tuple(_dataset(path, stored, key) for key in keys)
         if arrays:
             base, _, number = name.rpartition("_")
             base, position = (base, int(number)) if number.isdecimal() else (name, 0)
@@ -184,20 +197,32 @@ def _names(attributes: Any, key: str) -> list[str] | None:
 
 
 def _inside(path: Path, group: Any, name: str) -> Any:
-    """A group or dataset inside this very file: a link may lead to any other file."""
+    """What lies in this very file under that name: a link may lead to any other."""
     import h5py
 
     for part in name.split("/"):
-        if isinstance(group.get(part, getlink=True), h5py.ExternalLink):
-            raise UserError(f"{path}: {name} is a link to another file, which is not followed")
+        link = group.get(part, getlink=True) if isinstance(group, h5py.Group) else None
+        if not isinstance(link, h5py.HardLink):
+            raise UserError(f"{path}: {name} is missing, or a link, which is not followed")
         group = group[part]
     return group
 
 
+def _group(path: Path, group: Any, name: str) -> Any:
+    import h5py
+
+    found = _inside(path, group, name)
+    if not isinstance(found, h5py.Group):
+        raise UserError(f"{path} is HDF5, but no Keras weights ({name} is no group)")
+    return found
+
+
 def _dataset(path: Path, group: Any, name: str) -> Any:
+    import h5py
+
     dataset = _inside(path, group, name)
+    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "fiu":
+        raise UserError(f"{path}: {name} holds no array of numbers")
     if dataset.is_virtual or dataset.external:
         raise UserError(f"{path}: {name} lies in another file, which is not read")
-    if dataset.dtype.kind not in "fiu":
-        raise UserError(f"{path}: {name} holds {dataset.dtype}, expected numbers")
     return dataset

@@ -10,13 +10,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from architectures import initial, keras_fit
+from architectures import initial, keras_match
 from architectures import weights as files
 from architectures.catalogue import Architecture, map_shape
 from architectures.weights import Row, Slot
 from benchmark.errors import UserError
 
 FREEZE_POLICIES = ("none", "paper", "backbone")
+_LEAVE_HEAD = ": load it with head=False"
+_TIMMS_OWN = ": timm's own networks are read into build(weights='timm') only, in Python"
 
 
 class Forward(NamedTuple):
@@ -230,10 +232,11 @@ class Network(ABC):
         path = Path(path)
         tensors, stored = files.read(path)
         own = self._metadata()
-        compared = ("architecture", "topology", *(("classes", "head") if head else ()))
-        for key in compared:
+        # A head was trained on maps of one size; a flattened one even fits another by accident.
+        whole = ("classes", "head", "image_size") if head else ()
+        for key in ("architecture", "topology", *whole):
             if stored.get(key) != own[key]:
-                hint = ": load it with head=False" if key in ("classes", "head") else ""
+                hint = _LEAVE_HEAD if key in whole else _TIMMS_OWN if key == "topology" else ""
                 raise UserError(
                     f"{path} holds another network: {key} {stored.get(key)}, expected"
                     f" {own[key]}{hint}"
@@ -253,7 +256,11 @@ class Network(ABC):
     def load_keras_weights(self, path: str | Path, head: bool = True) -> bool:
         """Read a file that Keras wrote: legacy .h5 or .weights.h5, a whole model as .h5 or .keras.
 
-        The layers are taken by their position in `model.layers`. Nothing is set unless all fits.
+        The layers are taken by their position in `model.layers`. Nothing is set unless all fits. A
+        file of weights alone cannot tell how an EfficientNetB0 scaled its input: it is taken to be
+        as keras.applications has it with ImageNet weights since TensorFlow 2.10. A MobileNetV2 or
+        EfficientNetB0 built for images of any size (None x None) pads as if every map had an even
+        size; here padding follows the image size, so at others its function differs.
 
         Args:
             path: of the model without top, or with any head after the backbone.
@@ -268,9 +275,18 @@ class Network(ABC):
             UserError: the file is missing, broken, foreign, of another architecture, of a backbone
                 with other input layers, or of another head.
         """
-        head_slots = self.head_slots() if head else None
-        return keras_fit.load(
-            Path(path), self.architecture, self.base_slots(), head_slots, self.head
+        if self.weights == "timm":
+            raise UserError(
+                f"this {self.architecture.name} is timm's, another function than Keras': build it"
+                " with other weights than 'timm' to read Keras' files"
+            )
+        return keras_match.load(
+            Path(path),
+            self.architecture,
+            self.base_slots(),
+            self.head_slots() if head else None,
+            self.head,
+            self.image_size,
         )
 
     def initialise(self, seed: int, backbone: bool = True) -> None:

@@ -5,6 +5,7 @@ What is in them is read by `weights` (keras.applications) and by timm.
 
 import hashlib
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,20 +145,21 @@ def imagenet(architecture: Architecture) -> Path:
     home = os.environ.get("KERAS_HOME")
     folder = (Path(home) if home else Path.home() / ".keras") / "models"
     target, top = folder / file.name, folder / file.top
-    if not target.exists() and top.is_file() and _intact(top, file.top_md5):
+    sound = top.is_file() and file.top_md5 in (None, _hash(top, "md5"))
+    if not target.exists() and sound:
         return top
     return _fetch(file.address, target, f"md5:{file.md5}" if file.md5 else None)
 
 
-def _intact(path: Path, md5: str | None) -> bool:
+def _hash(path: Path, kind: str) -> str:
     with path.open("rb") as stored:
-        return md5 is None or hashlib.file_digest(stored, "md5").hexdigest() == md5
+        return hashlib.file_digest(stored, kind).hexdigest()
 
 
 def timm_weights(hub: str | None, address: str | None, folder: Path) -> Path:
     """The file of timm's weights: from the Hugging Face cache, from `folder`, or downloaded there.
 
-    timm publishes no hash of its own for these files.
+    Off the hub, a file's name may end in the start of its SHA-256, as torch's do; it is compared.
 
     Args:
         hub: timm's repository on the Hugging Face hub, such as "timm/resnet50.a1_in1k".
@@ -165,11 +167,15 @@ def timm_weights(hub: str | None, address: str | None, folder: Path) -> Path:
         folder: torch's cache of checkpoints.
 
     Raises:
-        UserError: the file is missing and cannot be downloaded.
+        UserError: the file is missing or damaged, or cannot be downloaded.
     """
     if not hub:
         assert address is not None  # timm publishes in one way or the other
-        return _fetch(address, folder / address.rpartition("/")[2], None)
+        path = _fetch(address, folder / address.rpartition("/")[2], None)
+        start = re.search(r"-([0-9a-f]{8,})\.", path.name)
+        if start and not _hash(path, "sha256").startswith(start[1]):
+            raise UserError(f"the weights file {path} is damaged: delete it to fetch it again")
+        return path
     from huggingface_hub import try_to_load_from_cache
 
     cached = try_to_load_from_cache(hub, "model.safetensors")
@@ -183,17 +189,26 @@ def timm_weights(hub: str | None, address: str | None, folder: Path) -> Path:
 def _fetch(address: str, target: Path, known_hash: str | None) -> Path:
     """`target`, after downloading it with a progress bar if it is missing or has another hash."""
     import pooch
+    import requests
 
     pooch.get_logger().setLevel("WARNING")
+    state = "is damaged" if target.exists() else "is missing"
+    remedy = "put that file there, or build without weights"
     try:
         pooch.retrieve(address, known_hash, target.name, target.parent, progressbar=True)
-    except (
-        OSError,
-        ValueError,
-    ) as error:  # requests' errors are OSErrors; a wrong hash: ValueError
-        state = "is damaged" if target.exists() else "is missing"
+    except requests.RequestException as error:
         raise UserError(
             f"the weights file {target} {state} and {address} cannot be downloaded"
-            f" ({type(error).__name__}): put that file there, or build without weights"
+            f" ({type(error).__name__}): {remedy}"
+        ) from error
+    except ValueError as error:  # pooch's for a wrong hash
+        raise UserError(
+            f"the weights file {target} {state} and what came from {address} is not the published"
+            f" file: try again later, {remedy}"
+        ) from error
+    except OSError as error:
+        raise UserError(
+            f"the weights file {target} {state} and cannot be written ({error.strerror}): set"
+            f" KERAS_HOME (TORCH_HOME for timm's) to a folder of yours, {remedy}"
         ) from error
     return target

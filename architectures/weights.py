@@ -1,15 +1,16 @@
 """Weights by name: slots, our safetensors files, and the tables from Keras' layers to torch's.
 
 Nothing here imports a framework or unpickles. Keras' own files are read by `keras_files` and
-fitted by `keras_fit`; what can be downloaded stands in `published`.
+matched by `keras_match`; what can be downloaded stands in `published`.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from zipfile import ZipFile, is_zipfile
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import numpy as np
 
@@ -66,6 +67,15 @@ def table(architecture: str) -> tuple[Row, ...]:
     return tuple(Row(layer, kind, tuple(modules)) for layer, kind, *modules in rows)
 
 
+@cache
+def weightless(architecture: str) -> Counter[str]:
+    """How many layers without weights the Keras network without top has, by class."""
+    text = files("architectures").joinpath("keras_to_torch/weightless.tsv").read_text("utf-8")
+    rows = {name: counts for name, *counts in (line.split("\t") for line in text.splitlines())}
+    pairs = (count.partition("=") for count in rows[architecture])
+    return Counter({kind: int(number) for kind, _, number in pairs})
+
+
 def write(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
     """Write tensors and metadata as safetensors, atomically.
 
@@ -112,8 +122,11 @@ def file_format(path: Path) -> str:
     if start[8:9] == b"{":
         return "safetensors"
     if start.startswith(b"PK") and is_zipfile(path):
-        with ZipFile(path) as archive:
-            members = archive.namelist()
+        try:
+            with ZipFile(path) as archive:
+                members = archive.namelist()
+        except BadZipFile as error:
+            raise UserError(f"{path} is truncated or damaged ({error}): fetch it again") from error
         if "config.json" in members:
             return "keras"
         if any(member.endswith("data.pkl") for member in members):

@@ -145,7 +145,7 @@ def configure(
     for item in earlier:
         _check_pretraining(item)
     if not METHODS.get(method).trains:
-        _check_untrained(method, weights, earlier, epochs)
+        _check_untrained(method, weights, earlier, epochs, seed)
         recipe = {**recipe, "epochs": 0}
     try:
         config = RunConfig(
@@ -191,11 +191,15 @@ def _check_pretraining(item: str) -> None:
     DATASETS.get(name)
 
 
-def _check_untrained(method: str, weights: str, earlier: list[str], epochs: int | None) -> None:
+def _check_untrained(
+    method: str, weights: str, earlier: list[str], epochs: int | None, seed: int
+) -> None:
     if weights in ("none", "imagenet", "timm"):
         raise UserError(f"method {method} needs a whole network: give --weights FILE")
     if earlier or epochs is not None:
         raise UserError(f"method {method} does not train: leave out --epochs and --pretrain-on")
+    if seed:  # the leaderboard would count equal runs as seeds
+        raise UserError(f"method {method} draws nothing, so one file is one run: leave out --seed")
 
 
 def _budget(name: str, row: catalogue.Architecture) -> tuple[dict[str, Any], Any, int]:

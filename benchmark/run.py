@@ -64,6 +64,8 @@ def execute(
     method: Method = METHODS.get(config.method)()
     if config.framework not in method.frameworks:
         raise UserError(f"method {method.name} does not run in {config.framework}")
+    if method.trains and config.recipe.epochs < 1:
+        raise UserError(f"method {method.name} trains: give its recipe at least 1 epoch")
     select_backend(config.framework)
     store = Store(out)
     with watch("weights"):

@@ -200,8 +200,8 @@ def _architecture(row: catalogue.Architecture) -> dict[str, Any]:
         "least size": f"{least}x{least} px (Grad-CAM map of 3x3)",
         "in Keras": f"keras.applications.{row.name}",
         "in PyTorch": f"made from timm's {row.twin}" if row.twin else "a module of this suite",
-        "parameters": f"{row.parameters:,} with 1000 classes, {row.base_parameters:,} without head,"
-        " in both",
+        "parameters": f"{row.base_parameters:,} without head, in both; {row.parameters:,} with"
+        " keras.applications' own head of 1000 classes",
         "preprocessing": f"{_PREPROCESSING[row.preprocessing]}; inside the network, in both",
         "Grad-CAM layer, Keras": row.keras_cam,
         "Grad-CAM layer, PyTorch": row.torch_cam,

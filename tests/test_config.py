@@ -98,6 +98,7 @@ def test_impossible_settings_are_named(settings, said):
         ({"weights": "imagenet"}, "--weights FILE"),
         ({"weights": "net.keras", "epochs": 3}, "leave out --epochs"),
         ({"weights": "net.keras", "pretrain_on": "synthetic"}, "and --pretrain-on"),
+        ({"weights": "net.keras", "seed": 1}, "leave out --seed"),
     ],
 )
 def test_a_method_that_does_not_train_takes_a_file_and_nothing_of_training(settings, message):

@@ -15,10 +15,17 @@ class Checkpoint(Method):
     settings: ClassVar[dict[str, str]] = {
         "files": ".safetensors of this suite; .h5, .weights.h5 or .keras of Keras 2 or 3",
         "head": "one pooling and one dense layer; with --budget paper the DermXDB benchmark's",
-        "classes": "in the order of the data set's, which `data stats` prints",
+        "image size": "that of --image-size, else of the budget; the file's must be the same",
+        "classes": "in the order of the data set's, which `data stats` prints and no file tells."
+        " The DermXDB authors' networks before fine-tuning end in vitiligo, wart; their data set"
+        " and fine-tuned networks in Viral warts, Vitiligo",
+        "seed": "none: nothing is drawn",
     }
     trains = False
-    caveat = "trained elsewhere: whether it has seen these test images is not known"
+    caveat = (
+        "trained elsewhere: whether it saw these test images, and whether its classes are in"
+        " this order, is not known"
+    )
 
     def stages(self, context: Context) -> Iterator[Stage]:
         """None."""

@@ -8,7 +8,7 @@ import json
 import os
 import random
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -25,6 +25,7 @@ from keras.src.legacy.saving import legacy_h5_format
 from keras_writer import draw
 
 import architectures
+from architectures import weights
 from benchmark.methods.losses import cross_entropy
 
 KINDS = {
@@ -34,6 +35,15 @@ KINDS = {
     "BatchNormalization": "batchnorm",
     "Normalization": "normalization",
 }
+
+
+def weightless(model):
+    """Layers without weights by class, as weightless.tsv counts them."""
+    counted = Counter(type(layer).__name__ for layer in model.layers if not layer.weights)
+    for name in ("InputLayer", "Dropout", "Rescaling"):
+        del counted[name]
+    counted["Activation"] += counted.pop("ReLU", 0)
+    return {name: count for name, count in counted.items() if count}
 
 
 def facts(name):
@@ -60,6 +70,7 @@ def facts(name):
         "base_parameters": base.count_params(),
         "map": list(base.get_layer(row.keras_cam).output.shape[1:]),
         "rows": [[layer.name, KINDS[type(layer).__name__]] for layer in weighted],
+        "weightless": weightless(base),
         "fixed_rows": sum(bool(layer.weights) for layer in base.layers[: position + 1]),
         "bn": sorted({(norm.epsilon, norm.momentum) for norm in norms}),
         "drop": [x.rate for x in base.layers if isinstance(x, keras.layers.Dropout)],
@@ -92,7 +103,7 @@ def loaded(path, arch, size, dtype, head="plain"):
     keras.utils.clear_session()
     keras.config.set_floatx(dtype)
     network = architectures.build(arch, "keras", CLASSES, image_size=tuple(size), head=head)
-    network.load(path)
+    network.assign(weights.read(path)[0])  # at any image size, which `load` refuses
     return network
 
 

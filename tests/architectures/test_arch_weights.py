@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
 
 import architectures
 from architectures import published, weights
@@ -39,7 +40,7 @@ def same_backbone(one, other):
 
 
 def offline(*given, **named):
-    raise ConnectionError("no network")
+    raise requests.ConnectionError("no network")
 
 
 @pytest.fixture
@@ -111,7 +112,7 @@ def test_imagenet_is_downloaded_once_and_verified(
         (folder / "mobilenet.h5").unlink()
         assert same_backbone(network, build())
     else:
-        with pytest.raises(UserError, match="cannot be downloaded"):
+        with pytest.raises(UserError, match="is not the published file"):
             build()
         assert not list((tmp_path / "models").glob("*.h5"))
 
@@ -124,6 +125,24 @@ def test_offline_one_line_names_the_file_its_address_and_its_place(cache):
     assert str(cache / file.name) in line
     assert file.address in line
     assert "\n" not in line
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "file"))
+    with pytest.raises(UserError, match=r"cannot be written \(.*set KERAS_HOME"):
+        architectures.build("VGG16", "torch", 3, weights="imagenet")
+
+
+def test_a_file_that_has_the_start_of_its_hash_in_its_name_is_verified(tmp_path):
+    content = b"some weights"
+    start = hashlib.sha256(content).hexdigest()[:8]
+    (tmp_path / f"net-{start}.pth").write_bytes(content)
+    found = published.timm_weights(None, f"http://x.invalid/net-{start}.pth", tmp_path)
+    assert found == tmp_path / f"net-{start}.pth"
+    (tmp_path / "net-00000000.pth").write_bytes(content)
+    with pytest.raises(UserError, match="is damaged: delete it"):
+        published.timm_weights(None, "http://x.invalid/net-00000000.pth", tmp_path)
 
 
 def test_a_damaged_file_in_the_cache_is_not_used(cache):

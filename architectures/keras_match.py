@@ -1,6 +1,7 @@
 """The layers of a Keras file -> the slots of a network, or the reason why they do not fit."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -9,17 +10,15 @@ from typing import Any
 import numpy as np
 
 from architectures.catalogue import Architecture
-from architectures.keras_files import CLASSES, Layer, opened, split
+from architectures.keras_files import CLASSES, Layer, nested, opened, split
 from architectures.pixels import EFFICIENTNET_RESCALE, EFFICIENTNET_SCALE, PREPROCESSING
-from architectures.weights import Row, Slot
+from architectures.weights import Row, Slot, weightless
 from benchmark.errors import UserError
 
-# The classes without weights in the eleven and their heads. With any other a network may be
-# another function: it is refused. "Lambda" scales the blocks of InceptionResNetV2 in TensorFlow 2.
-_WEIGHTLESS = {"Activation", "Add", "AveragePooling2D", "Concatenate", "Cropping2D", "Dropout"}
-_WEIGHTLESS |= {"CustomScaleLayer", "Flatten", "GlobalAveragePooling2D", "InputLayer", "Lambda"}
-_WEIGHTLESS |= {"MaxPooling2D", "Multiply", "ReLU", "Rescaling", "Reshape", "Softmax"}
-_WEIGHTLESS |= {"ZeroPadding2D"}
+# One class in two releases of Keras.
+_SAME_CLASS = {"ReLU": "Activation", "Lambda": "CustomScaleLayer"}
+# Between the parts of a head and behind them; what is activated is checked by itself.
+_BETWEEN_PARTS = {"Activation", "Dropout", "ReLU", "Reshape", "Softmax"}
 _HEAD_PARTS = {
     "GlobalAveragePooling2D": "pool",
     "Flatten": "flatten",
@@ -27,6 +26,13 @@ _HEAD_PARTS = {
     "Conv2D": "dense",  # 1x1 on a pooled map
     "Dense": "dense",
 }
+# Of all others it is ReLU.
+_ACTIVATIONS = {
+    "EfficientNetB0": ("sigmoid", "silu", "swish"),
+    "MobileNet": ("relu6",),
+    "MobileNetV2": ("relu6",),
+}
+_HEAD_EPSILON = 1e-3  # Keras' default, which both frameworks' heads have
 # Names that Keras numbers by what the session built before; all others are the authors' own.
 _AUTOMATIC = re.compile(r"(conv2d|separable_conv2d|batch_normalization|normalization)(_\d+)?")
 
@@ -37,13 +43,15 @@ def load(
     backbone: Sequence[tuple[Row, list[Slot]]],
     head: Sequence[Slot] | None,
     parts: tuple[str, ...],
+    image_size: tuple[int, int],
 ) -> bool:
     """Set the slots to what the file holds, once every array of it has been found to fit.
 
     A layer is taken by its position in `model.layers`, as Keras does: names move with the session
     that wrote them. Every array of the backbone is used once; shapes, the roles of arrays and the
-    order of layers with names of their own are checked where the file tells them; so are the
-    input layers and the head's activations in a file of a whole model, which has them.
+    order of layers with names of their own are checked where the file tells them. A whole model
+    tells more: its layers without weights are counted, and its input layers, activations,
+    epsilons, image size and head compared. Not compared are strides and paddings.
 
     Args:
         path: legacy .h5 or .weights.h5, of weights or of a whole model, or .keras.
@@ -51,6 +59,7 @@ def load(
         backbone: from `Network.base_slots`.
         head: from `Network.head_slots`; None leaves any head in the file unread.
         parts: of the network's head, see `PaperSettings.head`.
+        image_size: of the network, (height, width); a whole model read with its head must have it.
 
     Returns:
         Whether a head was set.
@@ -59,8 +68,10 @@ def load(
         UserError: the file is missing, broken, foreign or does not fit; nothing was set.
     """
     with opened(path) as (stored, layers):
-        body, tail = _cut(layers, len(backbone))
-        scales = _check_body(path, architecture, body)
+        scales, tail = None, None
+        if layers is not None:
+            body, tail = _cut(architecture, layers, len(backbone))
+            scales = _check_body(path, architecture, body)
         base, rest = split(path, stored, architecture, [row for row, _ in backbone])
         pairs: list[tuple[Slot, Any]] = []
         for layer, (row, slots) in zip(base, backbone, strict=True):
@@ -72,12 +83,22 @@ def load(
         _refuse_deeper(path, architecture, rest)
         read_head = head is not None and bool(rest)
         if head is not None and rest:
-            _check_head(path, tail, parts)
+            if layers is not None and tail is not None:
+                _check_size(path, layers, image_size)
+                _check_head(path, tail, parts)
             pairs += _fit_head(path, rest, head)
-        arrays = [np.asarray(array).reshape(slot.shape) for slot, array in pairs]
+        arrays = [_numbers(path, slot, array) for slot, array in pairs]
     for (slot, _), array in zip(pairs, arrays, strict=True):
-        slot.write(array.astype(np.float32))
+        slot.write(array)
     return read_head
+
+
+def _numbers(path: Path, slot: Slot, array: Any) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        values = np.asarray(array).reshape(slot.shape).astype(np.float32)
+    if not np.isfinite(values).all():
+        raise UserError(f"{path}: {slot.name} holds values that are not finite: training diverged")
+    return values
 
 
 def _fit(
@@ -152,34 +173,52 @@ def _refuse_deeper(path: Path, architecture: Architecture, rest: Sequence[Layer]
 
 
 def _cut(
-    layers: list[dict[str, Any]] | None, rows: int
-) -> tuple[list[dict[str, Any]] | None, list[dict[str, Any]] | None]:
-    """A whole model's layers up to the last weighted one of the backbone, and the others."""
-    if layers is None:
-        return None, None
+    architecture: Architecture, layers: list[dict[str, Any]], rows: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """A whole model's layers up to its last map, and its head."""
+    own = weightless(architecture.name).keys() - _HEAD_PARTS.keys()
     weighted = [i for i, layer in enumerate(layers) if layer["class"] in CLASSES]
     end = weighted[rows - 1] + 1 if len(weighted) >= rows else len(layers)
+    while end < len(layers) and _kind(layers[end]) in own:
+        end += 1
     return layers[:end], layers[end:]
 
 
+def _kind(layer: dict[str, Any]) -> str:
+    return _SAME_CLASS.get(layer["class"], layer["class"])
+
+
 def _check_body(
-    path: Path, architecture: Architecture, layers: list[dict[str, Any]] | None
+    path: Path, architecture: Architecture, layers: list[dict[str, Any]]
 ) -> list[Any] | None:
     """How a whole model scales its input; refuse one with layers that are not the architecture's.
 
     keras.applications has input layers for EfficientNetB0 only; TensorFlow 2.13 to 2.15 scale the
     second time by an operation instead of a layer.
     """
-    if layers is None:
-        return None
-    scales = []
+    scales: list[Any] = []
+    counted: Counter[str] = Counter()
     for layer in layers:
-        if layer["class"] == "TFOpLambda" and layer.get("function") == "math.multiply":
-            scales.append(_factor(layer["inputs"]))
-        else:
-            _refuse_unknown(path, layer)
-        if layer["class"] == "Rescaling":
+        kind = layer["class"]
+        _refuse_nested(path, layer)
+        if kind == "Rescaling":
             scales.append(layer["scale"])
+        elif kind == "TFOpLambda" and layer.get("function") == "math.multiply":
+            scales.append(_factor(layer["inputs"]))
+        # Augmentation and dropout do nothing when a network is used.
+        elif kind in CLASSES or not kind.startswith(("InputLayer", "Dropout", "Random")):
+            counted[_kind(layer)] += 1
+        _check_settings(path, architecture, layer)
+    if architecture.preprocessing != "none" and counted["Normalization"]:
+        raise UserError(_other_input(path, architecture, "Normalization"))
+    counted = Counter({kind: n for kind, n in counted.items() if kind not in CLASSES})
+    expected = weightless(architecture.name)
+    for kind in sorted(counted.keys() | expected.keys()):
+        if counted[kind] != expected[kind]:
+            raise UserError(
+                f"{path} has {counted[kind]} layers {kind} before its head, keras.applications'"
+                f" {architecture.name} {expected[kind]}: this is another function"
+            )
     known: list[Any] = [EFFICIENTNET_SCALE, EFFICIENTNET_RESCALE]
     least, most = (1, 2) if architecture.preprocessing == "none" else (0, 0)
     same = all(
@@ -187,11 +226,53 @@ def _check_body(
         for found, factor in zip(scales, known, strict=False)
     )
     if not (least <= len(scales) <= most and same):
-        raise UserError(
-            f"{path}: the model scales its input by {scales}, which"
-            f" keras.applications' {architecture.name} does not: take that layer out and save again"
-        )
+        raise UserError(_other_input(path, architecture, f"scaling by {scales}"))
     return scales
+
+
+def _other_input(path: Path, architecture: Architecture, what: str) -> str:
+    return (
+        f"{path}: the model's input goes through {what}, which keras.applications'"
+        f" {architecture.name} has not: take that layer out and save again"
+    )
+
+
+def _check_settings(path: Path, architecture: Architecture, layer: dict[str, Any]) -> None:
+    """Refuse another epsilon or another activation than the architecture's."""
+    _check_epsilon(path, layer, architecture.bn_epsilon)
+    activation = layer.get("activation", "linear")
+    if layer["class"] == "ReLU":
+        most = layer.get("max_value")
+        activation = "relu" if most is None else "relu6" if most == 6 else f"relu up to {most}"
+    if activation != "linear" and activation not in _ACTIVATIONS.get(architecture.name, ("relu",)):
+        raise UserError(
+            f"{path}: layer {layer.get('name')} has activation {activation}, which"
+            f" keras.applications' {architecture.name} has not: this is another function"
+        )
+
+
+def _check_epsilon(path: Path, layer: dict[str, Any], own: float | None) -> None:
+    if layer["class"] == "BatchNormalization" and not np.isclose(
+        layer.get("epsilon") or np.nan, own or np.nan, rtol=1e-4, atol=0
+    ):
+        raise UserError(
+            f"{path}: layer {layer.get('name')} has epsilon {layer.get('epsilon')}, here {own}:"
+            " this is another function"
+        )
+
+
+def _check_size(path: Path, layers: list[dict[str, Any]], image_size: tuple[int, int]) -> None:
+    """A head was trained on maps of one size; a flattened one even fits another by accident."""
+    for layer in layers:
+        shape = layer.get("batch_shape") or layer.get("batch_input_shape")
+        if layer["class"] == "InputLayer" and shape and None not in shape[1:3]:
+            found = tuple(shape[1:3])
+            if found != image_size:
+                raise UserError(
+                    f"{path} takes images of {found[0]}x{found[1]}, this network of"
+                    f" {image_size[0]}x{image_size[1]}: build it with that image size"
+                    f" (--image-size {found[0]}x{found[1]}), or load with head=False"
+                )
 
 
 def _factor(node: Any) -> Any:
@@ -202,19 +283,23 @@ def _factor(node: Any) -> Any:
     return next((factor for factor in found if factor is not None), None)
 
 
-def _check_head(path: Path, layers: list[dict[str, Any]] | None, parts: tuple[str, ...]) -> None:
+def _check_head(path: Path, layers: list[dict[str, Any]], parts: tuple[str, ...]) -> None:
     """Refuse a head of other parts, or with activations between them."""
-    if layers is None:
-        return
     found: list[str] = []
     activations: list[str] = []
     for layer in layers:
-        _refuse_unknown(path, layer)
         kind = layer["class"]
+        _refuse_nested(path, layer)
         if kind in _HEAD_PARTS:
             found.append(_HEAD_PARTS[kind])
             activations.append(layer.get("activation", "linear"))
-        elif kind in ("Activation", "ReLU", "Softmax") and found:
+            _check_epsilon(path, layer, _HEAD_EPSILON)
+        elif kind not in _BETWEEN_PARTS or not (found or kind == "Dropout"):
+            raise UserError(
+                f"{path}: layer {layer.get('name')} in the head is a {kind}, which no head here"
+                " has: load with head=False"
+            )
+        elif kind in ("Activation", "ReLU", "Softmax"):
             activations[-1] = layer.get("activation", kind.lower())
     # Dropout does nothing when a network is used.
     expected = [part for part in parts if part != "dropout"]
@@ -225,23 +310,14 @@ def _check_head(path: Path, layers: list[dict[str, Any]] | None, parts: tuple[st
         ]
         raise UserError(
             f"{path}: its head is {', '.join(shown)}; this network's is {', '.join(expected)}:"
-            " build it with head='plain' or head='paper' to match, or load with head=False"
+            " build it with head='plain' or head='paper' (in a run, --budget paper) to match, or"
+            " load with head=False"
         )
 
 
-def _refuse_unknown(path: Path, layer: dict[str, Any]) -> None:
-    kind = layer["class"]
-    if kind in ("Functional", "Model", "Sequential"):
-        raise UserError(
-            f"{path} holds a model inside a model ({layer.get('name')}): save the inner one's"
-            " weights (model.get_layer(NAME).save_weights) and read that file"
-        )
-    # Augmentation layers do nothing when a network is used.
-    if kind not in _WEIGHTLESS and kind not in CLASSES and not kind.startswith("Random"):
-        raise UserError(
-            f"{path}: layer {layer.get('name')} is a {kind}, which none of the eleven has: a model"
-            " with layers of its own cannot be read"
-        )
+def _refuse_nested(path: Path, layer: dict[str, Any]) -> None:
+    if layer["class"] in ("Functional", "Model", "Sequential"):
+        raise nested(path, str(layer.get("name")))
 
 
 def _fit_head(path: Path, layers: Sequence[Layer], slots: Sequence[Slot]) -> list[tuple[Slot, Any]]:
