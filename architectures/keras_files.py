@@ -73,13 +73,13 @@ def opened(path: Path) -> Iterator[tuple[Any, list[dict[str, Any]] | None]]:
             return
         with ZipFile(path) as archive:
             # Weights hardly compress: more than this is no network but a trap.
-            if archive.getinfo("model.weights.h5").file_size > _LARGEST:
+            if sum(member.file_size for member in archive.infolist()) > _LARGEST:
                 raise UserError(f"{path} holds more than {_LARGEST >> 30} GiB: no network of ours")
             config = archive.read("config.json")
             weights = io.BytesIO(archive.read("model.weights.h5"))
         with h5py.File(weights, "r") as stored:
             yield stored, _configured(path, config)
-    except (OSError, KeyError, RuntimeError, BadZipFile, zlib.error) as error:
+    except (OSError, KeyError, RuntimeError, UnicodeError, BadZipFile, zlib.error) as error:
         raise UserError(f"{path} is truncated or damaged ({error}): fetch it again") from error
 
 

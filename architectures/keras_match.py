@@ -244,6 +244,8 @@ def _check_settings(path: Path, architecture: Architecture, layer: dict[str, Any
     if layer["class"] == "ReLU":
         most = layer.get("max_value")
         activation = "relu" if most is None else "relu6" if most == 6 else f"relu up to {most}"
+        if layer.get("negative_slope") or layer.get("threshold"):
+            activation = "leaky relu"
     if activation != "linear" and activation not in _ACTIVATIONS.get(architecture.name, ("relu",)):
         raise UserError(
             f"{path}: layer {layer.get('name')} has activation {activation}, which"

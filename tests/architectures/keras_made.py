@@ -1,5 +1,7 @@
 """Files laid out as Keras lays them out, made by hand: no Keras, and faults to order."""
 
+import copy
+import functools
 import io
 import json
 from collections import Counter
@@ -8,6 +10,18 @@ from zipfile import ZipFile
 import h5py
 import numpy as np
 
+import architectures
+from architectures.weights import weightless
+
+CLASSES = 3
+SIZE = 95
+POOL = ("GlobalAveragePooling2D", {"name": "pool"})
+DENSE = ("Dense", {"name": "dense_1", "activation": "softmax"})
+ACTIVATION = {
+    "MobileNet": ("ReLU", {"name": "relu", "max_value": 6.0}),
+    "EfficientNetB0": ("Activation", {"name": "swish", "activation": "swish"}),
+}
+KINDS = ["h5", "h5 in chunks", "whole h5", "weights.h5", "weights.h5 of TensorFlow 2.13", "keras"]
 CLASS = {
     "conv": ("Conv2D", "conv2d"),
     "depthwise": ("DepthwiseConv2D", "depthwise_conv2d"),
@@ -75,11 +89,24 @@ def numbered(path, layers, root="layers"):
     return path
 
 
-def described(layers, tail=()):
-    """The configuration of a whole model: the layers, then (class, settings) of others."""
-    inner = [{"class_name": CLASS[kind][0], "config": {"name": name}} for name, kind, *_ in layers]
-    inner += [{"class_name": kind, "config": settings} for kind, settings in tail]
-    return {"class_name": "Functional", "config": {"layers": inner}}
+def described(layers, tail=(), front=(), arch="MobileNet", size=(SIZE, SIZE)):
+    """A whole model's configuration: the layers, and (class, settings) before and after them.
+
+    As in Keras, activations follow the last convolution; where else layers without weights stand
+    is not compared.
+    """
+    row = architectures.find(arch)
+    first = ("InputLayer", {"name": "input", "batch_shape": [None, *size, 3]})
+    inner = [first, *front]
+    for kind, count in weightless(arch).items():
+        if kind != "Activation":
+            inner += [(kind, {"name": f"{kind}_{number}"}) for number in range(count)]
+    for name, kind, *_ in layers:
+        epsilon = {"epsilon": row.bn_epsilon} if kind == "batchnorm" else {}
+        inner.append((CLASS[kind][0], {"name": name, **epsilon}))
+    inner += [ACTIVATION[arch]] * weightless(arch)["Activation"]
+    described = [{"class_name": kind, "config": settings} for kind, settings in (*inner, *tail)]
+    return {"class_name": "Functional", "config": {"layers": described}}
 
 
 def archive(path, layers, config):
@@ -91,3 +118,51 @@ def archive(path, layers, config):
         file.writestr("config.json", json.dumps(config))
         file.writestr("model.weights.h5", weights.getvalue())
     return path
+
+
+def write(kind, path, layers, tail=(POOL, DENSE), front=(), **settings):
+    """The layers in one of the KINDS of file that Keras has had."""
+    backbone = [layer for layer in layers if not layer[0].startswith("dense")]
+    config = described(backbone, tail, front, **settings)
+    if kind == "keras":
+        return archive(path.with_suffix(".keras"), layers, config)
+    if kind == "weights.h5":
+        return numbered(path.with_suffix(".weights.h5"), layers)
+    if kind == "weights.h5 of TensorFlow 2.13":
+        root = "_layer_checkpoint_dependencies"
+        return numbered(path.with_suffix(".weights.h5"), layers, root)
+    options = {
+        "h5": {},
+        "h5 in chunks": {"chunk": 20},
+        "whole h5": {"group": "model_weights", "config": config},
+    }[kind]
+    return legacy(path.with_suffix(".h5"), layers, **options)
+
+
+@functools.cache
+def _built(arch, classes, head):
+    return architectures.build(arch, "torch", classes, image_size=SIZE, seed=9, head=head)
+
+
+def build(arch="MobileNet", classes=CLASSES, head="plain"):
+    """A network to read into; copied, for building takes longer."""
+    return copy.deepcopy(_built(arch, classes, head))
+
+
+@functools.cache
+def trained(arch="MobileNet", head="plain"):
+    """A network to write, not to change; its biases are not zero."""
+    network = architectures.build(arch, "torch", CLASSES, image_size=SIZE, seed=4, head=head)
+    tensors = network.tensors()
+    for name, array in tensors.items():
+        if name.endswith("/bias"):
+            array[...] = np.arange(array.size)
+    network.assign(tensors)
+    return network
+
+
+def same(one, other, head):
+    """Whether two networks hold the same weights; without the head if `head` is False."""
+    ours, theirs = one.tensors(), other.tensors()
+    names = [name for name in ours if head or not name.startswith("head/")]
+    return all(np.array_equal(ours[name], theirs[name]) for name in names)

@@ -32,6 +32,8 @@ MODULES = {
     "Xception": "xception",
 }
 CLASSES = 6
+# Enough to see what the layers in front add to a file of either package.
+AUGMENTED = ("MobileNet", "InceptionV3")
 
 
 def randomise(model, seed):
@@ -106,9 +108,23 @@ def with_head(keras, arch, base, parts):
     return keras.Model(base.input, x, name=arch)
 
 
+def augmented(keras, arch, size, parts):
+    """Augmentation and dropout in the model itself, where Keras' tutorials have them."""
+    first = keras.Input((*size, 3))
+    x = keras.layers.Dropout(0.1)(keras.layers.RandomFlip("horizontal", seed=1)(first))
+    constructor = getattr(keras.applications, arch)
+    base = constructor(weights=None, include_top=False, input_tensor=x)
+    return with_head(keras, arch, base, parts)
+
+
+def weighted(model):
+    """The layers that hold arrays, in Keras' order."""
+    return [layer for layer in model.layers if layer.weights]
+
+
 def logits_of(keras, model, given):
     """What goes into the softmax, or out of a convolution that is reshaped."""
-    dense = [layer for layer in model.layers if layer.weights][-1]
+    dense = weighted(model)[-1]
     kernel, bias = dense.get_weights()
     inner = keras.Model(model.input, dense.input).predict(given, verbose=0)
     return inner.reshape(len(given), -1) @ kernel.reshape(-1, kernel.shape[-1]) + bias
@@ -155,6 +171,13 @@ def main(folder, package, arch, size):
     model.save_weights(folder / "model.weights.h5")
     base.save_weights(folder / "base.weights.h5")
     answers = {"images": images, "whole": logits_of(keras, model, given)}
+    if arch in AUGMENTED:
+        other = augmented(keras, arch, size, parts)
+        for layer, own in zip(weighted(other), weighted(model), strict=True):
+            layer.set_weights(own.get_weights())
+        for name in ("augmented.h5", "augmented.keras"):
+            other.save(folder / name)
+        other.save_weights(folder / "augmented.weights.h5")
 
     top = application(keras, arch, size, include_top=True, classes=1000)
     randomise(top, 4)

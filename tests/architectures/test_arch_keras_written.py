@@ -23,6 +23,8 @@ CASES = [("tf_keras", arch) for arch in architectures.names()]
 CASES += [("keras", arch) for arch in ("EfficientNetB0", "NASNetMobile", "InceptionV3")]
 QUICK = {("tf_keras", "MobileNet"), ("keras", "EfficientNetB0")}
 PARAMETERS = [pytest.param(case, marks=[] if case in QUICK else pytest.mark.slow) for case in CASES]
+# Files of one model, the last with augmentation in front.
+MODELS = ("whole", "model", "augmented")
 # float32 through a random network without calibrated statistics; a wrong order of layers gives 1.
 TOLERANCE = 1e-3
 
@@ -61,7 +63,7 @@ def test_what_keras_writes_answers_the_same_here(written):
     size = images.shape[1:3]
     network = architectures.build(arch, "torch", CLASSES, image_size=size, head="paper")
     fresh = network.tensors()
-    for file in sorted(folder.glob("whole.*")) + sorted(folder.glob("model.*")):
+    for file in sorted(file for name in MODELS for file in folder.glob(f"{name}.*")):
         network.assign(fresh)
         assert network.load_keras_weights(file), file.name
         assert error(network.logits(images), answers["whole"]) < TOLERANCE, file.name
