@@ -5,6 +5,7 @@ Images of one lesion or one patient are alike, so what is drawn is the group, wi
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -99,24 +100,34 @@ def bootstrap(
     kept, whose = every[defined], whose[defined]
     if not len(kept):
         return Estimate(float("nan"), float("nan"), float("nan"), 0, 0)
-    weights = group_weights(whose, resamples, seed)
+    weights = _kept_weights(tuple(whose.tolist()), resamples, seed)
     drawn = weights.sum(axis=1)
     means = np.divide(weights @ kept, drawn, out=np.full(len(drawn), np.nan), where=drawn > 0)
     low, high = interval(means)
     return Estimate(float(kept.mean()), low, high, len(kept), len(np.unique(whose)))
 
 
-def combine_seeds(estimates: Sequence[Estimate]) -> Estimate:
+@lru_cache(maxsize=16)
+def _kept_weights(groups: tuple, resamples: int, seed: int) -> NDArray[np.int32]:
+    """`group_weights`, drawn once for all the scores of the same images."""
+    weights = group_weights(groups, resamples, seed)
+    weights.flags.writeable = False
+    return weights
+
+
+def combine_seeds(estimates: Sequence[Estimate], least: float = 0.0, most: float = 1.0) -> Estimate:
     """One estimate for a network trained several times and scored on the same images (ours).
 
     The value is the mean over the seeds. The interval has two parts, added as independent: the
     spread over images, which is the mean half-width of the seeds' own intervals and does not
     shrink with more seeds because all are scored on the same images; and the spread over seeds,
-    Student's t interval of their mean. It is cut to [0, 1], where scores lie. A single seed keeps
-    its own interval, which knows nothing of the spread over seeds.
+    Student's t interval of their mean. It is cut to where the score lies. A single seed keeps its
+    own interval, which knows nothing of the spread over seeds.
 
     Args:
-        estimates: one per seed, at least one, of a score in [0, 1].
+        estimates: one per seed, at least one.
+        least: the least value that the score can have.
+        most: the largest.
 
     Returns:
         The combined estimate. A value that is undefined (NaN) for one seed leaves the value
@@ -133,4 +144,5 @@ def combine_seeds(estimates: Sequence[Estimate]) -> Estimate:
     above = np.mean([e.high - e.value for e in estimates])
     low, high = value - np.hypot(below, spread), value + np.hypot(above, spread)
     # np.clip keeps a NaN as it is.
-    return Estimate(value, float(np.clip(low, 0, 1)), float(np.clip(high, 0, 1)), n, groups)
+    low, high = (float(np.clip(end, least, most)) for end in (low, high))
+    return Estimate(value, low, high, n, groups)
