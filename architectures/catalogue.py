@@ -50,6 +50,8 @@ class PaperSettings:
         pretrain_epochs: on the clinical images; inferred in the dossier from equal scores.
         finetune_epochs: on DermXDB.
         cam_layer: Keras layer of the published Grad-CAM maps, as the authors' session numbered it.
+        cam_score: what those maps differentiate: the softmax "probability" or, where their code
+            takes the last activation away, the "logit" of the class.
         flips: whether images are flipped at random, both horizontally and vertically.
         batch_size: images per step (32 after an out-of-memory error).
         optimiser: the optimiser's name.
@@ -67,6 +69,7 @@ class PaperSettings:
     pretrain_epochs: int | None
     finetune_epochs: int | None
     cam_layer: str | None
+    cam_score: str = "probability"
     flips: bool = True
     batch_size: int = 64
     optimiser: str = "adam"
@@ -88,6 +91,9 @@ class Architecture:
             map before block5_pool, as in DermXDB). NASNetMobile's has an automatic name, which is
             the one of a fresh session.
         torch_cam: the PyTorch module that gives the same tensor.
+        torch_paper_cam: where `settings.cam_layer` lies before `keras_cam`: the PyTorch module that
+            gives its output, and the one that leads from there to `torch_cam`'s. None: the paper's
+            map is ours, or none is published.
         channels: of that map, and length of the pooled features.
         steps: what each downsampling layer up to that map does to a side, see `map_shape`.
         initialiser: how keras.applications draws the kernels when it loads no weights.
@@ -116,6 +122,7 @@ class Architecture:
     timm: str | None
     twin: str | None
     settings: PaperSettings
+    torch_paper_cam: tuple[str, str] | None = None
     initialiser: str = "glorot"
     bn_epsilon: float | None = 1e-3
     bn_momentum: float | None = 0.99
@@ -170,6 +177,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         base_parameters=4_049_571,
         timm="efficientnet_b0",
         twin="tf_efficientnet_b0",
+        torch_paper_cam=("conv_head", "bn2"),
         initialiser="efficientnet",
         drop_connect=0.2,
         settings=PaperSettings(
@@ -215,6 +223,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         base_parameters=54_336_736,
         timm="inception_resnet_v2",
         twin="inception_resnet_v2",
+        torch_paper_cam=("conv2d_7b.conv", "conv2d_7b.bn"),
         settings=PaperSettings(
             (400, 300), 20, 0.25, 0.5, (0.75, 1.25), 1e-4, "block8_9_ac", 437, _POOLED,
             pretrain_epochs=50, finetune_epochs=50, cam_layer="conv_7b",
@@ -347,6 +356,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         settings=PaperSettings(
             (400, 300), 10, 0.0, 0.25, (0.5, 1.0), 1e-2, "block5_pool", 13, ("flatten", "dense"),
             pretrain_epochs=75, finetune_epochs=50, cam_layer="block5_conv3",
+            cam_score="logit",
         ),
     ),
     Architecture(

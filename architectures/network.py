@@ -93,27 +93,52 @@ class Network(ABC):
         """
         return self._batched(self._infer_map, batch_size, images)
 
-    def gradcam(self, images: np.ndarray, targets: np.ndarray, batch_size: int = 32) -> np.ndarray:
-        """(N, h, w) float32, not normalised: the Grad-CAM map of one class per image.
+    def gradcam(
+        self,
+        images: np.ndarray,
+        targets: np.ndarray,
+        batch_size: int = 32,
+        *,
+        paper: bool = False,
+    ) -> np.ndarray:
+        """Grad-CAM maps of one class or of several per image, not normalised.
 
         ReLU(sum_k mean_ij(dy_c/dA_k) A_k), Selvaraju et al., arXiv 1610.02391, eq. 1 and 2; A is
         the catalogue's Grad-CAM layer, y_c the logit (not the probability) of the target class.
+        One forward pass per batch, whatever the number of classes; the gradients go through the
+        head only.
 
         Args:
             images: (N, H, W, 3) uint8 RGB.
-            targets: (N,) int, the class to explain, 0 to classes - 1.
+            targets: (N,) or (N, T) int, the classes to explain, 0 to classes - 1.
             batch_size: images at a time.
+            paper: y_c and A as in the published maps of the DermXDB benchmark (arXiv 2302.12084;
+                see `PaperSettings.cam_score` and `cam_layer`). A probability of almost 1 or 0 has
+                almost no slope: such a map is rounding, and zero throughout where float32 gives
+                exactly 1. DenseNet121 has no published maps and keeps the catalogue's layer (ours).
+
+        Returns:
+            float32 of at least 0, (N, h, w) for targets (N,), else (N, T, h, w).
 
         Raises:
             UserError: the images are not of this network's size.
             ValueError: the targets do not fit the images or the classes.
         """
         targets = np.asarray(targets)
-        if targets.shape != (len(images),):
-            raise ValueError(f"one target per image: {len(images)} images, targets {targets.shape}")
+        if targets.ndim not in (1, 2) or len(targets) != len(images) or 0 in targets.shape[1:]:
+            raise ValueError(
+                f"one target per image, or T >= 1: {len(images)} images, targets {targets.shape}"
+            )
         if targets.size and not (targets.min() >= 0 and targets.max() < self.classes):
             raise ValueError(f"targets must lie in 0..{self.classes - 1}")
-        return self._batched(self._infer_gradcam, batch_size, images, targets.astype(np.int64))
+        several = targets if targets.ndim == 2 else targets[:, None]
+        maps = self._batched(
+            lambda some, chosen: self._infer_gradcam(some, chosen.astype(np.int64), paper),
+            batch_size,
+            images,
+            several,
+        )
+        return maps if targets.ndim == 2 else maps[:, 0]
 
     def _batched(
         self, function: Callable[..., np.ndarray], batch_size: int, *arrays: np.ndarray
@@ -143,8 +168,8 @@ class Network(ABC):
         """The Grad-CAM layer's output for one batch, (N, h, w, C)."""
 
     @abstractmethod
-    def _infer_gradcam(self, images: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Un-normalised Grad-CAM of one batch, (N, h, w)."""
+    def _infer_gradcam(self, images: np.ndarray, targets: np.ndarray, paper: bool) -> np.ndarray:
+        """Un-normalised Grad-CAM of one batch, targets (N, T) int64 -> (N, T, h, w)."""
 
     # ---- tensor level
 

@@ -179,15 +179,35 @@ class TorchNetwork(Network):
     def _infer_map(self, images: np.ndarray) -> np.ndarray:
         return self._maps(images).permute(0, 2, 3, 1).float().cpu().numpy()
 
-    def _infer_gradcam(self, images: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        maps = self._maps(images).requires_grad_()
+    def _infer_gradcam(self, images: np.ndarray, targets: np.ndarray, paper: bool) -> np.ndarray:
+        cut = self.architecture.torch_paper_cam if paper else None
+        if cut is None:
+            maps, rest = self._maps(images), None
+        else:
+            maps, rest = self._output_of(cut[0], images), self.module.backbone.get_submodule(cut[1])
+        maps.requires_grad_()
         chosen = torch.from_numpy(targets).to(maps.device)
         with torch.enable_grad():
+            scores = self.module.tail(maps if rest is None else rest(maps)).logits
+            if paper and self.architecture.settings.cam_score == "probability":
+                scores = scores.softmax(1)
             # In inference mode no image touches another, so one gradient of the sum serves all.
-            score = self.module.tail(maps).logits.gather(1, chosen[:, None]).sum()
-            (slope,) = torch.autograd.grad(score, maps)
-        weights = slope.mean((2, 3), keepdim=True)
-        return F.relu((weights * maps.detach()).sum(1)).float().cpu().numpy()
+            sums = scores.gather(1, chosen).sum(0)
+            slopes = [torch.autograd.grad(one, maps, retain_graph=True)[0] for one in sums]
+        weights = torch.stack([slope.mean((2, 3)) for slope in slopes], 1)
+        found = torch.einsum("ntc,nchw->nthw", weights, maps.detach())
+        return F.relu(found).float().cpu().numpy()
+
+    def _output_of(self, name: str, images: np.ndarray) -> Tensor:
+        """What one module of the backbone gives, (N, C, h, w)."""
+        kept: list[Tensor] = []
+        module = self.module.backbone.get_submodule(name)
+        hook = module.register_forward_hook(lambda *call: kept.append(call[-1]))
+        try:
+            self._maps(images)
+        finally:
+            hook.remove()
+        return kept[0]
 
     def _maps(self, images: np.ndarray) -> Tensor:
         self._set_mode(training=False)
