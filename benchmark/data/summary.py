@@ -3,11 +3,14 @@
 Faults of tables and folders are found earlier, by the layouts' readers.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
 from benchmark.data import images, splits
 from benchmark.data.dataset import SAMPLE_COLUMNS, SPLITS, UNLABELLED, Dataset
+from benchmark.data.layouts import dermxdb
 from benchmark.data.pixels import Progress, in_threads, silent
 from benchmark.errors import DataError
 
@@ -17,6 +20,8 @@ MOST_NUMBERS = 12
 MOST_TEXTS = 20
 # Image sizes listed before the rest is added up.
 MOST_SIZES = 10
+# Missing photographs named on the screen.
+MOST_MISSING = 10
 
 
 def check(dataset: Dataset, progress: Progress | None = None) -> list[str]:
@@ -71,6 +76,61 @@ def check(dataset: Dataset, progress: Progress | None = None) -> list[str]:
         except DataError as error:
             problems.append(str(error))
     return problems
+
+
+def photographs(dataset: Dataset) -> pd.DataFrame:
+    """Which photographs are on this machine: index `id`, in the table's order.
+
+    Columns `original` and `source` (the metadata's `original_filename` and `dataset`, "" where it
+    has none), `path` ("" where missing) and `found by`: "new name" (the id), "original name" or "".
+    """
+    table = dataset.table
+    given = {
+        name: table[column].astype(str) if column in table else ""
+        for name, column in (("original", "original_filename"), ("source", "dataset"))
+    }
+    found = pd.DataFrame({**given, "path": table["path"]}, index=table.index)
+    by = [
+        "" if not path else _found_by(path, str(sample_id), original)
+        for sample_id, path, original in found[["path", "original"]].itertuples()
+    ]
+    return found.assign(**{"found by": by})
+
+
+def _found_by(path: str, sample_id: str, original: str) -> str:
+    stem = Path(path).stem.lower()
+    renamed = stem != sample_id.lower() and stem == Path(original).stem.lower()
+    return "original name" if renamed else "new name"
+
+
+def tell_photographs(dataset: Dataset) -> list[str]:
+    """What `photographs` finds in a few lines: the counts, the first missing, whom to ask."""
+    table = photographs(dataset)
+    missing = table[table["path"] == ""]
+    by = table["found by"]
+    renamed = int((by == "original name").sum())
+    lines = [
+        f"photographs: {len(table) - len(missing)} of {len(table)} found"
+        + (f", {renamed} of them under their original names" if renamed else "")
+    ]
+    if missing.empty:
+        return lines
+    first = [
+        sample_id
+        if Path(original).stem in ("", sample_id)
+        else f"{sample_id} (original {original})"
+        for sample_id, original in missing["original"].head(MOST_MISSING).items()
+    ]
+    rest = len(missing) - len(first)
+    more = f" and {rest} more" if rest else ""
+    lines.append(f"missing: {', '.join(first)}{more}")
+    for source, count in missing["source"].value_counts(sort=False).items():
+        owner = dermxdb.OWNERS.get(source)
+        if owner:
+            lines.append(f"ask the owners of {source} for {count}: {owner} (for research only)")
+        elif source:
+            lines.append(f"from {source}: {count}")
+    return lines
 
 
 def summarise(dataset: Dataset, areas: bool = False) -> dict[str, pd.DataFrame]:

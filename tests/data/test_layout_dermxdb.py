@@ -1,11 +1,15 @@
 """DermXDB: the traps of both releases on small checkouts, and the real masks."""
 
 import dataclasses
+import os
 
+import pandas as pd
 import pytest
 from PIL import Image
 
 import benchmark.data
+from benchmark.cli import main
+from benchmark.data import summary
 from benchmark.data.layouts.dermxdb import CHARACTERISTICS, CLASSES
 from benchmark.errors import DataError, UserError
 
@@ -96,7 +100,8 @@ def test_second_readings_are_read_only_when_asked_for(newer):
 def test_images_missing_from_the_metadata_are_left_out_and_counted(newer):
     dataset = _load(newer)
     assert "stranger" not in dataset.table.index
-    assert "1 masks are of images that metadata.csv does not list" in " ".join(dataset.notes)
+    said = "1 masks are of images that metadata.csv does not list and are left out"
+    assert f"{said}: 1 images, stranger." in dataset.notes
 
 
 def test_orphan_rows_of_the_item_table_are_counted(newer):
@@ -124,6 +129,23 @@ def test_fingerprint_does_not_depend_on_the_order_of_the_items(older):
     assert turned.fingerprint == dataset.fingerprint
     _mask(older, "derm4_img--1-a_00001", size=(5, 4))
     assert _load(older).fingerprint != dataset.fingerprint
+
+
+def test_every_annotator_of_the_newer_release_read_every_image(newer):
+    (newer / "annotations").mkdir()
+    for reading in ("labeller7_img--1-a", "labeller82_img--1-a", "labeller9_acne--x (1)"):
+        (newer / "annotations" / f"{reading}.json").write_text("{}")
+    every = "labeller1;labeller2;labeller3;labeller7;labeller9"
+    assert set(_load(newer).table["readers"]) == {every}
+
+
+def test_readers_of_the_older_release_are_those_with_a_mask_or_an_annotation(older):
+    # Without the annotations nobody can tell who saw an image and drew nothing.
+    assert "readers" not in _load(older).table
+    (older / "annotations").mkdir()
+    (older / "annotations" / "derm2_acne--x (1).json").write_text("{}")
+    (older / "annotations" / "derm2_stranger.json").write_text("{}")
+    assert _load(older).table["readers"].tolist() == ["derm2", "derm4", "", "", "", ""]
 
 
 def test_item_without_a_row_is_named(older):
@@ -196,6 +218,66 @@ def test_photographs_are_found_by_either_name_in_any_case(newer, tmp_path_factor
     assert _load(newer).table.at["img--1-a", "path"]
 
 
+def test_photographs_may_lie_in_several_folders(newer, tmp_path_factory):
+    folders = [tmp_path_factory.mktemp("photographs") for _ in range(2)]
+    for number, folder in enumerate(folders, start=1):
+        Image.new("RGB", (10, 6)).save(folder / f"img--{number}-a.jpeg")
+    dataset = _load(newer, images=os.pathsep.join(map(str, folders)))
+    assert (dataset.table["path"] != "").tolist() == [False, True, True, False, False, False]
+    with pytest.raises(DataError, match="nowhere cannot be read"):
+        _load(newer, images=os.pathsep.join([str(folders[0]), "nowhere"]))
+
+
+@pytest.fixture
+def renamed(newer):
+    """Two of six photographs are there: one by its original name, one by its new one."""
+    (newer / "images" / "sub").mkdir(parents=True)
+    for name in ("sub/IMG__2 A.JPG", "img--3-a.png", "holiday.jpg"):
+        Image.new("RGB", (10, 6)).save(newer / "images" / name)
+    return newer
+
+
+def test_photographs_are_listed_with_the_name_they_were_found_by(renamed):
+    table = summary.photographs(_load(renamed))
+    assert table["found by"].tolist() == ["", "", "original name", "new name", "", ""]
+    assert table.at["img--2-a", "path"].endswith("IMG__2 A.JPG")
+    assert table.at["acne--x (1)", "original"] == "acne__x (1).jpeg"
+    assert table["source"].tolist() == ["DermNetNZ"] + ["SD-260"] * 5
+
+
+def test_missing_photographs_are_counted_named_and_their_owners_given(renamed):
+    found, missing, *owners = summary.tell_photographs(_load(renamed))
+    assert found == "photographs: 2 of 6 found, 1 of them under their original names"
+    assert missing.startswith("missing: acne--x (1) (original acne__x (1).jpeg), img--1-a (")
+    assert missing.count("original") == 4
+    assert [line.split(": ")[0] for line in owners] == [
+        "ask the owners of DermNetNZ for 1",
+        "ask the owners of SD-260 for 3",
+    ]
+    assert "https://dermnetnz.org" in owners[0]
+
+
+def test_check_tells_missing_photographs_and_passes(renamed, capsys):
+    asked = ["data", "check", "--dataset", "dermxdb", "--data-dir", str(renamed)]
+    assert main(asked) == 0
+    shown = capsys.readouterr().out
+    assert "photographs: 2 of 6 found" in shown
+    assert "2 photographs, 3 masks, all sound" in shown
+    assert not list(renamed.glob("*.txt"))
+    target = renamed / "photographs.csv"
+    assert main([*asked, "--photographs", str(target)]) == 0
+    table = pd.read_csv(target, index_col="id", keep_default_na=False)
+    assert (table["path"] == "").sum() == 4
+    assert list(table.index) == list(_load(renamed).table.index)
+
+
+def test_first_ten_missing_photographs_are_named_on_the_screen(newer):
+    rows = [f"p{n}.jpg;SD-260;Acne;p{n}.jpg;light;adult" for n in range(20)]
+    _metadata(newer, [*ROWS, *rows])
+    _, missing, *_ = summary.tell_photographs(_load(newer))
+    assert missing.endswith("-a (original img__5 a.jpg), p0, p1, p2, p3 and 16 more")
+
+
 def test_two_photographs_of_one_image_are_refused(newer):
     for name in ("a/img--1-a.jpeg", "b/img--1-a.jpeg"):
         path = newer / "images" / name
@@ -261,7 +343,9 @@ def test_real_release_has_the_published_counts(real_data):
     assert dict(table["skin_tone"].value_counts()) == {"light": 368, "medium": 182, "dark": 16}
     assert table["group"].nunique() == 518
     assert table.groupby("group")["fold"].nunique().max() == 1
-    assert sorted(dataset.masks["annotator"].unique()) == [f"labeller{n}" for n in range(1, 9)]
+    eight = [f"labeller{n}" for n in range(1, 9)]
+    assert sorted(dataset.masks["annotator"].unique()) == eight
+    assert set(table["readers"]) == {";".join(eight)}
     assert set(dataset.masks["characteristic"]) == set(CHARACTERISTICS)
     assert not dataset.masks.duplicated(["id", "annotator", "characteristic"]).any()
 
@@ -274,5 +358,12 @@ def test_real_masks_are_all_accounted_for(real_data):
     assert len(both.masks) == 7942 + 866
     assert both.masks["id"].nunique() == 565
     text = " ".join(first.notes)
-    for count in ("61 rows", "555 masks", "697 numbered", "866 masks", "2 images have no mask"):
+    for count in (
+        "61 rows",
+        "555 masks",
+        ": 41 images",
+        "697 numbered",
+        "866 masks",
+        "2 images have no mask",
+    ):
         assert count in text

@@ -1,9 +1,11 @@
 """DermXDB: dermatologists' masks of skin characteristics on clinical photographs, both releases.
 
 The photographs are not part of the release; the reader works without them and finds those that the
-user supplies. The annotation JSON files are not read: the masks say the same.
+user supplies. Of the annotation JSON files only the names are read, which say who saw an image: the
+masks say the rest.
 """
 
+import os
 import re
 from collections import Counter
 from pathlib import Path
@@ -41,9 +43,14 @@ CHARACTERISTICS = (
     "Telangiectasia",
     "Thrombosed capillaries",
 )
-METADATA = ("dataset", "skin_tone", "age")
+METADATA = ("original_filename", "dataset", "skin_tone", "age")
 SESSIONS = ("first", "both")
 PHOTOGRAPHS = (".jpg", ".jpeg", ".png")  # compared in lower case
+# Whom to ask for photographs, by the column `dataset` (README of the release).
+OWNERS = {
+    "DermNetNZ": "https://dermnetnz.org/contact-us/",
+    "SD-260": "http://xiaopingwu.cn/assets/projects/sd-198/",
+}
 
 # <rater>_<image>_<characteristic or number>.png; neither of the three holds an underscore.
 _MASK = re.compile(r"(?P<rater>[^_]+)_(?P<image>[^_]+)_(?P<what>[^_]+)")
@@ -56,9 +63,15 @@ def read(root: Path, images: str | Path | None = None, sessions: str = "first") 
     """Read a checkout of DermXDB: metadata.csv, masks, and patients from folds where present.
 
     The samples are the images of metadata.csv; an image without a photograph has the path "". The
-    table has the columns `dataset`, `skin_tone`, `age` where the metadata has them, and `fold`
-    (0..9, the published test folds, -1 where unknown). The group is the patient that the folds
-    name, else the image. No split is fixed.
+    table has the columns `original_filename`, `dataset`, `skin_tone`, `age` where the metadata has
+    them, and `fold` (0..9, the published test folds, -1 where unknown). The group is the patient
+    that the folds name, else the image. No split is fixed.
+
+    The column `readers` names who read the image in the first session, joined by ";", whether they
+    drew something or not: in the release of 2023 all of its annotators (each read every image: 8
+    annotations of each of 630 images); in that of 2021, where each image was read by three, those
+    with a mask or an annotation file of it. Without a folder of annotations the older release has
+    no such column, for masks cannot tell who saw an image and drew nothing.
 
     `masks` has the further column `session` (1 or 2); `annotator` is the same person in both. In
     the release of 2023 there is one mask per reading and characteristic, in that of 2021 one per
@@ -67,8 +80,9 @@ def read(root: Path, images: str | Path | None = None, sessions: str = "first") 
 
     Args:
         root: the checkout.
-        images: the folder of photographs; searched with its sub-folders for the original or the
-            renamed file name, whatever the case and .jpg, .jpeg or .png. Default: `root`/images.
+        images: the folder of photographs, or several joined by the system's path separator (":",
+            on Windows ";"); searched with sub-folders for the original or the renamed file name,
+            whatever the case and .jpg, .jpeg or .png. Default: `root`/images.
         sessions: "first", or "both" to read the second readings of some images as well.
 
     Raises:
@@ -94,7 +108,9 @@ def read(root: Path, images: str | Path | None = None, sessions: str = "first") 
         },
         index=pd.Index(ids, name="id"),
     )
-    masks = _masks(root, set(ids), sessions, notes)
+    masks, readers = _masks(root, set(ids), sessions, notes)
+    if readers is not None:
+        table["readers"] = [";".join(sorted(readers[i])) for i in ids]
     bare = len(ids) - masks["id"].nunique()
     if bare:
         notes.append(f"{bare} images have no mask.")
@@ -151,31 +167,41 @@ def _photographs(
     root: Path, images: str | Path | None, sheet: tables.Sheet, notes: list[str]
 ) -> list[str]:
     """The photograph of every row, "" where there is none."""
-    folder = root / "images" if images is None else Path(images).expanduser()
+    folders = [root / "images"]
     if images is not None:
-        tables.listing(folder)  # a folder that was asked for must be there
-    found: dict[str, list[Path]] = {}
-    for path in sorted(folder.rglob("*")):
+        # A folder's own name may hold the separator.
+        whole = Path(images).expanduser()
+        parts = [whole] if whole.exists() else str(images).split(os.pathsep)
+        folders = [Path(part).expanduser() for part in parts]
+        for folder in folders:
+            tables.listing(folder)  # a folder that was asked for must be there
+    found: dict[str, set[Path]] = {}
+    for path in (path for folder in folders for path in folder.rglob("*")):
         if path.suffix.lower() in PHOTOGRAPHS:
-            found.setdefault(path.stem.lower(), []).append(path)
+            found.setdefault(path.stem.lower(), set()).add(path)
     paths = []
     for _, row in sheet.rows.iterrows():
         # The renamed file goes first: it is the one that the masks are named after.
         names = [row[c] for c in ("current_filename", "original_filename") if c in sheet.rows]
-        hits = next((found[s] for n in names if (s := Path(n).stem.lower()) in found), [])
+        stems = (Path(name).stem.lower() for name in names)
+        hits = sorted(next((found[stem] for stem in stems if stem in found), set()))
         if len(hits) > 1:
             raise DataError(f"{hits[0]} and {hits[1]} are both called {names[0]!r}: keep one")
         paths.append(str(hits[0]) if hits else "")
     absent = paths.count("")
     if absent:
+        where = " or ".join(f"{folder.name}/" for folder in folders)
         notes.append(
-            f"{absent} of {len(paths)} photographs are not in {folder.name}/ (the release has"
+            f"{absent} of {len(paths)} photographs are not in {where} (the release has"
             " masks only): without them the masks can be studied, but no network trained."
         )
     return paths
 
 
-def _masks(root: Path, ids: set[str], sessions: str, notes: list[str]) -> pd.DataFrame:
+def _masks(
+    root: Path, ids: set[str], sessions: str, notes: list[str]
+) -> tuple[pd.DataFrame, dict[str, set[str]] | None]:
+    """The table of masks, and who read each image (None where that is not known)."""
     folder = root / "masks" / "masks"
     if not folder.is_dir():
         folder = root / "masks"
@@ -194,6 +220,7 @@ def _masks(root: Path, ids: set[str], sessions: str, notes: list[str]) -> pd.Dat
     by_item = not named
     names = _item_names(csv_path, set(matches), notes) if by_item or csv_path.is_file() else {}
     count: Counter[str] = Counter()
+    strangers: set[str] = set()
     rows = []
     for stem, match in matches.items():
         if not by_item and stem not in named:
@@ -202,6 +229,7 @@ def _masks(root: Path, ids: set[str], sessions: str, notes: list[str]) -> pd.Dat
         again = _SECOND.fullmatch(match["rater"])
         if match["image"] not in ids:
             count["strangers"] += 1
+            strangers.add(match["image"])
         elif again and sessions == "first":
             count["second"] += 1
         else:
@@ -215,7 +243,8 @@ def _masks(root: Path, ids: set[str], sessions: str, notes: list[str]) -> pd.Dat
             rater = again[1] if again else match["rater"]
             rows.append((match["image"], rater, what, str(files[stem]), 2 if again else 1))
     said = {
-        "strangers": "masks are of images that metadata.csv does not list and are left out.",
+        "strangers": "masks are of images that metadata.csv does not list and are left out:"
+        f" {len(strangers)} images, {', '.join(sorted(strangers))}.",
         "parts": "numbered masks are parts of a characteristic's own mask and are left out.",
         "second": "masks are second readings and are left out (the option sessions=both reads"
         " them).",
@@ -224,7 +253,26 @@ def _masks(root: Path, ids: set[str], sessions: str, notes: list[str]) -> pd.Dat
     notes += [f"{count[key]} {text}" for key, text in said.items() if count[key]]
     if not rows:
         raise DataError(f"{folder} holds no mask of an image in metadata.csv: check the checkout")
-    return pd.DataFrame(rows, columns=[*MASK_COLUMNS, "session"])
+    seen = [(match["rater"], match["image"]) for match in matches.values()]
+    readers = _readers(root / "annotations", ids, seen, every=not by_item)
+    return pd.DataFrame(rows, columns=[*MASK_COLUMNS, "session"]), readers
+
+
+def _readers(
+    folder: Path, ids: set[str], seen: list[tuple[str, str]], every: bool
+) -> dict[str, set[str]] | None:
+    """Who read each image in the first session; `seen` are the readings that have masks."""
+    annotated = [tuple(path.stem.split("_", 1)) for path in folder.glob("*_*.json")]
+    if not every and not annotated:
+        return None
+    first = [(rater, i) for rater, i in [*seen, *annotated] if not _SECOND.fullmatch(rater)]
+    readers: dict[str, set[str]] = {i: set() for i in ids}
+    if every:
+        first = [(rater, i) for rater in {rater for rater, _ in first} for i in ids]
+    for rater, i in first:
+        if i in readers:
+            readers[i].add(rater)
+    return readers
 
 
 def _item_names(path: Path, stems: set[str], notes: list[str]) -> dict[str, str]:
@@ -253,7 +301,8 @@ DERMXDB = Layout(
     ),
     licence="masks and metadata CC0 1.0; photographs (DermNetNZ, SD-260): ask their owners",
     options={
-        "images": "folder of the photographs (default: images below the data folder)",
+        "images": "folder of the photographs, or several joined by ':' (default: images below the"
+        " data folder)",
         "sessions": "'first' (default) or 'both': whether to read the 61 images' second readings",
     },
     shared_groups=True,
