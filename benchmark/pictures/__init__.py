@@ -1,0 +1,10 @@
+"""The pictures of one run: numpy in, PNG files out. `leaderboard.plots` draws many records.
+
+The page that shows every test image is `benchmark.gallery`.
+"""
+
+from benchmark.pictures.charts import confusion, curves, history, randomisation
+from benchmark.pictures.exhibit import Exhibit
+from benchmark.pictures.sheets import explanations
+
+__all__ = ["Exhibit", "confusion", "curves", "explanations", "history", "randomisation"]
