@@ -1,4 +1,4 @@
-"""Names to things: tasks, methods and data sets, built in or from other installed packages.
+"""Names to things: tasks, methods, data sets and explainers, built in or from other packages.
 
 A built-in is a "module:attribute" string, imported when it is first asked for, so that `list` and
 `--help` load nothing heavy. Other packages add their own through entry points of the group
@@ -75,6 +75,20 @@ METHODS = Registry(
     {
         "cross-entropy": "benchmark.methods.cross_entropy:CrossEntropy",
         "checkpoint": "benchmark.methods.checkpoint:Checkpoint",
+    },
+)
+
+EXPLAINERS = Registry(
+    "explainer",
+    {
+        "gradcam": "benchmark.explain.gradcam:GradCam",
+        "gradcam++": "benchmark.explain.cams:GradCamPlusPlus",
+        "layercam": "benchmark.explain.cams:LayerCam",
+        "scorecam": "benchmark.explain.cams:ScoreCam",
+        "integrated-gradients": "benchmark.explain.pixels:IntegratedGradients",
+        "smoothgrad": "benchmark.explain.pixels:SmoothGrad",
+        "occlusion": "benchmark.explain.pixels:Occlusion",
+        "shap": "benchmark.explain.shap_explainer:Shap",
     },
 )
 

@@ -12,9 +12,9 @@ from benchmark.errors import UserError, unknown_name
 from benchmark.leaderboard.table import title
 from benchmark.records.record import Metric, Record
 from benchmark.records.store import Store
-from benchmark.registry import DATASETS, METHODS, TASKS
+from benchmark.registry import DATASETS, EXPLAINERS, METHODS, TASKS
 
-KINDS = ("architectures", "tasks", "methods", "datasets", "records")
+KINDS = ("architectures", "tasks", "methods", "datasets", "explainers", "records")
 
 
 def text_table(table: pd.DataFrame, wrap: int | None = None) -> str:
@@ -58,6 +58,23 @@ def metrics_table(record: Record) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric")
 
 
+def baselines_table(record: Record) -> pd.DataFrame:
+    """What the run is compared with, by the shown metrics that any of it has: a row for each."""
+    shown = [
+        name
+        for name in TASKS.get(record.task).shown
+        if any(name in each.metrics for each in record.baselines.values())
+    ]
+    rows = {
+        f"{each.kind}: {name}": {
+            title(key): "-" if key not in each.metrics else _metric_row(each.metrics[key])["value"]
+            for key in shown
+        }
+        for name, each in record.baselines.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("compared with")
+
+
 def listing(kind: str, out: str | Path = "results") -> dict[str, pd.DataFrame]:
     """What there is of one kind, or of all: title to table.
 
@@ -77,12 +94,12 @@ def unreadable_records(out: str | Path = "results") -> tuple[str, ...]:
 
 
 def describe(name: str, out: str | Path = "results") -> pd.DataFrame:
-    """What one architecture, task, method, data set or record is: index `name`, column `about`.
+    """What one architecture, task, method, data set, explainer or record is: one row per fact.
 
     Raises:
         UserError: nothing is called so.
     """
-    finders = {TASKS: _task, METHODS: _method, DATASETS: _dataset}
+    finders = {TASKS: _task, METHODS: _method, DATASETS: _dataset, EXPLAINERS: _explainer}
     for registry, about in finders.items():
         if name in registry.names():
             return _facts(name, about(registry.get(name)))
@@ -155,6 +172,15 @@ def _list_datasets(out: Path) -> pd.DataFrame:
     return pd.DataFrame([{"name": n, "about": layout.summary} for n, layout in layouts])
 
 
+def _list_explainers(out: Path) -> pd.DataFrame:
+    explainers = [(name, EXPLAINERS.get(name)) for name in EXPLAINERS.names()]
+    rows = [
+        {"name": n, "frameworks": ", ".join(sorted(e.frameworks)), "about": e.summary}
+        for n, e in explainers
+    ]
+    return pd.DataFrame(rows)
+
+
 def _list_records(out: Path) -> pd.DataFrame:
     rows = [
         {
@@ -177,6 +203,7 @@ _LISTINGS = {
     "tasks": _list_tasks,
     "methods": _list_methods,
     "datasets": _list_datasets,
+    "explainers": _list_explainers,
     "records": _list_records,
 }
 
@@ -253,10 +280,27 @@ def _dataset(layout: Any) -> dict[str, Any]:
     }
 
 
+def _explainer(explainer: Any) -> dict[str, Any]:
+    return {
+        "summary": explainer.summary,
+        "source": explainer.paper,
+        "library": explainer.library or "none: ours",
+        "frameworks": ", ".join(sorted(explainer.frameworks)),
+        "in both frameworks": "one function"
+        if explainer.same_in_both
+        else "another function in each, ranked apart",
+        "additive": explainer.additive or "no",
+        **explainer.settings,
+    }
+
+
 def _record(name: str, out: Path) -> dict[str, Any]:
     store = Store(out)
     if not any(path.stem.startswith(name) for path in store.folder.glob("*.json")):
-        known = [*catalogue.names(), *TASKS.names(), *METHODS.names(), *DATASETS.names()]
+        known = [
+            *catalogue.names(),
+            *(key for each in (TASKS, METHODS, DATASETS, EXPLAINERS) for key in each.names()),
+        ]
         raise unknown_name("name", name, known)
     record = store.find(name)
     metrics = {

@@ -1,5 +1,8 @@
 """Tables as people read them."""
 
+import subprocess
+import sys
+
 import pandas as pd
 import pytest
 
@@ -28,3 +31,17 @@ def test_every_listed_thing_can_be_described(tmp_path):
 def test_an_unknown_kind_is_refused(tmp_path):
     with pytest.raises(UserError, match="did you mean tasks"):
         listing("taks", tmp_path)
+
+
+def test_explainers_are_listed_and_described_without_a_framework():
+    script = (
+        "import sys; from benchmark.cli import main; main(['list', 'explainers']);"
+        " main(['describe', 'shap']);"
+        " print(*{'torch', 'tensorflow', 'keras', 'shap', 'captum'} & set(sys.modules), sep='!')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout
+    assert "integrated-gradients" in done
+    assert "Owen values, not Shapley's" in done
+    assert done.splitlines()[-1] == ""

@@ -1,29 +1,30 @@
 """Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391) at the layer the catalogue names."""
 
-from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 
 from architectures.network import Network
+from benchmark.explain.base import Explainer
 
 
-def gradcam_maps(
-    network: Network, batches: Iterator[np.ndarray], targets: np.ndarray
-) -> np.ndarray:
-    """The maps of many images, batch by batch.
+class GradCam(Explainer):
+    """Channels of the last map, weighted by the mean gradient of the logit."""
 
-    Args:
-        network: a trained network.
-        batches: images (B, H, W, 3) uint8 RGB, in the order of `targets`.
-        targets: (N,) int64, the class whose logit is differentiated.
+    name = "gradcam"
+    summary = "the last map's channels, weighted by the mean gradient of the logit"
+    paper = "Selvaraju et al., Grad-CAM, ICCV 2017, arXiv 1610.02391, eq. 1 and 2"
+    settings: ClassVar[dict[str, str]] = {
+        "layer": "the catalogue's, the last map before pooling: `describe` an architecture (ours)",
+        "score": "the logit, not the probability (as the paper)",
+        "cost": "one forward pass, one gradient through the head",
+    }
+    every_class = True
 
-    Returns:
-        (N, h, w) float32, ReLU(sum_k mean_ij(dy/dA_k) A_k), not normalised; a map is zero
-        everywhere where no channel speaks for the class.
-    """
-    parts: list[np.ndarray] = []
-    seen = 0
-    for images in batches:
-        parts.append(network.gradcam(images, targets[seen : seen + len(images)]))
-        seen += len(images)
-    return np.concatenate(parts)
+    def _maps(self, network: Network, images: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        return network.gradcam(images, targets)
+
+    def class_maps(self, network: Network, images: np.ndarray) -> np.ndarray:
+        """See `Explainer.class_maps`; one forward pass."""
+        targets = np.tile(np.arange(network.classes), (len(images), 1))
+        return network.gradcam(images, targets)

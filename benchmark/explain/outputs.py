@@ -1,0 +1,138 @@
+"""Everything that explains the test images of one trial, as the task scores it."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from architectures.network import Network
+from benchmark.data.pipeline import Samples, plain_batches
+from benchmark.explain.base import Explainer
+from benchmark.explain.faithfulness import curves
+from benchmark.explain.randomisation import cascade
+from benchmark.progress import Display
+from benchmark.training.loop import PREDICTION_BATCH
+from tasks.base import Explanations, Probes
+
+
+def explain(
+    network: Network,
+    untrained: Network,
+    explainer: Explainer,
+    test: Samples,
+    ids: Sequence[str],
+    probabilities: np.ndarray,
+    probed: int | None,
+    seed: int,
+    display: Display,
+) -> Explanations:
+    """The maps of every test image and the probes of some.
+
+    Args:
+        network: trained.
+        untrained: the same architecture with random weights.
+        explainer: what makes the maps; those of dermxdb-2023 are Grad-CAM's whatever it is.
+        test: the test images.
+        ids: their N names, in the same order.
+        probabilities: (N, K), what the network says of them.
+        probed: on how many images the explanations are tested; None: on all.
+        seed: of the random weights that the randomisation test gives the network.
+        display: where progress goes.
+    """
+    labels, predicted = test.labels, probabilities.argmax(axis=1)
+    parts: dict[str, list[np.ndarray]] = {
+        "true": [],
+        "predicted": [],
+        "every": [],
+        "untrained": [],
+        "published": [],
+    }
+    seen = 0
+    batches = -(-len(test) // PREDICTION_BATCH)
+    for images in display.track(plain_batches(test, PREDICTION_BATCH), explainer.name, batches):
+        here = slice(seen, seen + len(images))
+        seen += len(images)
+        true, said = labels[here], predicted[here]
+        if explainer.every_class:
+            every = explainer.class_maps(network, images)
+            rows = np.arange(len(images))
+            parts["every"].append(every)
+            parts["true"].append(every[rows, true])
+            parts["predicted"].append(every[rows, said])
+        else:
+            parts["true"].append(explainer.maps(network, images, true))
+            parts["predicted"].append(_predicted(network, explainer, images, true, said, parts))
+        parts["untrained"].append(explainer.maps(untrained, images, true))
+        parts["published"].append(network.gradcam(images, said, paper=True))
+    maps = {name: np.concatenate(found) for name, found in parts.items() if found}
+    return Explanations(
+        explainer=explainer.name,
+        true=maps["true"],
+        predicted=maps["predicted"],
+        every=maps.get("every"),
+        untrained=maps["untrained"],
+        published=maps["published"],
+        probes=_probes(network, explainer, test, ids, maps["true"], probed, seed, display),
+    )
+
+
+def _predicted(
+    network: Network,
+    explainer: Explainer,
+    images: np.ndarray,
+    true: np.ndarray,
+    said: np.ndarray,
+    parts: dict[str, list[np.ndarray]],
+) -> np.ndarray:
+    """Maps of the predicted class; where that is the true one its map serves again."""
+    maps = parts["true"][-1].copy()
+    wrong = np.flatnonzero(true != said)
+    if len(wrong):
+        maps[wrong] = explainer.maps(network, images[wrong], said[wrong])
+    return maps
+
+
+def _probes(
+    network: Network,
+    explainer: Explainer,
+    test: Samples,
+    ids: Sequence[str],
+    maps: np.ndarray,
+    probed: int | None,
+    seed: int,
+    display: Display,
+) -> Probes:
+    """Insertion, deletion and randomisation on the images that come first by the hash of their id.
+
+    That choice (ours) depends on neither their order nor the network.
+    """
+    by_hash = sorted(range(len(ids)), key=lambda i: hashlib.sha256(ids[i].encode()).hexdigest())
+    chosen = np.array(sorted(by_hash[:probed]))
+    some = Samples(test.pixels, test.rows[chosen], test.labels[chosen])
+    batches = -(-len(some) // PREDICTION_BATCH)
+
+    def explained(net: Network) -> np.ndarray:
+        stream = display.track(plain_batches(some, PREDICTION_BATCH), "randomising", batches)
+        starts = range(0, len(some), PREDICTION_BATCH)
+        return np.concatenate(
+            [
+                explainer.maps(net, images, some.labels[start : start + len(images)])
+                for start, images in zip(starts, stream, strict=True)
+            ]
+        )
+
+    each = [
+        curves(network, image, some.labels[i : i + 1], maps[chosen[i : i + 1]])
+        for i, image in enumerate(
+            display.track(plain_batches(some, 1), "insertion and deletion", len(some))
+        )
+    ]
+    steps = cascade(network, explained, seed)
+    return Probes(
+        ids=tuple(ids[i] for i in chosen),
+        shares=each[0].shares,
+        insertion=np.concatenate([one.insertion for one in each]),
+        deletion=np.concatenate([one.deletion for one in each]),
+        stages=steps.stages,
+        similarity=steps.similarity,
+    )
