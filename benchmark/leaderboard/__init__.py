@@ -8,8 +8,12 @@ import pandas as pd
 
 from benchmark.errors import UserError
 from benchmark.files import atomic_path, write_text
+from benchmark.leaderboard.baselines import baseline_rows
+from benchmark.leaderboard.columns import COLUMNS, add_rows
+from benchmark.leaderboard.common import add_common
+from benchmark.leaderboard.published import reported_rows
 from benchmark.leaderboard.report import markdown
-from benchmark.leaderboard.table import COLUMNS, build_table, section_id, sections
+from benchmark.leaderboard.table import build_table, rows_of, section_id, sections
 from benchmark.records.store import Store
 
 __all__ = ["Built", "build"]
@@ -17,7 +21,10 @@ __all__ = ["Built", "build"]
 
 @dataclass(frozen=True)
 class Built:
-    """What was written, most telling file first, and which records could not be read."""
+    """What was written, most telling file first, and which records could not be read.
+
+    A floor or ceiling on which the records disagree is left out of the table and named as well.
+    """
 
     paths: tuple[Path, ...]
     problems: tuple[str, ...]
@@ -26,7 +33,8 @@ class Built:
 def build(results: str | Path) -> Built:
     """Write leaderboard.md, table.csv and plots/*.png below `results`/v1 from its records.
 
-    The same records give the same bytes. Damaged records are left out and named in the answer.
+    The same records and run folders give the same bytes. Damaged records are left out and named in
+    the answer.
 
     Raises:
         UserError: there is no readable record, or a file cannot be written.
@@ -40,7 +48,10 @@ def build(results: str | Path) -> Built:
             f"no readable record in {Store(results).folder}{reason}: make one with `python -m"
             " benchmark run`, or name another folder with --out"
         )
-    table = build_table(stored.records)
+    counted = [record for seeds in rows_of(stored.records) for record in seeds]
+    table, notes = add_common(build_table(counted), counted, results)
+    baselines, disputes = baseline_rows(counted)
+    table = add_rows(table, [*baselines, *reported_rows(table)])
     root = Path(results) / "v1"
     plots = {}
     for section in sections(table):
@@ -48,9 +59,9 @@ def build(results: str | Path) -> Built:
         bars(section, root / plots[section_id(section)])
     with atomic_path(root / "table.csv") as temporary:
         table.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
-    write_text(root / "leaderboard.md", markdown(table, plots))
+    write_text(root / "leaderboard.md", markdown(table, plots, notes))
     paths = [root / "leaderboard.md", root / "table.csv", *(root / p for p in plots.values())]
-    return Built(tuple(paths), stored.problems)
+    return Built(tuple(paths), (*stored.problems, *disputes))
 
 
 def _plot_name(section: pd.DataFrame) -> str:

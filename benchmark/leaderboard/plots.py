@@ -1,4 +1,4 @@
-"""The table as pictures: one bar plot per section, best row on top."""
+"""The table as pictures: one bar plot per section, best run on top, between ceilings and floors."""
 
 from pathlib import Path
 from typing import Any
@@ -9,34 +9,31 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from benchmark.files import atomic_path
-from benchmark.leaderboard.table import (
-    COLUMNS,
-    metric_columns,
-    plain,
-    pretraining,
-    title,
-    varying_settings,
-)
+from benchmark.leaderboard.columns import COLUMNS, SPREAD, metric_columns
+from benchmark.leaderboard.published import publication
+from benchmark.leaderboard.table import leading, plain, pretraining, title, varying_settings
 
-# Rows in one plot; what ranks below is in the table.
+# Rows of one kind in one plot; what ranks below is in the table.
 MOST_ROWS = 40
 DPI = 140
 _LONGEST_LABEL = 70
 # Okabe and Ito's palette, which survives every common colour blindness; hatching survives print.
-_FRAMEWORKS = {"torch": ("PyTorch", "#0072B2", ""), "keras": ("Keras", "#E69F00", "///")}
-_INK = "#222222"
-_OTHER = ("other", "#999999", "...")
-# Scores that frame the headline: what ignoring the image gives, and what people reach.
-_FRAME = {
-    "explainability_f1": (
-        ("gaussian_f1", "<", "floor: centred Gaussian"),
-        ("annotators_f1", ">", "ceiling: annotators"),
-    )
+_FRAMEWORKS = {
+    "torch": ("PyTorch", "#0072B2", "", "white"),
+    "keras": ("Keras", "#E69F00", "///", "white"),
 }
+_INK = "#222222"
+_OTHER = ("other", "#999999", "...", "white")
+# What is no run is drawn pale, between lines.
+_UNRANKED = {
+    "ceiling": ("ceiling: experts", "#DDEFE8", "xxx", "#999999"),
+    "floor": ("floor: no trained network", "#EEEEEE", "...", "#999999"),
+    "reported": ("reported, not run here", "#DDDDDD", "", "#999999"),
+}
+_GAP = 0.5
 # A name with a $ in it is no formula.
 _STYLE: dict[str, Any] = {"font.family": "DejaVu Sans", "font.size": 9, "text.parse_math": False}
 
@@ -44,65 +41,92 @@ _STYLE: dict[str, Any] = {"font.family": "DejaVu Sans", "font.size": 9, "text.pa
 def bars(section: pd.DataFrame, target: Path) -> None:
     """Write the headline score of each row with its interval as a PNG, atomically.
 
-    Rows without a headline score are left out; with none left the plot says so. The same section
-    gives the same bytes, whatever matplotlib's settings on this machine.
+    Ceilings stand above the runs and floors below. Reported rows are drawn only where there is
+    nothing else, their whiskers one standard deviation long. Rows without a headline score are left
+    out; with none left the plot says so. The same section gives the same bytes, whatever
+    matplotlib's settings on this machine.
     """
-    headline = section[COLUMNS.headline].iloc[0]
+    headline = leading(section)[COLUMNS.headline].iloc[0]
     rows = section[section[headline].notna()]
-    cut = len(rows) - MOST_ROWS
-    rows = rows.head(MOST_ROWS)
+    if (section[COLUMNS.kind] == "run").any():
+        rows = rows[rows[COLUMNS.kind] != "reported"]
+    shown = rows.groupby(COLUMNS.kind, sort=False).head(MOST_ROWS)
+    cut = len(rows) - len(shown)
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)
-        figure = Figure(figsize=(8.5, 1.7 + 0.34 * max(len(rows), 1)), layout="constrained")
+        figure = Figure(figsize=(8.5, 1.7 + 0.34 * max(_height(shown), 1)), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots()
-        _draw(axes, rows, headline)
-        _dress(axes, section, headline, f"{cut} more rows in table.csv" if cut > 0 else "")
+        _draw(axes, shown, headline)
+        _dress(axes, section, shown, f"{cut} more rows in table.csv" if cut > 0 else "")
         with atomic_path(target) as temporary:
             # The software's name and version would make the bytes depend on the machine.
             figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
 
 
+def _blocks(rows: pd.DataFrame) -> np.ndarray:
+    """Which block of one kind each row belongs to: 0, 1, 2."""
+    kinds = rows[COLUMNS.kind]
+    return np.asarray((kinds != kinds.shift()).cumsum() - 1, dtype=np.int64)
+
+
+def _height(rows: pd.DataFrame) -> float:
+    """The rows and the gaps between their blocks, in rows."""
+    return len(rows) + _GAP * (len(rows[COLUMNS.kind].unique()) - 1)
+
+
 def _draw(axes: Axes, rows: pd.DataFrame, headline: str) -> None:
-    places = np.arange(len(rows))
+    blocks = _blocks(rows)
+    places = np.arange(len(rows)) + _GAP * blocks
     value, low, high = (rows[c].to_numpy(float) for c in metric_columns(headline))
-    looks = [_FRAMEWORKS.get(f, _OTHER) for f in rows[COLUMNS.framework]]
+    if f"{headline}{SPREAD}" in rows:
+        spread = rows[f"{headline}{SPREAD}"].to_numpy(float)
+        reported = (rows[COLUMNS.kind] == "reported").to_numpy()
+        low, high = np.where(reported, (value - spread, value + spread), (low, high))
+    looks = [_look(k, f) for k, f in zip(rows[COLUMNS.kind], rows[COLUMNS.framework], strict=True)]
     axes.barh(
         places,
         value,
         height=0.72,
-        color=[colour for _, colour, _ in looks],
-        hatch=[hatch for _, _, hatch in looks],
-        edgecolor="white",
+        color=[colour for _, colour, _, _ in looks],
+        hatch=[hatch for _, _, hatch, _ in looks],
+        edgecolor=[edge for _, _, _, edge in looks],
         linewidth=0,
     )
     # Not `errorbar`: it refuses a percentile interval that lies beside its value, which happens.
     axes.hlines(places, low, high, color=_INK, linewidth=1.1)
     for end in (low, high):
         axes.plot(end, places, "|", color=_INK, markersize=6, markeredgewidth=1.1)
-    for metric, mark, _ in _frame(rows, headline):
-        axes.plot(rows[metric], places, mark, color=_INK, markerfacecolor="white", markersize=5)
-    # The numbers stand in a column of their own, clear of whiskers and marks.
+    for line in places[1:][np.diff(blocks) > 0]:
+        axes.axhline(line - (1 + _GAP) / 2, color=_INK, linewidth=0.8)
+    # The numbers stand in a column of their own, clear of whiskers.
     for place, number in zip(places, value, strict=True):
         axes.text(1.015, place, f"{number:.3f}", transform=axes.get_yaxis_transform(), va="center")
     axes.set_yticks(places, _labels(rows))
-    axes.set_ylim(max(len(rows), 1) - 0.4, -0.6)
+    for label, kind in zip(axes.get_yticklabels(), rows[COLUMNS.kind], strict=True):
+        label.set_style("normal" if kind == "run" else "italic")
+    axes.set_ylim(max(_height(rows), 1) - 0.4, -0.6)
     # Bars begin at 0, or their lengths would lie.
     axes.set_xlim(0, 1)
 
 
-def _dress(axes: Axes, section: pd.DataFrame, headline: str, remark: str) -> None:
-    first = section.iloc[0]
-    names = " / ".join(sorted(section[COLUMNS.dataset].unique()))
-    about = f"{first[COLUMNS.task]} (version {first[COLUMNS.task_version]}) on {names}"
-    axes.set_title(
-        plain(f"{about}, {pretraining(section)}"),
-        loc="left",
-        fontsize=11,
-        fontweight="bold",
-    )
-    about = f"{plain(title(headline))} with 95 % interval"
+def _look(kind: str, framework: str) -> tuple[str, str, str, str]:
+    """Label, colour, hatching and its colour, of a row."""
+    return _UNRANKED[kind] if kind in _UNRANKED else _FRAMEWORKS.get(framework, _OTHER)
+
+
+def _dress(axes: Axes, section: pd.DataFrame, rows: pd.DataFrame, remark: str) -> None:
+    runs = leading(section)
+    first = runs.iloc[0]
+    if first[COLUMNS.kind] == "reported":
+        name, whisker = f"Reported: {publication().title}", "standard deviation over runs"
+    else:
+        names = " / ".join(sorted(runs[COLUMNS.dataset].unique()))
+        name = f"{first[COLUMNS.task]} (version {first[COLUMNS.task_version]}) on {names}"
+        name, whisker = f"{name}, {pretraining(runs)}", "95 % interval"
+    axes.set_title(plain(name), loc="left", fontsize=11, fontweight="bold")
+    about = f"{plain(title(first[COLUMNS.headline]))} with {whisker}"
     axes.set_xlabel(f"{about}; {remark}" if remark else about)
     axes.set_xticks(np.linspace(0, 1, 6))
     axes.grid(axis="x", color="#dddddd", linewidth=0.8)
@@ -110,36 +134,38 @@ def _dress(axes: Axes, section: pd.DataFrame, headline: str, remark: str) -> Non
     axes.tick_params(axis="y", length=0)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-    keys: list[Patch | Line2D] = []
-    for name in sorted(section[COLUMNS.framework].unique(), reverse=True):
-        label, colour, hatch = _FRAMEWORKS.get(name, _OTHER)
-        keys.append(Patch(facecolor=colour, hatch=hatch, edgecolor="white", label=label))
-    for _, mark, label in _frame(section, headline):
-        keys.append(
-            Line2D([], [], color=_INK, marker=mark, markerfacecolor="white", lw=0, label=label)
-        )
-    if section[headline].notna().any():
+    kinds = zip(rows[COLUMNS.kind], rows[COLUMNS.framework], strict=True)
+    looks = dict.fromkeys(_look(kind, framework) for kind, framework in kinds)
+    keys = [
+        Patch(facecolor=colour, hatch=hatch, edgecolor=edge, linewidth=0, label=label)
+        for label, colour, hatch, edge in looks
+    ]
+    if keys:
         axes.figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), frameon=False)
     else:
         axes.text(0.5, 0.5, "no row has a score", transform=axes.transAxes, ha="center")
 
 
-def _frame(rows: pd.DataFrame, headline: str) -> list[tuple[str, str, str]]:
-    return [
-        entry
-        for entry in _FRAME.get(headline, ())
-        if entry[0] in rows.columns and rows[entry[0]].notna().any()
-    ]
-
-
 def _labels(rows: pd.DataFrame) -> list[str]:
-    """The architecture, and of the rest what differs between the rows."""
-    labels = [[arch] for arch in rows[COLUMNS.arch]]
+    """Of a run the architecture and what differs between runs; of other rows their name."""
+    is_run = rows[COLUMNS.kind] == "run"
+    runs = rows[is_run]
+    labels = [[arch] for arch in runs[COLUMNS.arch]]
     told = (COLUMNS.method, COLUMNS.weights_source, COLUMNS.image_size)
     for column in (*told, COLUMNS.budget, COLUMNS.epochs):
-        if rows[column].nunique() > 1:
-            for label, value in zip(labels, rows[column], strict=True):
+        if runs[column].nunique() > 1:
+            for label, value in zip(labels, runs[column], strict=True):
                 label.append(f"{value} epochs" if column == COLUMNS.epochs else value)
-    for label, settings in zip(labels, varying_settings(rows), strict=True):
+    for label, settings in zip(labels, varying_settings(runs), strict=True):
         label.append(settings)
-    return [plain(", ".join(filter(None, label)))[:_LONGEST_LABEL] for label in labels]
+    of_runs = iter(labels)
+    named = [
+        next(of_runs) if run else _name(row)
+        for run, (_, row) in zip(is_run, rows.iterrows(), strict=True)
+    ]
+    return [plain(", ".join(filter(None, label)))[:_LONGEST_LABEL] for label in named]
+
+
+def _name(row: pd.Series) -> list[str]:
+    reported = row[COLUMNS.kind] == "reported"
+    return [row[COLUMNS.arch], row[COLUMNS.name]] if reported else [row[COLUMNS.name]]

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 import pandas as pd
 from tabulate import tabulate
 
+from benchmark.leaderboard.columns import COLUMNS, COMMON, SPREAD, metric_columns
+from benchmark.leaderboard.published import publication
 from benchmark.leaderboard.table import (
-    COLUMNS,
-    metric_columns,
+    heading,
+    leading,
     plain,
     pretraining,
     section_id,
@@ -28,16 +30,17 @@ _CAVEATS = {
 _MARKUP = re.compile(r"([\\`*_\[\]<>|&#~$!])")
 
 
-def markdown(table: pd.DataFrame, plots: Mapping[str, str]) -> str:
+def markdown(table: pd.DataFrame, plots: Mapping[str, str], notes: Mapping[str, str]) -> str:
     """The leaderboard as one Markdown document. The same table gives the same text.
 
     Args:
-        table: from `build_table`, with at least one row.
+        table: from `build_table`, with at least one run, and rows that are not runs.
         plots: `section_id` to the path of its plot, relative to the document, for every section.
+        notes: `section_id` to a sentence that stands below its table.
     """
     parts = [
         "# DermBench leaderboard",
-        *(_section(s, plots) for s in sections(table)),
+        *(_section(s, plots, notes.get(section_id(s), "")) for s in sections(table)),
         _notes(table),
     ]
     return "\n\n".join(parts) + "\n"
@@ -57,11 +60,17 @@ def cell(value: float, low: float, high: float) -> str:
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def _section(section: pd.DataFrame, plots: Mapping[str, str]) -> str:
-    first = section.iloc[0]
-    names = escape(" / ".join(sorted(section[COLUMNS.dataset].unique())))
+def _section(section: pd.DataFrame, plots: Mapping[str, str], note: str) -> str:
+    picture = plots[section_id(section)]
+    reported = section[section[COLUMNS.kind] == "reported"]
+    if len(reported) == len(section):
+        name = f"Reported: {escape(publication().title)}"
+        return "\n\n".join([f"## {name}", f"![{name}]({picture})", *_reported(reported)])
+    runs = leading(section)
+    first = runs.iloc[0]
+    names = escape(" / ".join(sorted(runs[COLUMNS.dataset].unique())))
     task, version = escape(first[COLUMNS.task]), escape(first[COLUMNS.task_version])
-    told, shared = _told(section)
+    told, shared = _told(section[section[COLUMNS.kind] != "reported"])
     common = ", ".join(f"{name} {value}" for name, value in shared.items())
     about = (
         f"Ranked by **{escape(title(first[COLUMNS.headline]))}**. Data"
@@ -69,20 +78,34 @@ def _section(section: pd.DataFrame, plots: Mapping[str, str]) -> str:
         + (f" The same in every row: {common}." if common else "")
         + _CAVEATS.get(first[COLUMNS.weights], "")
     )
-    picture = plots[section_id(section)]
-    table = tabulate(told, headers="keys", tablefmt="github", disable_numparse=True)
-    heading = f"## {task} (version {version}) on {names}, {escape(pretraining(section))}"
-    return "\n\n".join([heading, about, f"![{task} on {names}]({picture})", table])
+    parts = [
+        f"## {task} (version {version}) on {names}, {escape(pretraining(runs))}",
+        about,
+        f"![{task} on {names}]({picture})",
+        tabulate(told, headers="keys", tablefmt="github", disable_numparse=True),
+        *([escape(note)] if note else []),
+    ]
+    if len(reported):
+        name = f"Reported elsewhere: {escape(publication().title)}"
+        parts += [f"### {name}", *_reported(reported)]
+    return "\n\n".join(parts)
 
 
 def _told(section: pd.DataFrame) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """The table's columns, and what need not be a column because it is the same in every row."""
-    ranks = ["-" if pd.isna(rank) else str(rank) for rank in section[COLUMNS.rank]]
+    """The columns of runs, floors and ceilings, and what is the same in every row instead."""
+    is_run = (section[COLUMNS.kind] == "run").tolist()
     columns = {
-        "rank": ranks,
+        "rank": _texts(section, COLUMNS.rank),
         "architecture": _texts(section, COLUMNS.arch),
         "framework": _texts(section, COLUMNS.framework),
     }
+    names = zip(section[COLUMNS.kind], section[COLUMNS.name], is_run, strict=True)
+    for at, (kind, name, run) in enumerate(names):
+        if not run:
+            columns["rank"][at] = f"*{kind}*"
+            columns["architecture"][at] = f"*{escape(name)}*"
+            columns["framework"][at] = ""
+    settings = iter(varying_settings(section[is_run]))
     shared = {}
     for name, texts in {
         "method": _texts(section, COLUMNS.method),
@@ -90,29 +113,69 @@ def _told(section: pd.DataFrame) -> tuple[dict[str, list[str]], dict[str, str]]:
         "image size": _texts(section, COLUMNS.image_size),
         "budget": _texts(section, COLUMNS.budget),
         "epochs": _texts(section, COLUMNS.epochs),
-        "settings": [escape(text) for text in varying_settings(section)],
+        "settings": [escape(next(settings)) if run else "" for run in is_run],
         "images": _texts(section, COLUMNS.n_images),
         "groups": _texts(section, COLUMNS.n_groups),
         "seeds": _texts(section, COLUMNS.n_seeds),
     }.items():
-        if len(set(texts)) > 1:
+        # Floors and ceilings leave open what they do not have.
+        differing = {each for each, run in zip(texts, is_run, strict=True) if run or each}
+        if len(differing) > 1:
             columns[name] = texts
-        elif texts[0]:
-            shared[name] = texts[0]
+        elif differing != {""}:
+            shared[name] = differing.pop()
     for metric in shown_metrics(section):
         values = section[list(metric_columns(metric))].itertuples(index=False)
-        columns[escape(title(metric))] = [cell(*each) for each in values]
+        columns[_head(metric, section)] = [cell(*each) for each in values]
     return columns, shared
 
 
+def _head(metric: str, section: pd.DataFrame) -> str:
+    """A metric's column heading; of the common images also their number, one for all rows."""
+    count = section[COLUMNS.n_common].max()
+    if metric != COMMON or pd.isna(count):
+        return escape(heading(metric))
+    return escape(f"{heading(metric)} ({count} images)")
+
+
 def _texts(section: pd.DataFrame, column: str) -> list[str]:
-    return [escape(str(value)) for value in section[column]]
+    """A column's values, "" where a row that is no run has none, "-" where a run has none."""
+    empty = ["-" if kind == "run" else "" for kind in section[COLUMNS.kind]]
+    return [
+        instead if pd.isna(value) else escape(str(value))
+        for value, instead in zip(section[column], empty, strict=True)
+    ]
+
+
+def _reported(rows: pd.DataFrame) -> list[str]:
+    """The reported rows of a section as a table of their own, and what a reader must know."""
+    about = publication()
+    columns = {
+        "stage": [escape(name) for name in rows[COLUMNS.name]],
+        "architecture": [escape(arch) for arch in rows[COLUMNS.arch]],
+        "test images": [str(count) for count in rows[COLUMNS.n_images]],
+        "runs": [str(count) for count in rows[COLUMNS.n_seeds]],
+    }
+    metrics = [c.removesuffix(SPREAD) for c in rows.columns if c.endswith(SPREAD)]
+    for metric in sorted(metrics, key=lambda name: (name != about.headline, name)):
+        values = zip(rows[metric], rows[f"{metric}{SPREAD}"], strict=True)
+        columns[escape(heading(metric))] = [f"{mean:.3f} ± {sd:.3f}" for mean, sd in values]
+    points = [*about.caveats]
+    for stage in about.stages:
+        points += [f"{stage.stage}: {caveat}" for caveat in stage.caveats]
+        points += [f"{stage.stage}, {what}: {where}" for what, where in stage.sources.items()]
+    return [
+        f"Printed by others ({escape(about.paper)}), in {escape(about.framework)}, not run here and"
+        " not ranked. ± is the standard deviation over runs, not an interval.",
+        tabulate(columns, headers="keys", tablefmt="github", disable_numparse=True),
+        "\n".join(f"- {escape(point)}" for point in points),
+    ]
 
 
 def _notes(table: pd.DataFrame) -> str:
-    dates = sorted(table[COLUMNS.created])
-    runs = table[COLUMNS.n_seeds].sum()
-    versions = sorted({v for text in table[COLUMNS.benchmark_versions] for v in text.split()})
+    runs = table[table[COLUMNS.kind] == "run"]
+    dates = sorted(runs[COLUMNS.created])
+    versions = sorted({v for text in runs[COLUMNS.benchmark_versions] for v in text.split()})
     return "\n".join(
         [
             "## How to read this",
@@ -120,11 +183,19 @@ def _notes(table: pd.DataFrame) -> str:
             "- Brackets hold the 95 % interval: bootstrap over groups (lesions or patients) of the"
             " test images. With several seeds the score is their mean and the interval also holds"
             " the spread over seeds; with one seed it does not.",
-            "- Rows are ranked only against rows of the same task version, data, split and"
-            " pre-training. Rows whose intervals overlap widely are not separated by these data.",
-            '- "-" is a score that is missing or undefined; it is never averaged.',
-            f"- {runs} runs, the newest of each row from {escape(dates[0][:10])} to"
-            f" {escape(dates[-1][:10])}, by DermBench {escape(', '.join(versions))}. Written by"
-            " `python -m benchmark leaderboard`; every number and more are in `table.csv`.",
+            "- Rows are ranked only against rows of the same task version, data, split,"
+            " pre-training and explainer. Rows whose intervals overlap widely are not separated by"
+            " these data.",
+            '- "-" is a score that is missing or undefined; it is never averaged. ↓ marks scores'
+            " that are better when smaller.",
+            "- Rows in italics are not ranked: a ceiling is what experts reach, a floor what needs"
+            " no trained network. Skill is 0 at the best floor but the untrained network, 1 at one"
+            " annotator against the others.",
+            "- Common-correct scores are means over the images that every seed of every ranked row"
+            " diagnoses correctly; they have no interval.",
+            f"- {runs[COLUMNS.n_seeds].sum()} runs, the newest of each row from"
+            f" {escape(dates[0][:10])} to {escape(dates[-1][:10])}, by DermBench"
+            f" {escape(', '.join(versions))}. Written by `python -m benchmark leaderboard`; every"
+            " number and more are in `table.csv`.",
         ]
     )

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmark.leaderboard.columns import COLUMNS, metric_columns
 from benchmark.leaderboard.table import (
-    COLUMNS,
+    SMALLER_IS_BETTER,
     build_table,
-    metric_columns,
+    heading,
     pretraining,
     section_id,
     sections,
@@ -19,6 +20,7 @@ from benchmark.leaderboard.table import (
 )
 from benchmark.metrics.statistics import Estimate, combine_seeds
 from benchmark.records.record import DataUsed, Metric, Record, TrialRecord, WeightsUsed
+from benchmark.registry import TASKS
 
 
 def a_record(auc=0.8, created="2025-03-01T12:00:00+00:00", **changes):
@@ -99,6 +101,15 @@ def test_seeds_make_one_row_with_their_mean_and_combined_interval():
     found = tuple(row[c] for c in metric_columns("macro_auc"))
     assert found == pytest.approx((expected.value, expected.low, expected.high))
     assert len(row[COLUMNS.run_ids].split()) == 3
+
+
+def test_the_interval_of_a_score_that_may_be_negative_is_not_cut_at_nought():
+    metrics = {"macro_auc": a_metric(0.8), "explainability_skill": a_metric(-0.5)}
+    columns = list(metric_columns("explainability_skill"))
+    alone = build_table([a_record(metrics=metrics)]).iloc[0]
+    assert alone[columns].tolist() == pytest.approx([-0.5, -0.55, -0.45])
+    both = build_table([a_record(metrics=metrics), a_record(metrics=metrics, seed=1)]).iloc[0]
+    assert both[columns].tolist() == pytest.approx([-0.5, -0.55, -0.45])
 
 
 def test_a_single_seed_keeps_its_bootstrap_interval():
@@ -265,4 +276,33 @@ def test_metrics_are_shown_headline_first_and_unknown_tasks_show_all():
 def test_titles_are_what_people_write():
     assert title("macro_auc") == "macro AUC"
     assert title("explainability_f1") == "explainability F1"
-    assert title("annotators_f1") == "annotators' F1 (ceiling)"
+    assert title("dermxdb_2023_f1") == "DermXDB 2023 F1"
+    assert title("common_correct_f1") == "common-correct F1"
+
+
+def test_an_arrow_marks_what_is_better_when_smaller():
+    assert heading("deletion_auc") == "deletion AUC ↓"
+    assert heading("insertion_auc") == "insertion AUC"
+
+
+def test_what_is_better_when_smaller_heads_no_task_and_would_rank_upside_down():
+    headlines = {TASKS.get(name).headline for name in TASKS.names()}
+    assert not headlines & SMALLER_IS_BETTER
+    scores = {"Xception": 0.2, "VGG16": 0.7}
+    records = [
+        a_record(headline="deletion_auc", metrics={"deletion_auc": a_metric(v)}, arch=arch)
+        for arch, v in scores.items()
+    ]
+    assert build_table(records)[COLUMNS.arch].tolist() == ["Xception", "VGG16"]
+
+
+def test_a_task_that_measures_much_shows_a_page_of_it_in_the_pages_order():
+    names = ("macro_auc", "zeal", "deletion_auc", "explainability_skill", "explainability_f1")
+    metrics = {name: a_metric(0.5) for name in names}
+    record = a_record(metrics=metrics, task="explainability", headline="explainability_f1")
+    assert shown_metrics(build_table([record])) == [
+        "explainability_f1",
+        "explainability_skill",
+        "deletion_auc",
+        "macro_auc",
+    ]

@@ -1,0 +1,204 @@
+"""The leaderboard's columns, and how rows of every kind become one table of them.
+
+What a row of runs holds is `table`; the other kinds come from `baselines` and `published`.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.metrics.statistics import Estimate, combine_seeds
+from benchmark.records.record import Metric, Record
+from benchmark.registry import EXPLAINERS, TASKS
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of the table, in order; three more per metric follow, see `metric_columns`.
+
+    `section` digests the protocol of what stands side by side. `kind` is one of `KINDS`; only runs
+    have a rank. `name` says which floor or ceiling a row is, or the stage of training of a reported
+    row, whose `source` tells where its numbers were printed, whose `n_images` are the test images
+    and whose `n_seeds` the runs of its mean; it has SPREAD columns in place of intervals.
+
+    `split` digests the trials' splits. `weights` is the kind of weights a run started with and
+    `weights_source` which those were, see `WeightsUsed`. `pretrained_on` names earlier data sets
+    with the first digits of their fingerprints. `explainer` made the maps that are scored, ""
+    where a task asks for none. `settings` is the rest of the configuration, as
+    flat JSON with keys such as "recipe.learning_rate". `n_images` and `n_groups` are the
+    headline's. `run_ids` are the records in the row, `created` the date of the newest. `n_common`
+    counts the images of `COMMON`.
+    """
+
+    section: str = "section"
+    task: str = "task"
+    task_version: str = "task_version"
+    dataset: str = "dataset"
+    data: str = "data_fingerprint"
+    split: str = "split"
+    headline: str = "headline"
+    kind: str = "kind"
+    rank: str = "rank"
+    name: str = "name"
+    arch: str = "arch"
+    framework: str = "framework"
+    method: str = "method"
+    weights: str = "weights"
+    weights_source: str = "weights_source"
+    explainer: str = "explainer"
+    pretrained_on: str = "pretrained_on"
+    image_size: str = "image_size"
+    budget: str = "budget"
+    epochs: str = "epochs"
+    settings: str = "settings"
+    parameters: str = "parameters"
+    seeds: str = "seeds"
+    n_seeds: str = "n_seeds"
+    n_images: str = "n_images"
+    n_groups: str = "n_groups"
+    n_common: str = "n_common_correct"
+    run_ids: str = "run_ids"
+    created: str = "created"
+    benchmark_versions: str = "benchmark_versions"
+    source: str = "source"
+
+
+COLUMNS = Columns()
+
+# In the order in which they stand in a section.
+KINDS = ("ceiling", "run", "floor", "reported")
+
+# The mean F1 of a section's rows over the images that all of them diagnose correctly.
+COMMON = "common_correct_f1"
+
+# Ends the column of a reported metric's standard deviation over runs, which is no interval.
+SPREAD = "_sd"
+
+# Only rows that agree in all of these were asked the same question on the same images, and
+# started from the same kind of knowledge: pre-training is worth more than most of what is compared.
+PROTOCOL = (
+    COLUMNS.task,
+    COLUMNS.task_version,
+    COLUMNS.data,
+    COLUMNS.split,
+    COLUMNS.headline,
+    COLUMNS.weights,
+    COLUMNS.pretrained_on,
+    COLUMNS.explainer,
+)
+
+# Where scores lie that are not in [0, 1]: a ratio of differences, a difference, a correlation.
+_RANGES = {
+    "explainability_skill": (-np.inf, np.inf),
+    "discrimination_f1": (-1.0, 1.0),
+    "randomised_similarity": (-1.0, 1.0),
+}
+
+# Columns of whole numbers; the others hold text, up to the metrics.
+_COUNTS = (
+    *(COLUMNS.rank, COLUMNS.parameters, COLUMNS.n_seeds),
+    *(COLUMNS.n_images, COLUMNS.n_groups, COLUMNS.n_common),
+)
+
+
+def metric_columns(metric: str) -> tuple[str, str, str]:
+    """The columns of one metric: mean over the seeds, lower and upper end of its interval."""
+    return metric, f"{metric}_low", f"{metric}_high"
+
+
+def score(metric: str, found: Estimate) -> dict[str, float]:
+    """An estimate as the values of the metric's columns."""
+    return dict(zip(metric_columns(metric), (found.value, found.low, found.high), strict=True))
+
+
+def over_seeds(metric: str, estimates: Sequence[Estimate]) -> Estimate:
+    """`statistics.combine_seeds` in the metric's range."""
+    return combine_seeds(estimates, *_RANGES.get(metric, (0.0, 1.0)))
+
+
+def estimate(metric: Metric | None) -> Estimate:
+    """A record's metric, NaN where it has none."""
+    if metric is None:
+        return Estimate(np.nan, np.nan, np.nan, 0, 0)
+    value, low, high = (
+        np.nan if number is None else number for number in (metric.value, metric.low, metric.high)
+    )
+    return Estimate(value, low, high, metric.n, metric.groups)
+
+
+def protocol(record: Record) -> dict[str, str]:
+    """A record's values of the `PROTOCOL` columns, and the `section` they make."""
+    pretraining = (f"{d.name} ({d.fingerprint[:8]})" for d in record.pretraining)
+    values = {
+        COLUMNS.task: record.task,
+        COLUMNS.task_version: record.task_version,
+        COLUMNS.data: record.data.fingerprint,
+        COLUMNS.split: digest(sorted(f"{t.name} {t.split_fingerprint}" for t in record.trials)),
+        COLUMNS.headline: record.headline,
+        COLUMNS.weights: record.weights.kind,
+        COLUMNS.pretrained_on: ", ".join(pretraining),
+        COLUMNS.explainer: _explainer(record),
+    }
+    return values | {COLUMNS.section: digest([values[c] for c in PROTOCOL])[:8]}
+
+
+def _explainer(record: Record) -> str:
+    """Which maps a record's scores are of, "" where it has none."""
+    name, framework = (text(record.config.get(key)) for key in ("explainer", "framework"))
+    if record.task not in TASKS.names() or not TASKS.get(record.task).maps:
+        return ""
+    apart = name in EXPLAINERS.names() and not EXPLAINERS.get(name).same_in_both
+    return f"{name} in {framework}" if apart else name
+
+
+def add_rows(table: pd.DataFrame, rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """The table with rows that are not runs, each in its section by the order of `KINDS`.
+
+    Sections keep their order, new ones follow; rows of one kind keep the order they come in.
+    """
+    joined = frame([*table.to_dict("records"), *rows])
+    place = {name: at for at, name in enumerate(joined[COLUMNS.section].unique())}
+    kinds = {kind: at for at, kind in enumerate(KINDS)}
+    order = pd.DataFrame([joined[COLUMNS.section].map(place), joined[COLUMNS.kind].map(kinds)]).T
+    order = order.sort_values([COLUMNS.section, COLUMNS.kind], kind="stable")
+    return joined.loc[order.index].reset_index(drop=True)
+
+
+def frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Rows as a table with the columns in their order: missing text is "", a missing number NA."""
+    own = astuple(COLUMNS)
+    scores = sorted({column for row in rows for column in row if column not in own}, key=_metric_of)
+    table = pd.DataFrame(list(rows), columns=[*own, *scores])
+    table[scores] = table[scores].astype(float)
+    counts = list(_COUNTS)
+    table[counts] = table[counts].astype("Int64")
+    texts = [column for column in own if column not in _COUNTS]
+    table[texts] = table[texts].astype(object).where(table[texts].notna(), "")
+    return table
+
+
+def _metric_of(column: str) -> tuple[str, int]:
+    """A metric's name, and which of its columns this is."""
+    for place, suffix in enumerate(("_low", "_high", SPREAD), 1):
+        if column.endswith(suffix):
+            return column.removesuffix(suffix), place
+    return column, 0
+
+
+def size(value: Any) -> str:
+    """An image size from a record's settings as the table has it."""
+    return f"{value[0]}x{value[1]}" if isinstance(value, list | tuple) else text(value)
+
+
+def text(value: Any) -> str:
+    """A setting as the table has it."""
+    return "-" if value is None else str(value)
+
+
+def digest(parts: Sequence[str]) -> str:
+    """SHA-256 of some texts, in hex digits."""
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
