@@ -49,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_list(commands)
     _add_describe(commands)
     _add_data(commands)
+    _add_raters(commands)
     _add_leaderboard(commands)
     return parser
 
@@ -89,6 +90,9 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     parser.add_argument(
         "--weights", default="none", help="none (default), imagenet, timm or a weight file"
+    )
+    parser.add_argument(
+        "--explainer", default="gradcam", help="default: %(default)s; see `list explainers`"
     )
     parser.add_argument("--image-size", type=_size, metavar="N|HxW", help="pixels; default: budget")
     parser.add_argument("--budget", default="quick", help="smoke, quick (default) or paper")
@@ -138,6 +142,24 @@ def _add_data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         action = actions.add_parser(name, help=summary, description=summary)
         _add_data_options(action)
         action.set_defaults(command=command)
+        if name == "check":
+            action.add_argument(
+                "--photographs",
+                metavar="FILE",
+                help="write a CSV file: which photograph was found where, and which is missing",
+            )
+
+
+def _add_raters(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _command(
+        commands,
+        "raters",
+        "how far annotators agree with each other, from the masks alone",
+        "raters --dataset dermxdb --data-dir /data/dermxdb",
+    )
+    _add_data_options(parser)
+    parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
+    parser.set_defaults(command=_raters)
 
 
 def _add_leaderboard(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -189,7 +211,7 @@ def _run(options: argparse.Namespace) -> None:
     from benchmark.progress import TerminalDisplay
     from benchmark.records.folder import RunFolder
     from benchmark.run import run
-    from benchmark.show import headline, metrics_table, text_table
+    from benchmark.show import baselines_table, headline, metrics_table, text_table
 
     record = run(
         options.arch,
@@ -204,6 +226,7 @@ def _run(options: argparse.Namespace) -> None:
         dataset_options=dict(options.data_option),
         pretrain_on=options.pretrain_on,
         weights=options.weights,
+        explainer=options.explainer,
         image_size=options.image_size,
         budget=options.budget,
         epochs=options.epochs,
@@ -213,8 +236,14 @@ def _run(options: argparse.Namespace) -> None:
     folder = RunFolder.of_record(options.out, record)
     print(f"\n{headline(record)}\n")
     print(text_table(metrics_table(record)))
+    if record.baselines:
+        print(f"\n{text_table(baselines_table(record))}")
     print(f"\nrun folder  {folder.path}")
-    for picture in folder.all_pictures():
+    pages, drawn = folder.pages(), folder.drawings()
+    for page in pages:
+        print(f"page        {page}")
+    # A page shows the pictures beside it.
+    for picture in [] if pages else drawn:
         print(f"picture     {picture}")
 
 
@@ -251,16 +280,27 @@ def _data_make(options: argparse.Namespace) -> None:
 
 
 def _data_check(options: argparse.Namespace) -> None:
-    from benchmark.data.summary import check
+    from benchmark.data.summary import check, photographs, tell_photographs
     from benchmark.progress import TerminalDisplay
 
     dataset = _dataset(options)
+    # Missing photographs are no fault of the masks: they are told, and the check goes on.
+    for line in tell_photographs(dataset):
+        print(line)
+    if options.photographs:
+        from pathlib import Path
+
+        from benchmark.files import write_text
+
+        write_text(Path(options.photographs), photographs(dataset).to_csv())
+        print(f"all names: {options.photographs}")
     problems = check(dataset, TerminalDisplay().track)
     for problem in problems:
         print(problem)
     if problems:
         raise UserError(f"{len(problems)} problems in {dataset.root}")
-    print(f"{dataset.root}: {len(dataset.table)} images, {len(dataset.masks)} masks, all sound")
+    here = int((dataset.table["path"] != "").sum())
+    print(f"{dataset.root}: {here} photographs, {len(dataset.masks)} masks, all sound")
 
 
 def _data_stats(options: argparse.Namespace) -> None:
@@ -269,6 +309,31 @@ def _data_stats(options: argparse.Namespace) -> None:
 
     for title, table in summarise(_dataset(options)).items():
         print(f"{title}\n\n{text_table(table)}\n")
+
+
+def _raters(options: argparse.Namespace) -> None:
+    from pathlib import Path
+    from textwrap import shorten
+
+    from benchmark.progress import TerminalDisplay
+    from benchmark.raters import raters
+    from benchmark.raters.report import headline, write
+    from benchmark.registry import DATASETS
+    from benchmark.show import text_table
+
+    if "sessions" in (DATASETS.get(options.dataset).options or {}):
+        # Repeated readings are half of what agreement means; a session asked for comes later.
+        options.data_option = [("sessions", "both"), *options.data_option]
+    dataset = _dataset(options)
+    agreement = raters(dataset, TerminalDisplay().track)
+    name = f"{dataset.name}-{dataset.fingerprint[:12]}"
+    files = write(agreement, Path(options.out) / "v1" / "raters" / name)
+    print(f"{text_table(headline(agreement))}\n")
+    for remark in agreement.remarks:
+        print(shorten(f"note: {remark}", 240, placeholder=" ... (all in agreement.md)"))
+    print()
+    for path in files:
+        print(path)
 
 
 def _leaderboard(options: argparse.Namespace) -> None:

@@ -12,10 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from architectures import FRAMEWORKS, catalogue
 from benchmark.errors import UserError
-from benchmark.registry import DATASETS, METHODS, TASKS
+from benchmark.registry import DATASETS, EXPLAINERS, METHODS, TASKS
 
 Framework = Literal["torch", "keras"]
 BUDGETS = ("smoke", "quick", "paper")
+DEFAULT_EXPLAINER = "gradcam"
+# Insertion and deletion take 32 forward passes per image, randomisation six maps. Ours.
+_PROBED_IMAGES = {"smoke": 4, "quick": 16, "paper": None}
 
 
 class _Settings(BaseModel):
@@ -74,6 +77,10 @@ class RunConfig(_Settings):
     budget: Literal["smoke", "quick", "paper"]
     recipe: Recipe
     pretrain_epochs: int = Field(ge=1)
+    explainer: str = DEFAULT_EXPLAINER
+    probed_images: int | None = Field(
+        None, ge=1, description="images that the explanations themselves are tested on; None: all"
+    )
     seed: int = Field(ge=0, lt=2**31)
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
@@ -112,6 +119,7 @@ def configure(
     dataset_options: dict[str, Any] | None = None,
     pretrain_on: str | list[str] | tuple[str, ...] = (),
     weights: str = "none",
+    explainer: str = DEFAULT_EXPLAINER,
     image_size: int | tuple[int, int] | None = None,
     budget: str = "quick",
     epochs: int | None = None,
@@ -125,7 +133,12 @@ def configure(
             architecture.
     """
     row = catalogue.find(arch)
-    for registry, name in ((TASKS, task), (METHODS, method), (DATASETS, dataset)):
+    for registry, name in (
+        (TASKS, task),
+        (METHODS, method),
+        (DATASETS, dataset),
+        (EXPLAINERS, explainer),
+    ):
         registry.get(name)
     if budget not in BUDGETS:
         raise UserError(f"unknown budget {budget!r}: choose one of {', '.join(BUDGETS)}")
@@ -162,6 +175,8 @@ def configure(
             budget=budget,
             recipe=Recipe(**recipe),
             pretrain_epochs=pretrain_epochs,
+            explainer=explainer,
+            probed_images=_PROBED_IMAGES[budget],
             seed=seed,
             device=device,
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 import architectures
 from benchmark import __version__
-from benchmark.config import RunConfig, configure, run_id
+from benchmark.config import DEFAULT_EXPLAINER, RunConfig, configure, run_id
 from benchmark.data import Dataset, load
 from benchmark.data.images import content_hash
 from benchmark.errors import DataError, UserError
@@ -22,7 +22,7 @@ from benchmark.records.record import (
     WeightsUsed,
 )
 from benchmark.records.store import Store
-from benchmark.registry import DATASETS, METHODS, TASKS
+from benchmark.registry import DATASETS, EXPLAINERS, METHODS, TASKS
 from benchmark.training.frameworks import select_backend
 from benchmark.training.loop import StageLog
 from benchmark.trial import TrialResult, TrialRunner, Watch
@@ -64,6 +64,7 @@ def execute(
     method: Method = METHODS.get(config.method)()
     if config.framework not in method.frameworks:
         raise UserError(f"method {method.name} does not run in {config.framework}")
+    _check_explainer(config, task)
     if method.trains and config.recipe.epochs < 1:
         raise UserError(f"method {method.name} trains: give its recipe at least 1 epoch")
     select_backend(config.framework)
@@ -89,6 +90,8 @@ def execute(
 
     runner = TrialRunner(config, task, method, folder, watch, display)
     results = [runner.run(dataset, trial, earlier) for trial in trials]
+    for note in results[0].score.notes:
+        display.say(f"note: {note}")
 
     with watch("record"):
         record = _record(config, name, task, method, weights, dataset, earlier, results, watch)
@@ -96,6 +99,17 @@ def execute(
         store.save(record)
         folder.finish(record)
     return record
+
+
+def _check_explainer(config: RunConfig, task: Task) -> None:
+    explainer = EXPLAINERS.get(config.explainer)
+    if not task.maps and config.explainer != DEFAULT_EXPLAINER:
+        raise UserError(f"task {task.name} asks for no maps: leave out --explainer")
+    if config.framework not in explainer.frameworks:
+        raise UserError(
+            f"explainer {config.explainer} does not run in {config.framework}: see"
+            f" `python -m benchmark describe {config.explainer}`"
+        )
 
 
 def _weights_used(config: RunConfig) -> WeightsUsed:
@@ -191,7 +205,8 @@ def _record(
         parameters=results[0].parameters,
         trials=tuple(_trial_record(result, task) for result in results),
         metrics=results[0].score.metrics,
-        notes=(method.caveat,) if method.caveat else (),
+        baselines=results[0].score.baselines,
+        notes=(*filter(None, [method.caveat]), *results[0].score.notes),
     )
 
 

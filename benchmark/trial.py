@@ -9,20 +9,25 @@ from pathlib import Path
 import numpy as np
 
 import architectures
+from architectures.network import Network
 from benchmark import pictures
 from benchmark.config import RunConfig
 from benchmark.data import Dataset, splits
 from benchmark.data.pipeline import Samples, plain_batches
 from benchmark.data.pixels import open_pixels
 from benchmark.errors import UserError
-from benchmark.explain.gradcam import gradcam_maps
+from benchmark.explain.outputs import explain
 from benchmark.methods.base import Context, Method
 from benchmark.progress import Display
 from benchmark.records.folder import RunFolder
+from benchmark.registry import EXPLAINERS
 from benchmark.training.engine import Engine
 from benchmark.training.frameworks import make_engine
 from benchmark.training.loop import PREDICTION_BATCH, StageLog, train_stage
 from tasks.base import SPLIT_SEED, Outputs, Score, Task, Trial
+
+# The arrays of `Explanations`, as maps.npz names them.
+MAPS = ("true", "predicted", "every", "untrained", "published")
 
 
 @dataclass
@@ -89,7 +94,7 @@ class TrialRunner:
         outputs = self._outputs(engine, dataset, trial)
         self._save(dataset, trial, outputs)
         with self.watch("score"):
-            score = self.task.score(dataset, trial, outputs)
+            score = self.task.score(dataset, trial, outputs, self.display.track)
         self.folder.save_tables(trial.name, score.tables)
         with self.watch("pictures"):
             self.task.draw(dataset, outputs, score, self.folder.pictures(trial.name))
@@ -162,17 +167,41 @@ class TrialRunner:
         if not self.task.maps:
             return Outputs(trial.test, probabilities)
         with self.watch("explanation"):
-            stream = self.display.track(plain_batches(test, PREDICTION_BATCH), "Grad-CAM", batches)
-            maps = gradcam_maps(engine.network, stream, test.labels)
-        return Outputs(trial.test, probabilities, maps)
+            network = engine.network
+            found = explain(
+                network,
+                self._untrained(network),
+                EXPLAINERS.get(self.config.explainer)(),
+                test,
+                trial.test,
+                probabilities,
+                self.config.probed_images,
+                self.config.seed,
+                self.display,
+            )
+        return Outputs(trial.test, probabilities, found)
+
+    def _untrained(self, network: Network) -> Network:
+        """The architecture with the random weights of the run's seed."""
+        untrained = architectures.build(
+            self.config.arch,
+            self.config.framework,
+            network.classes,
+            image_size=self.config.image_size,
+            seed=self.config.seed,
+            head=self.config.recipe.head,
+        )
+        return make_engine(untrained, self.config.device, self.config.seed).network
 
     def _save(self, dataset: Dataset, trial: Trial, outputs: Outputs) -> None:
         labels = dataset.table.loc[list(outputs.ids), "label"].to_list()
         self.folder.save_predictions(
             trial.name, outputs.ids, labels, dataset.classes, outputs.probabilities
         )
-        if outputs.maps is not None:
-            self.folder.save_maps(trial.name, outputs.ids, outputs.maps)
+        if outputs.explanations is not None:
+            found = outputs.explanations
+            arrays = {name: getattr(found, name) for name in MAPS}
+            self.folder.save_maps(trial.name, outputs.ids, arrays)
 
     def _samples(self, dataset: Dataset, ids: Sequence[str]) -> Samples:
         if dataset.fingerprint not in self.opened:

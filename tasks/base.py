@@ -13,9 +13,10 @@ import pandas as pd
 from benchmark import pictures
 from benchmark.data import splits
 from benchmark.data.dataset import Dataset
+from benchmark.data.pixels import Progress, silent
 from benchmark.errors import DataError
 from benchmark.metrics import classification, statistics
-from benchmark.records.record import Metric
+from benchmark.records.record import Baseline, Metric
 
 # Part of every task's protocol: the split is the same for all seeds of a run, so that seeds
 # differ by training alone and every row of a table is scored on the same images.
@@ -25,12 +26,16 @@ BOOTSTRAP_SEED = 0
 
 @dataclass(frozen=True)
 class Trial:
-    """One split: which images train, which choose the epoch, which are scored."""
+    """One split: which images train, which choose the epoch, which are scored.
+
+    `unscored` are images of the test part that the task cannot score; they serve for nothing.
+    """
 
     name: str
     train: tuple[str, ...]
     validation: tuple[str, ...]
     test: tuple[str, ...]
+    unscored: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -41,27 +46,74 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Probes:
+    """What tests of the explanations themselves found, on some of the test images.
+
+    Attributes:
+        ids: M sample ids.
+        shares: (S,) float64 in [0, 1], of the pixels that were inserted or deleted.
+        insertion, deletion: (M, S) float32, the true class's probability.
+        stages: R names, what was given random weights, from the top layer down.
+        similarity: (R, M) of the maps to the trained network's; NaN where undefined.
+    """
+
+    ids: tuple[str, ...]
+    shares: np.ndarray
+    insertion: np.ndarray
+    deletion: np.ndarray
+    stages: tuple[str, ...]
+    similarity: np.ndarray
+
+
+@dataclass(frozen=True)
+class Explanations:
+    """Maps of the test images: float32, non-negative, not normalised, in the order of the ids.
+
+    Attributes:
+        explainer: which one made them; the others are `published`.
+        true: (N, h, w), of the true class.
+        predicted: (N, h, w), of the class the network says.
+        every: (N, K, h, w), of every class; None for explainers too slow for that.
+        untrained: (N, h, w), of the true class, by a network with random weights.
+        published: (N, h, w), Grad-CAM of the predicted class as in the DermXDB benchmark's code.
+        probes: of the explanations.
+    """
+
+    explainer: str
+    true: np.ndarray
+    predicted: np.ndarray
+    every: np.ndarray | None
+    untrained: np.ndarray
+    published: np.ndarray
+    probes: Probes
+
+
+@dataclass(frozen=True)
 class Outputs:
     """What a trained network says of the test images, in the order of `ids`.
 
     Attributes:
         ids: N sample ids.
         probabilities: (N, K) float32, rows sum to 1.
-        maps: (N, h, w) float32, non-negative Grad-CAM maps of the true class; None when the task
-            does not ask for them.
+        explanations: None when the task does not ask for them.
     """
 
     ids: tuple[str, ...]
     probabilities: np.ndarray
-    maps: np.ndarray | None = None
+    explanations: Explanations | None = None
 
 
 @dataclass(frozen=True)
 class Score:
-    """Metrics with intervals, and the tables behind them."""
+    """Metrics with intervals, what they are compared with, and the tables behind them.
+
+    `notes` are for the reader of the record, one sentence each.
+    """
 
     metrics: dict[str, Metric]
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    baselines: dict[str, Baseline] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 class Task(ABC):
@@ -71,7 +123,7 @@ class Task(ABC):
         name, version, summary: as shown by `list`.
         headline: the metric that ranks.
         needs: what the data must have beyond labels: "masks".
-        maps: whether test images need Grad-CAM maps.
+        maps: whether test images need maps that explain what the network says.
         selected_by: the validation score that chooses the epoch; macro one-vs-rest AUC, ours: it
             needs no threshold and moves with every image.
         shown: the metrics the command line prints, in order.
@@ -115,8 +167,10 @@ class Task(ABC):
         return classification.scores(labels, probabilities)[self.selected_by]
 
     @abstractmethod
-    def score(self, dataset: Dataset, trial: Trial, outputs: Outputs) -> Score:
-        """Score the outputs on the trial's test images."""
+    def score(
+        self, dataset: Dataset, trial: Trial, outputs: Outputs, progress: Progress = silent
+    ) -> Score:
+        """Score the outputs on the trial's test images; `progress` shows how far it has come."""
 
     @abstractmethod
     def draw(self, dataset: Dataset, outputs: Outputs, score: Score, folder: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from benchmark.data.dataset import Dataset
+from benchmark.data.pixels import Progress, silent
 from benchmark.metrics import classification
 from tasks.base import Outputs, Score, Task, Trial, diagnosis_metrics, draw_confusion, truth
 
@@ -28,7 +29,9 @@ class Diagnosis(Task):
         "macro_precision",
     )
 
-    def score(self, dataset: Dataset, trial: Trial, outputs: Outputs) -> Score:
+    def score(
+        self, dataset: Dataset, trial: Trial, outputs: Outputs, progress: Progress = silent
+    ) -> Score:
         """Macro and overall scores, and a table per class."""
         labels, _ = truth(dataset, outputs.ids)
         per_class = classification.per_class(labels, outputs.probabilities, dataset.classes)

@@ -6,8 +6,9 @@ checkpoints/ until the run is finished.
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -62,9 +63,13 @@ class RunFolder:
         """The folder of a trial's pictures."""
         return self.path / trial / "plots"
 
-    def all_pictures(self) -> list[Path]:
+    def drawings(self) -> list[Path]:
         """Every picture that was drawn, by name."""
         return sorted(self.path.glob("*/plots/*.png"))
+
+    def pages(self) -> list[Path]:
+        """Every page that shows pictures."""
+        return sorted(self.path.glob("*/plots/*.html"))
 
     def save_history(self, trial: str, stage: str, epochs: Sequence[dict[str, float]]) -> None:
         """One CSV row per epoch."""
@@ -93,10 +98,14 @@ class RunFolder:
         target = self.path / trial / "predictions.csv"
         _write_csv(table, target, index=False, float_format="%.9g")
 
-    def save_maps(self, trial: str, ids: Sequence[str], maps: np.ndarray) -> None:
-        """maps.npz: `ids` (N,) text and `maps` (N, h, w) float32; no pickled objects."""
+    def save_maps(
+        self, trial: str, ids: Sequence[str], maps: Mapping[str, np.ndarray | None]
+    ) -> None:
+        """maps.npz: `ids` (N,) text and each array of `maps` that is there; no pickled objects."""
+        arrays: dict[str, Any] = {"ids": np.asarray(ids, np.str_)}
+        arrays |= {name: array for name, array in maps.items() if array is not None}
         with atomic_path(self.path / trial / "maps.npz") as temporary:
-            np.savez_compressed(temporary, ids=np.asarray(ids, np.str_), maps=maps)
+            np.savez_compressed(temporary, **arrays)
 
 
 def _write_csv(

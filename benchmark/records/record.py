@@ -7,6 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field
 SCHEMA_VERSION: Literal[1] = 1
 
 
+# The one baseline that is a network: it differs between architectures, frameworks and seeds.
+UNTRAINED = "untrained network"
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -24,6 +28,16 @@ class Metric(_Part):
     n: int
     groups: int
     note: str = ""
+
+
+class Baseline(_Part):
+    """What something that is not the trained network scores on the same images, by its metrics.
+
+    A floor does not look at the image or was never trained; a ceiling is what experts reach.
+    """
+
+    kind: Literal["floor", "ceiling"]
+    metrics: dict[str, Metric]
 
 
 class DataUsed(_Part):
@@ -99,4 +113,5 @@ class Record(_Part):
     parameters: int
     trials: tuple[TrialRecord, ...]
     metrics: dict[str, Metric]
+    baselines: dict[str, Baseline] = Field({}, description="by name, where the task has them")
     notes: tuple[str, ...] = ()

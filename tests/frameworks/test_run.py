@@ -16,7 +16,7 @@ from benchmark.metrics import classification
 from benchmark.records.folder import RunFolder
 from benchmark.records.store import Store
 from benchmark.run import run
-from benchmark.show import describe, metrics_table
+from benchmark.show import baselines_table, describe, metrics_table
 from benchmark.training.frameworks import select_backend
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "architectures"))
@@ -90,16 +90,34 @@ def test_predictions_give_the_recorded_scores_again(record, folder):
 
 def test_maps_are_stored_for_every_test_image(record, folder):
     stored = np.load(folder / "main" / "maps.npz", allow_pickle=False)
-    assert stored["maps"].shape == (record.trials[0].n_test, 3, 3)
-    assert stored["maps"].dtype == np.float32
-    assert (stored["maps"] >= 0).all()
+    count, classes = record.trials[0].n_test, len(record.data.classes)
+    assert stored["every"].shape == (count, classes, 3, 3)
+    for name in ("true", "predicted", "untrained", "published"):
+        assert stored[name].shape == (count, 3, 3)
+        assert stored[name].dtype == np.float32
+        assert (stored[name] >= 0).all()
     table = pd.read_csv(folder / "main" / "predictions.csv")
     assert list(stored["ids"]) == list(table["id"])
 
 
-def test_pictures_are_drawn(results, record):
-    names = {path.name for path in RunFolder.of_record(results, record).all_pictures()}
+def test_pictures_and_the_page_are_drawn(results, record):
+    folder = RunFolder.of_record(results, record)
+    names = {path.name for path in (*folder.drawings(), *folder.pages())}
     assert {"confusion.png", "explanations-best.png", "history-train.png"} <= names
+    assert {"gallery.html", "insertion-deletion.png", "randomisation.png"} <= names
+
+
+def test_the_run_is_compared_with_floors_and_ceilings(record):
+    assert record.baselines["untrained network"].kind == "floor"
+    assert record.baselines["annotator against the others"].kind == "ceiling"
+    table = baselines_table(record)
+    assert len(table) == len(record.baselines)
+
+
+def test_the_explanations_are_tested_on_the_budgets_number_of_images(record, folder):
+    curves = pd.read_csv(folder / "main" / "faithfulness.csv")
+    assert curves["id"].nunique() == record.config["probed_images"] == 4
+    assert record.metrics["insertion_auc"].n == 4
 
 
 def test_checkpoints_are_gone_when_the_run_is_done(folder):
@@ -199,9 +217,10 @@ def test_every_architecture_trains_predicts_and_explains(arch, framework, tmp_pa
         out=tmp_path,
     )
     (file,) = tmp_path.rglob("maps.npz")
-    maps = np.load(file, allow_pickle=False)["maps"]
-    assert min(maps.shape[1:]) >= 3
-    assert np.isfinite(maps).all()
+    with np.load(file, allow_pickle=False) as stored:
+        for name in ("true", "predicted", "published"):
+            assert min(stored[name].shape[1:]) >= 3
+            assert np.isfinite(stored[name]).all()
     assert record.metrics["macro_auc"].value is not None
     assert record.trials[0].stages[0].images_per_second > 0
 
@@ -222,5 +241,6 @@ def test_two_stages_on_real_images(framework, real_data, tmp_path):
         "main train",
     ]
     assert record.metrics["explainability_f1"].n > 0
-    assert record.metrics["annotators_f1"].value is None
+    assert record.metrics["explainability_skill"].value is None
+    assert {each.kind for each in record.baselines.values()} == {"floor"}
     assert record.pretraining[0].fingerprint != record.data.fingerprint

@@ -1,0 +1,168 @@
+"""What a run shows: sheets of explained images, curves and the gallery page."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from benchmark import gallery, pictures
+from benchmark.data.dataset import Dataset
+from benchmark.data.pixels import in_threads, resize
+from benchmark.records.record import Metric
+from tasks.base import Explanations, Outputs, Score, draw_confusion
+from tasks.explainability.image import WHOLE_LESION, heatmap, readings, share
+
+# Images on a sheet of best, median and worst, and on that of a characteristic.
+SHEET_IMAGES = 4
+_SHEETS = {"best": "best", "median": "middling", "worst": "worst"}
+CHARACTERISTIC_IMAGES = 3
+# Images on the page; of more, every nth by rank, so that the page stays light.
+GALLERY_IMAGES = 120
+# Longer side of what is shown, pixels.
+SHOWN_SIDE = 360
+
+
+def draw(dataset: Dataset, outputs: Outputs, score: Score, folder: Path) -> list[Path]:
+    """Write every picture of a trial into `folder`; the files, the page first."""
+    found = outputs.explanations
+    assert found is not None
+    table = score.tables["per_image"]
+    ranked = table["network_f1"].sort_values(ascending=False, kind="stable").index
+    shown = list(ranked[_spread(len(ranked), GALLERY_IMAGES)])
+    sheets = _choices(list(ranked))
+    wanted = list(dict.fromkeys([*shown, *(i for ids in sheets.values() for i in ids)]))
+    exhibits = dict(
+        zip(
+            wanted,
+            in_threads(lambda sample: _exhibit(dataset, outputs, table, sample), wanted),
+            strict=True,
+        )
+    )
+    drawn = []
+    for name, ids in sheets.items():
+        drawn.append(folder / f"explanations-{name}.png")
+        title = f"Explained {_SHEETS[name]} by F1: {found.explainer} of the true class"
+        pictures.explanations([exhibits[i] for i in ids], drawn[-1], title)
+    drawn += _draw_characteristics(dataset, outputs, table, list(ranked), folder)
+    drawn += _draw_probes(found, folder)
+    drawn.append(draw_confusion(dataset, outputs, folder))
+    sections = [
+        gallery.Section(
+            "Test images, best explained first",
+            f"{len(shown)} of {len(ranked)} images, evenly spaced by rank"
+            if len(shown) < len(ranked)
+            else f"all {len(ranked)}",
+            [exhibits[i] for i in shown],
+        )
+    ]
+    heading = f"Where the network looks: {dataset.name}, {found.explainer}"
+    page = gallery.write(folder, heading, _summary(score), sections, drawn)
+    return [page, *drawn]
+
+
+def _spread(count: int, most: int) -> np.ndarray:
+    """At most `most` positions of `count`, first and last among them."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+
+
+def _choices(ranked: list[str]) -> dict[str, list[str]]:
+    middle = max((len(ranked) - SHEET_IMAGES) // 2, 0)
+    return {
+        "best": ranked[:SHEET_IMAGES],
+        "median": ranked[middle : middle + SHEET_IMAGES],
+        "worst": ranked[::-1][:SHEET_IMAGES],
+    }
+
+
+def _exhibit(
+    dataset: Dataset,
+    outputs: Outputs,
+    table: pd.DataFrame,
+    sample: str,
+    characteristic: str | None = None,
+) -> pictures.Exhibit:
+    """One image as it is shown; the experts' map is that of one characteristic where named."""
+    assert outputs.explanations is not None
+    position = outputs.ids.index(sample)
+    read = readings(dataset, sample)
+    marked = read.first if characteristic is None else read.characteristics[characteristic]
+    photograph = dataset.image(sample)
+    scale = min(1.0, SHOWN_SIDE / max(photograph.shape[:2]))
+    height, width = (max(1, round(side * scale)) for side in photograph.shape[:2])
+    row = table.loc[sample]
+    return pictures.Exhibit(
+        id=sample,
+        photograph=resize(photograph, (height, width)),
+        experts=cv2.resize(
+            share(marked, read.readers), (width, height), interpolation=cv2.INTER_AREA
+        ),
+        network=heatmap(np.nan_to_num(outputs.explanations.true[position]), (height, width)),
+        truth=dataset.classes[dataset.table.at[sample, "label"]],
+        said=dataset.classes[int(outputs.probabilities[position].argmax())],
+        scores={
+            "F1": float(row["network_f1"]),
+            "Gaussian": float(row["gaussian_f1"]),
+            "AUPRC": float(row["network_auprc"]),
+        },
+        annotators=read.readers,
+        characteristics=tuple(name for name in read.characteristics if name != WHOLE_LESION),
+    )
+
+
+def _draw_characteristics(
+    dataset: Dataset, outputs: Outputs, table: pd.DataFrame, ranked: Sequence[str], folder: Path
+) -> list[Path]:
+    """The best, a middling and the worst explained image of each characteristic."""
+    masks = dataset.masks
+    drawn = []
+    for name in sorted(set(masks["characteristic"]) - {""}):
+        having = set(masks.loc[masks["characteristic"] == name, "id"])
+        ids = [i for i in ranked if i in having and name in readings(dataset, i).characteristics]
+        if not ids:
+            continue
+        chosen = [ids[k] for k in _spread(len(ids), CHARACTERISTIC_IMAGES)]
+        slug = re.sub(r"[^a-z0-9]+", "-", str(name).lower()).strip("-")
+        drawn.append(folder / f"characteristic-{slug}.png")
+        rows = [_exhibit(dataset, outputs, table, i, str(name)) for i in chosen]
+        title = f"{name}: the best, a middling and the worst explained image"
+        pictures.explanations(rows, drawn[-1], title)
+    return drawn
+
+
+def _draw_probes(found: Explanations, folder: Path) -> list[Path]:
+    probes = found.probes
+    curves, cascade = folder / "insertion-deletion.png", folder / "randomisation.png"
+    pictures.curves(
+        probes.shares,
+        {"insertion": probes.insertion, "deletion": probes.deletion},
+        f"Insertion and deletion, {len(probes.ids)} test images",
+        curves,
+    )
+    pictures.randomisation(probes.stages, probes.similarity, cascade)
+    return [curves, cascade]
+
+
+def _summary(score: Score) -> list[tuple[str, str]]:
+    """The first lines of the page."""
+    lines = [
+        ("F1 of the network", "explainability_f1"),
+        ("F1 by dermxdb-2023", "dermxdb_2023_f1"),
+        ("skill between floor and annotators", "explainability_skill"),
+        ("diagnosis, macro AUC", "macro_auc"),
+    ]
+    said = [(title, _spelled(score.metrics[name])) for title, name in lines]
+    said += [
+        (f"F1 of the {name} ({each.kind})", _spelled(each.metrics["explainability_f1"]))
+        for name, each in score.baselines.items()
+    ]
+    return said
+
+
+def _spelled(found: Metric) -> str:
+    if found.value is None:
+        return "-"
+    interval = f" [{found.low:.3f}, {found.high:.3f}]" if found.low is not None else ""
+    return f"{found.value:.3f}{interval}, n = {found.n}"

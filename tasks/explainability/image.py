@@ -1,0 +1,265 @@
+"""One image: every map that is compared against every reference it is compared with.
+
+Scores of the protocol dermbench-1 have plain names, those of dermxdb-2023 begin with
+"dermxdb_2023_". What is done with many images is `summary`'s business.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.data.dataset import Dataset
+from benchmark.metrics import maps
+from benchmark.records.record import UNTRAINED
+
+FUZZY = ("f1", "sensitivity", "specificity", "precision", "iou", "npv")
+PUBLISHED = "dermxdb_2023_"
+# Of each image's table in one level; the authors' own tables have these three.
+LEVEL_SCORES = ("f1", "sensitivity", "specificity")
+# In place of no characteristic: the mask of a whole lesion.
+WHOLE_LESION = "whole lesion"
+
+# What is compared with the network, by the prefix of its columns.
+FLOORS = {
+    "gaussian": "centred Gaussian",
+    "constant": "constant",
+    "mean_mask": "mean training mask",
+    "edges": "edge map",
+    "untrained": UNTRAINED,
+}
+CEILINGS = {
+    "annotator": "annotator against the others",
+    "pairs": "annotator pairs",
+    "repeats": "repeat readings",
+}
+
+
+@dataclass(frozen=True)
+class Readings:
+    """The masks of one image by reader.
+
+    Attributes:
+        first: annotator -> (M, H, W) bool, their masks of the first reading, by name.
+        silent: annotators who read the image and marked nothing, where the data set knows.
+        second: likewise for those who read the image again.
+        characteristics: characteristic -> annotator -> (M, H, W) bool, first reading only.
+    """
+
+    first: dict[str, np.ndarray]
+    silent: tuple[str, ...]
+    second: dict[str, np.ndarray]
+    characteristics: dict[str, dict[str, np.ndarray]]
+
+    @property
+    def readers(self) -> int:
+        """How many annotators read the image the first time."""
+        return len(self.first) + len(self.silent)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of every mask."""
+        height, width = next(iter(self.first.values())).shape[1:]
+        return height, width
+
+
+@dataclass(frozen=True)
+class NetworkMaps:
+    """What explains one image, each (h, w) float32; see `tasks.base.Explanations`."""
+
+    true: np.ndarray
+    predicted: np.ndarray
+    every: np.ndarray | None
+    untrained: np.ndarray
+    published: np.ndarray
+    label: int
+
+
+@dataclass(frozen=True)
+class ImageScore:
+    """Scores by "WHOSE_SCORE" and the rows of the levels below the image."""
+
+    scores: dict[str, float]
+    levels: list[dict[str, Any]] = field(default_factory=list)
+
+
+def readings(dataset: Dataset, sample: str) -> Readings:
+    """Read the masks of one image.
+
+    Raises:
+        DataError: a mask is unreadable or of another size than its image.
+    """
+    rows = dataset.mask_rows(sample).reset_index(drop=True)
+    stack = dataset.mask_stack(sample)
+    again = (rows["session"] == 2) if "session" in rows else pd.Series(False, index=rows.index)
+    characteristics: dict[str, dict[str, np.ndarray]] = {}
+    for name, part in rows[~again].groupby("characteristic"):
+        characteristics[str(name) or WHOLE_LESION] = _by_annotator(part, stack)
+    first = _by_annotator(rows[~again], stack)
+    readers = dataset.table["readers"].get(sample) if "readers" in dataset.table else None
+    silent = [name for name in (readers or "").split(";") if name and name not in first]
+    return Readings(first, tuple(silent), _by_annotator(rows[again], stack), characteristics)
+
+
+def _by_annotator(rows: pd.DataFrame, stack: np.ndarray) -> dict[str, np.ndarray]:
+    return {str(name): stack[part.index.to_numpy()] for name, part in rows.groupby("annotator")}
+
+
+def share(marked: Mapping[str, np.ndarray], readers: int) -> np.ndarray:
+    """The reference of dermbench-1: the share of the annotators who marked each pixel.
+
+    Args:
+        marked: annotator -> (M, H, W) bool.
+        readers: how many looked, whether they marked something or not.
+
+    Returns:
+        (H, W) float32 in [0, 1].
+    """
+    names = [name for name, masks in marked.items() for _ in masks]
+    fused = maps.fuse(np.concatenate(list(marked.values())), "share", names)
+    return fused * np.float32(len(marked) / readers)
+
+
+def heatmap(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A map (h, w) as dermbench-1 scores it: (H, W) in [0, 1], half-pixel bilinear, min-max."""
+    return maps.normalise(maps.upscale(values, size, "bilinear"))
+
+
+def score_image(
+    read: Readings, network: NetworkMaps, photograph: np.ndarray, mean_mask: np.ndarray | None
+) -> ImageScore:
+    """Everything that is scored on one image.
+
+    Args:
+        read: its masks.
+        network: its maps.
+        photograph: (H, W, 3) uint8, for the map of its edges.
+        mean_mask: (g, g) float, the mean reference of the training images; None without any.
+    """
+    size = read.size
+    reference = share(read.first, read.readers)
+    published = maps.published_reference(np.concatenate(list(read.first.values())))
+    own = heatmap(network.true, size)
+    scores = _named("network", _dermbench(reference, own))
+    cubic = maps.published_map(network.published, size, "bicubic")
+    scores |= _named("network", _published(published, cubic))
+    said = heatmap(network.predicted, size)
+    scores["predicted_f1"] = float(maps.fuzzy_scores(reference, said)["f1"])
+    scores["discrimination_f1"] = _discrimination(reference, network, scores["network_f1"])
+    floors = {
+        "gaussian": maps.centred_gaussian(size),
+        "constant": maps.constant(size),
+        "edges": maps.edge_map(photograph, size),
+        "untrained": heatmap(network.untrained, size),
+    }
+    if mean_mask is not None:
+        floors["mean_mask"] = heatmap(mean_mask, size)
+    for name, floor in floors.items():
+        scores |= _named(name, _dermbench(reference, floor) | _published(published, floor))
+    scores |= _ceilings(read)
+    nearest = maps.published_map(network.published, size, "nearest")
+    return ImageScore(scores, _levels(read, own, nearest))
+
+
+def _dermbench(reference: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    found = maps.fuzzy_scores(reference, predicted)
+    return {name: float(found[name]) for name in FUZZY} | maps.localisation_scores(
+        reference, predicted
+    )
+
+
+def _published(reference: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    found = maps.fuzzy_scores(reference, predicted)
+    return {f"{PUBLISHED}{name}": float(found[name]) for name in FUZZY}
+
+
+def _named(prefix: str, scores: dict[str, float]) -> dict[str, float]:
+    return {f"{prefix}_{name}": value for name, value in scores.items()}
+
+
+def _discrimination(reference: np.ndarray, network: NetworkMaps, true_f1: float) -> float:
+    """F1 of the true class's map less the mean F1 of the other classes' maps (ours)."""
+    if network.every is None:
+        return float("nan")
+    others = [
+        maps.fuzzy_scores(reference, heatmap(each, reference.shape))["f1"]
+        for label, each in enumerate(network.every)
+        if label != network.label
+    ]
+    return true_f1 - float(np.mean(others))
+
+
+def _ceilings(read: Readings) -> dict[str, float]:
+    """How well the experts agree who marked something; nothing where there is nobody else.
+
+    Whoever read the image and marked nothing is among "the others", as in the reference.
+    """
+    nothing = np.zeros((1, *read.size), bool)
+    everyone = read.first | dict.fromkeys(read.silent, nothing)
+    scores: dict[str, float] = {}
+    rules: dict[str, maps.FuseRule] = {"": "share", PUBLISHED: "sum"}
+    for prefix, rule in rules.items():
+        agreement: dict[str, Any] = {
+            "annotator": {
+                name: scores
+                for name, scores in maps.leave_one_out_agreement(everyone, rule).items()
+                if name in read.first
+            },
+            "pairs": maps.pairwise_agreement(read.first, rule),
+        }
+        for whose, found in agreement.items():
+            scores |= _means(f"{whose}_{prefix}", list(found.values()))
+    repeats = [
+        {
+            name: float(value)
+            for name, value in maps.fuzzy_scores(
+                read.first[person].any(axis=0), masks.any(axis=0)
+            ).items()
+        }
+        for person, masks in read.second.items()
+        if person in read.first
+    ]
+    return scores | _means("repeats_", repeats)
+
+
+def _means(prefix: str, found: list[dict[str, float]]) -> dict[str, float]:
+    if not found:
+        return {}
+    return {
+        f"{prefix}{name}": float(np.nanmean(values))
+        for name in FUZZY
+        if np.isfinite(values := np.array([each[name] for each in found])).any()
+    }
+
+
+def _levels(read: Readings, own: np.ndarray, nearest: np.ndarray) -> list[dict[str, Any]]:
+    """The map against each characteristic and against each annotator, by both protocols."""
+    rows = []
+    for name, by_annotator in read.characteristics.items():
+        masks = np.concatenate(list(by_annotator.values()))
+        ours = share(by_annotator, read.readers)
+        rows += _level("characteristic", name, ours, masks, own, nearest)
+    for name, masks in read.first.items():
+        rows += _level("annotator", name, share({name: masks}, 1), masks, own, nearest)
+    return rows
+
+
+def _level(
+    level: str,
+    name: str,
+    reference: np.ndarray,
+    masks: np.ndarray,
+    own: np.ndarray,
+    nearest: np.ndarray,
+) -> list[dict[str, Any]]:
+    rows = []
+    for protocol, expert, network in (
+        ("dermbench-1", reference, own),
+        ("dermxdb-2023", maps.published_reference(masks), nearest),
+    ):
+        found = maps.fuzzy_scores(expert, network)
+        scores = {score: float(found[score]) for score in LEVEL_SCORES}
+        rows.append({"protocol": protocol, "level": level, "name": name, **scores})
+    return rows

@@ -1,0 +1,198 @@
+"""The explainability task: its two protocols, what it scores and what it says of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmark.data.dataset import Dataset
+from benchmark.data.pixels import Progress, in_threads, silent
+from benchmark.errors import DataError
+from benchmark.metrics import classification, maps
+from tasks.base import Explanations, Outputs, Score, Task, Trial, diagnosis_metrics, truth
+from tasks.explainability import exhibits, summary
+from tasks.explainability.image import (
+    ImageScore,
+    NetworkMaps,
+    readings,
+    score_image,
+    share,
+)
+
+# Names that a note spells out; the rest is counted.
+_NAMED = 5
+
+
+class Explainability(Task):
+    """The network's map of the true class against the experts' maps, by two protocols.
+
+    dermbench-1 (ours, the headline). Reference: the share of the annotators who read the image and
+    marked the pixel (where who read it is not known, of those who marked anything). Map:
+    the explainer's (Grad-CAM of the true class's logit at the catalogue's layer, unless another is
+    asked for), upscaled to the masks' size by half-pixel bilinear interpolation, min-max
+    normalised, no threshold. Scores are fuzzy (minimum and maximum in place of intersection and
+    union) and averaged over all test images; beside them correctly diagnosed images only, the
+    predicted class's map, and the true class's map against the other classes' (discrimination).
+    Threshold-free: pixel AUPRC and AUROC, pointing game, relevance mass and rank, IoU at the best
+    threshold. Of the explanation itself: insertion and deletion, parameter randomisation, both on
+    the budget's number of images.
+
+    dermxdb-2023 (arXiv 2302.12084, by its code). Reference: the sum of all single masks over its
+    maximum, in 8 bits. Map: Grad-CAM of the softmax score at the paper's layer, in 8 bits, at
+    300x400, then upscaled to the masks' size, bicubic at image level and nearest below, min-max.
+    Averaged over correctly diagnosed images.
+
+    Floors (centred Gaussian, constant, mean mask of the training images, edges, an untrained
+    network) and ceilings (one annotator against the others, annotator pairs, repeat readings) are
+    scored on the same images by the same rules; `explainability_skill` places the network between
+    them.
+    """
+
+    name = "explainability"
+    version = "2"
+    summary = "the network's maps against the experts' own"
+    headline = "explainability_f1"
+    needs = frozenset({"masks"})
+    maps = True
+    shown = (
+        "explainability_f1",
+        "explainability_skill",
+        "explainability_sensitivity",
+        "explainability_specificity",
+        "explainability_auprc",
+        "explainability_pointing_game",
+        "correct_only_f1",
+        "predicted_class_f1",
+        "discrimination_f1",
+        "dermxdb_2023_f1",
+        "insertion_auc",
+        "deletion_auc",
+        "randomised_similarity",
+        "macro_f1",
+        "macro_auc",
+    )
+
+    def trials(self, dataset: Dataset) -> list[Trial]:
+        """The data set's split; test images that nobody marked cannot be scored."""
+        marked = _marked(dataset)
+        trials = []
+        for trial in super().trials(dataset):
+            test = tuple(i for i in trial.test if i in marked)
+            if not test:
+                raise DataError(f"{dataset.root}: no test image of {dataset.name} has a mask")
+            unscored = tuple(i for i in trial.test if i not in marked)
+            trials.append(Trial(trial.name, trial.train, trial.validation, test, unscored))
+        return trials
+
+    def score(
+        self, dataset: Dataset, trial: Trial, outputs: Outputs, progress: Progress = silent
+    ) -> Score:
+        """Every score of every test image, then their means."""
+        found = outputs.explanations
+        if found is None:
+            raise ValueError("the explainability task scores maps and was given none")
+        labels, groups = truth(dataset, outputs.ids)
+        mean_mask = _mean_mask(dataset, trial, progress)
+
+        def scored(position: int) -> ImageScore:
+            sample = outputs.ids[position]
+            return score_image(
+                readings(dataset, sample),
+                _network_maps(found, position, int(labels[position])),
+                dataset.image(sample),
+                mean_mask,
+            )
+
+        count = len(outputs.ids)
+        each = list(progress(in_threads(scored, range(count)), "scoring maps against masks", count))
+        index = pd.Index(outputs.ids, name="id")
+        table = pd.DataFrame([one.scores for one in each], index=index)
+        predicted = classification.predicted_classes(outputs.probabilities)
+        table.insert(0, "correct", predicted == labels)
+        rows = pd.DataFrame(
+            [{"id": i, **row} for i, one in zip(index, each, strict=True) for row in one.levels]
+        )
+        metrics = summary.network_metrics(table, groups)
+        metrics |= summary.probe_metrics(found.probes, dataset)
+        metrics |= diagnosis_metrics(dataset, outputs)
+        tables = {
+            "per_image": table,
+            "levels": summary.levels(rows, table, dataset, groups),
+            **_probe_tables(found),
+        }
+        notes = tuple(_notes(trial, outputs, found))
+        return Score(metrics, tables, summary.baselines(table, groups), notes)
+
+    def draw(self, dataset: Dataset, outputs: Outputs, score: Score, folder: Path) -> list[Path]:
+        """The gallery, its sheets, the curves and the confusion matrix."""
+        return exhibits.draw(dataset, outputs, score, folder)
+
+
+def _marked(dataset: Dataset) -> set[str]:
+    """Images with a mask of a first reading."""
+    masks = dataset.masks
+    return set(masks["id"] if "session" not in masks else masks.loc[masks["session"] == 1, "id"])
+
+
+def _network_maps(found: Explanations, position: int, label: int) -> NetworkMaps:
+    return NetworkMaps(
+        true=_finite(found.true[position]),
+        predicted=_finite(found.predicted[position]),
+        every=None if found.every is None else _finite(found.every[position]),
+        untrained=_finite(found.untrained[position]),
+        published=_finite(found.published[position]),
+        label=label,
+    )
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    """A map that is not a number points nowhere: it scores as an all-zero one (ours)."""
+    return values if np.isfinite(values).all() else np.zeros_like(values)
+
+
+def _mean_mask(dataset: Dataset, trial: Trial, progress: Progress) -> np.ndarray | None:
+    """The mean reference of the training images, None where nobody marked any."""
+    marked = _marked(dataset)
+    train = [sample for sample in trial.train if sample in marked]
+    if not train:
+        return None
+
+    def reference(sample: str) -> np.ndarray:
+        read = readings(dataset, sample)
+        return share(read.first, read.readers)
+
+    stream: Iterator[np.ndarray] = in_threads(reference, train)
+    return maps.mean_map(progress(stream, "mean training mask", len(train)))
+
+
+def _probe_tables(found: Explanations) -> dict[str, pd.DataFrame]:
+    """Insertion, deletion and randomisation, a row per image and point."""
+    probes = found.probes
+    points = pd.MultiIndex.from_product([probes.ids, probes.shares], names=["id", "share"])
+    curves = pd.DataFrame(
+        {"insertion": probes.insertion.ravel(), "deletion": probes.deletion.ravel()}, index=points
+    )
+    stages = pd.MultiIndex.from_product([probes.stages, probes.ids], names=["stage", "id"])
+    similarity = pd.DataFrame({"similarity": probes.similarity.ravel()}, index=stages)
+    return {"faithfulness": curves, "randomisation": similarity}
+
+
+def _notes(trial: Trial, outputs: Outputs, found: Explanations) -> Iterator[str]:
+    """What a reader of the means must know of single images."""
+    if trial.unscored:
+        yield f"{_some(trial.unscored)} have no mask and are not scored."
+    kinds = (("true class", found.true), ("predicted class by dermxdb-2023", found.published))
+    for name, values in kinds:
+        flat = values.reshape(len(values), -1)
+        broken = ~np.isfinite(flat).all(axis=1)
+        empty = ~broken & (flat == 0).all(axis=1)
+        for what, chosen in (("not finite", broken), ("zero everywhere", empty)):
+            ids = [i for i, hit in zip(outputs.ids, chosen, strict=True) if hit]
+            if ids:
+                yield f"{_some(ids)} have a map ({name}) that is {what}; it scores as all zero."
+
+
+def _some(ids: tuple[str, ...] | list[str]) -> str:
+    named = ", ".join(ids[:_NAMED]) + (", ..." if len(ids) > _NAMED else "")
+    return f"{len(ids)} test images ({named})"

@@ -1,0 +1,92 @@
+"""A data set and a network's outputs made by hand."""
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark.data.dataset import Dataset
+from tasks.base import Explanations, Outputs, Probes, Trial
+
+SIDE = 32
+COUNT = 12
+SHARES = np.linspace(0, 1, 3)
+
+
+@pytest.fixture
+def dataset(tmp_path) -> Dataset:
+    """Twelve images in two classes, two annotators each: a square top left, one a bit smaller."""
+    rows, masks = {}, []
+    for number in range(COUNT):
+        name = f"i{number:02d}"
+        path = tmp_path / f"{name}.png"
+        cv2.imwrite(str(path), np.full((SIDE, SIDE, 3), 10 * number, np.uint8))
+        rows[name] = {
+            "path": str(path),
+            "label": number % 2,
+            "group": f"g{number}",
+            "split": "",
+            "skin_tone": "light" if number < 9 else "dark",
+        }
+        for annotator, side in (("a", 16), ("b", 12)):
+            mask = np.zeros((SIDE, SIDE), np.uint8)
+            mask[:side, :side] = 255
+            target = tmp_path / f"{annotator}_{name}.png"
+            cv2.imwrite(str(target), mask)
+            masks.append((name, annotator, "Plaque", str(target)))
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("id")
+    columns = ["id", "annotator", "characteristic", "path"]
+    return Dataset(
+        "hand", tmp_path, table, ("benign", "malignant"), pd.DataFrame(masks, columns=columns)
+    )
+
+
+@pytest.fixture
+def trial(dataset) -> Trial:
+    ids = tuple(dataset.table.index)
+    return Trial("main", ids[:4], ids[4:6], ids[6:])
+
+
+@pytest.fixture
+def on_lesion() -> np.ndarray:
+    """A map that marks the quarter where the lesion is."""
+    cam = np.zeros((4, 4), np.float32)
+    cam[:2, :2] = 1
+    return cam
+
+
+@pytest.fixture
+def outputs_of(dataset, on_lesion):
+    """Makes the outputs of some test images: `outputs_of(ids, wrong=(), true=map, other=map)`."""
+
+    def made(ids, wrong=(), true=None, other=None, every=True):
+        labels = dataset.table.loc[list(ids), "label"].to_numpy()
+        said = np.where(np.isin(ids, wrong), 1 - labels, labels)
+        probabilities = np.full((len(ids), 2), 0.2, np.float32)
+        probabilities[np.arange(len(ids)), said] = 0.8
+        true = on_lesion if true is None else true
+        other = np.flip(on_lesion) if other is None else other
+        maps = np.stack(
+            [np.stack([true, other] if label == 0 else [other, true]) for label in labels]
+        )
+        rows = np.arange(len(ids))
+        probes = Probes(
+            ids=tuple(ids),
+            shares=SHARES,
+            insertion=np.array([[0, 1, 1]] * len(ids), np.float32),
+            deletion=np.array([[1, 0, 0]] * len(ids), np.float32),
+            stages=("head", "all"),
+            similarity=np.array([[0.5] * len(ids), [0.1] + [np.nan] * (len(ids) - 1)]),
+        )
+        found = Explanations(
+            explainer="gradcam",
+            true=maps[rows, labels],
+            predicted=maps[rows, said],
+            every=maps if every else None,
+            untrained=np.flip(maps[rows, labels], (1, 2)),
+            published=maps[rows, said],
+            probes=probes,
+        )
+        return Outputs(tuple(ids), probabilities, found)
+
+    return made
