@@ -18,7 +18,7 @@ Framework = Literal["torch", "keras"]
 BUDGETS = ("smoke", "quick", "paper")
 DEFAULT_EXPLAINER = "gradcam"
 # Insertion and deletion take 32 forward passes per image, randomisation six maps. Ours.
-_PROBED_IMAGES = {"smoke": 4, "quick": 16, "paper": None}
+_PROBED_IMAGES = {"smoke": 4, "quick": 16, "paper": 100}
 
 
 class _Settings(BaseModel):
@@ -78,8 +78,8 @@ class RunConfig(_Settings):
     recipe: Recipe
     pretrain_epochs: int = Field(ge=1)
     explainer: str = DEFAULT_EXPLAINER
-    probed_images: int | None = Field(
-        None, ge=1, description="images that the explanations themselves are tested on; None: all"
+    probed_images: int = Field(
+        16, ge=1, description="test images, at most, on which the explanations are tested"
     )
     seed: int = Field(ge=0, lt=2**31)
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -105,11 +105,8 @@ def _check_explainer(config: RunConfig, task: Task) -> None:
     explainer = EXPLAINERS.get(config.explainer)
     if not task.maps and config.explainer != DEFAULT_EXPLAINER:
         raise UserError(f"task {task.name} asks for no maps: leave out --explainer")
-    if config.framework not in explainer.frameworks:
-        raise UserError(
-            f"explainer {config.explainer} does not run in {config.framework}: see"
-            f" `python -m benchmark describe {config.explainer}`"
-        )
+    if task.maps:
+        explainer.require(config.framework)
 
 
 def _weights_used(config: RunConfig) -> WeightsUsed:

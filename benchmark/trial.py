@@ -27,7 +27,7 @@ from benchmark.training.loop import PREDICTION_BATCH, StageLog, train_stage
 from tasks.base import SPLIT_SEED, Outputs, Score, Task, Trial
 
 # The arrays of `Explanations`, as maps.npz names them.
-MAPS = ("true", "predicted", "every", "untrained", "published")
+MAPS = ("true", "predicted", "every", "untrained", "published", "untrained_published")
 
 
 @dataclass

@@ -76,6 +76,7 @@ class Explanations:
         every: (N, K, h, w), of every class; None for explainers too slow for that.
         untrained: (N, h, w), of the true class, by a network with random weights.
         published: (N, h, w), Grad-CAM of the predicted class as in the DermXDB benchmark's code.
+        untrained_published: (N, h, w), the same class and rule, by the network with random weights.
         probes: of the explanations.
     """
 
@@ -85,6 +86,7 @@ class Explanations:
     every: np.ndarray | None
     untrained: np.ndarray
     published: np.ndarray
+    untrained_published: np.ndarray
     probes: Probes
 
 

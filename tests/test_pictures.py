@@ -213,3 +213,16 @@ def test_curves_that_do_not_fit_are_refused(named, tmp_path):
 def test_similarities_that_do_not_fit_are_refused(shape, tmp_path):
     with pytest.raises(ValueError, match="similarity"):
         pictures.randomisation(["all"], np.zeros(shape), tmp_path / "r.png")
+
+
+def test_levels_grow_with_their_number_and_an_undefined_one_keeps_its_line(tmp_path):
+    def level(name, value, **more):
+        settings = {"level": "annotator", "low": None, "high": None, "images": 40, "few": False}
+        return pictures.Level(name=name, value=value, **(settings | more))
+
+    rows = [level("a", 0.4, low=0.3, high=0.5), level("b", None), level("c", 0.2, few=True)]
+    heights = []
+    for count in (1, 3):
+        pictures.levels(rows[:count], 0.3, "F1", tmp_path / "levels.png")
+        heights.append(cv2.imread(str(tmp_path / "levels.png")).shape[0])
+    assert heights[1] > heights[0]

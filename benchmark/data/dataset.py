@@ -104,7 +104,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over ids, labels, groups, splits, classes and the bytes of every image and mask.
+        """SHA-256 over ids, labels, groups, splits, classes, readers, and every file's bytes.
 
         Paths do not enter, so the same data in another folder has the same fingerprint.
         """
@@ -112,13 +112,13 @@ class Dataset:
         digest.update("\x1f".join(self.classes).encode())
         for row in self.table.sort_index().itertuples():
             content = images.content_hash(row.path)
-            digest.update(
-                f"\x1e{row.Index}\x1f{row.label}\x1f{row.group}\x1f{row.split}\x1f{content}".encode()
-            )
+            readers = getattr(row, "readers", "")
+            known = (row.Index, row.label, row.group, row.split, content, readers)
+            digest.update(("\x1e" + "\x1f".join(map(str, known))).encode())
         # Sorted with their content: one annotator may have several masks of one characteristic.
         masks = sorted(
             f"\x1d{row.id}\x1f{row.annotator}\x1f{row.characteristic}"
-            f"\x1f{images.content_hash(row.path)}"
+            f"\x1f{getattr(row, 'session', 1)}\x1f{images.content_hash(row.path)}"
             for row in self.masks.itertuples()
         )
         digest.update("".join(masks).encode())

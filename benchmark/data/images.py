@@ -76,8 +76,9 @@ def read_image(path: str) -> np.ndarray:
 def read_mask(path: str) -> np.ndarray:
     """The mask at `path`: (H, W) bool, True where the expert marked.
 
-    Marked is what is brighter than half of full scale (> 127 of 255); colours count by their
-    luminance. A mask whose largest value is 1 is read as 0/1 (ours: no 0..255 mask peaks at 1).
+    Marked is what is brighter than half of full scale (> 127 of 255) in any channel. Where nothing
+    is, and all pixels above zero have one value, that value marks: masks of 0 and 1, or of 0 and
+    76, which is pure red turned grey. Both rules are ours.
 
     Raises:
         DataError: as `read_image`.
@@ -88,10 +89,13 @@ def read_mask(path: str) -> np.ndarray:
     elif image.mode == "F":
         raise DataError(f"{path} holds floating point pixels: save it as an 8-bit mask")
     else:
-        values, half = np.array(image.convert("L")), 127
-        if image.mode == "1":
-            return values > 0
-    return values == 1 if values.size and values.max() == 1 else values > half
+        grey = image.mode in ("1", "L")
+        values = np.array(image.convert("L" if grey else "RGB"))
+        values, half = values if grey else values.max(axis=2), 127
+    peak = values.max(initial=0)
+    if peak <= half and (values[values > 0] == peak).all():
+        return values > 0
+    return values > half
 
 
 def image_size(path: str) -> tuple[int, int]:

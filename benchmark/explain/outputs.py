@@ -10,9 +10,13 @@ from benchmark.data.pipeline import Samples, plain_batches
 from benchmark.explain.base import Explainer
 from benchmark.explain.faithfulness import curves
 from benchmark.explain.randomisation import cascade
+from benchmark.metrics.maps import finite
 from benchmark.progress import Display
 from benchmark.training.loop import PREDICTION_BATCH
 from tasks.base import Explanations, Probes
+
+# Sets the seeds of randomised weights apart from those of runs.
+_RANDOMISATION = 1810_03292
 
 
 def explain(
@@ -22,7 +26,7 @@ def explain(
     test: Samples,
     ids: Sequence[str],
     probabilities: np.ndarray,
-    probed: int | None,
+    probed: int,
     seed: int,
     display: Display,
 ) -> Explanations:
@@ -35,8 +39,8 @@ def explain(
         test: the test images.
         ids: their N names, in the same order.
         probabilities: (N, K), what the network says of them.
-        probed: on how many images the explanations are tested; None: on all.
-        seed: of the random weights that the randomisation test gives the network.
+        probed: on how many images, at most, the explanations are tested.
+        seed: of the run.
         display: where progress goes.
     """
     labels, predicted = test.labels, probabilities.argmax(axis=1)
@@ -46,6 +50,7 @@ def explain(
         "every": [],
         "untrained": [],
         "published": [],
+        "untrained_published": [],
     }
     seen = 0
     batches = -(-len(test) // PREDICTION_BATCH)
@@ -60,36 +65,28 @@ def explain(
             parts["true"].append(every[rows, true])
             parts["predicted"].append(every[rows, said])
         else:
-            parts["true"].append(explainer.maps(network, images, true))
-            parts["predicted"].append(_predicted(network, explainer, images, true, said, parts))
+            maps = explainer.maps(network, images, true)
+            parts["true"].append(maps)
+            # Where the network is right one map serves both.
+            other = np.flatnonzero(true != said)
+            again = maps.copy()
+            if len(other):
+                again[other] = explainer.maps(network, images[other], said[other])
+            parts["predicted"].append(again)
         parts["untrained"].append(explainer.maps(untrained, images, true))
         parts["published"].append(network.gradcam(images, said, paper=True))
-    maps = {name: np.concatenate(found) for name, found in parts.items() if found}
+        parts["untrained_published"].append(untrained.gradcam(images, said, paper=True))
+    whole = {name: np.concatenate(found) for name, found in parts.items() if found}
     return Explanations(
         explainer=explainer.name,
-        true=maps["true"],
-        predicted=maps["predicted"],
-        every=maps.get("every"),
-        untrained=maps["untrained"],
-        published=maps["published"],
-        probes=_probes(network, explainer, test, ids, maps["true"], probed, seed, display),
+        true=whole["true"],
+        predicted=whole["predicted"],
+        every=whole.get("every"),
+        untrained=whole["untrained"],
+        published=whole["published"],
+        untrained_published=whole["untrained_published"],
+        probes=_probes(network, explainer, test, ids, whole["true"], probed, seed, display),
     )
-
-
-def _predicted(
-    network: Network,
-    explainer: Explainer,
-    images: np.ndarray,
-    true: np.ndarray,
-    said: np.ndarray,
-    parts: dict[str, list[np.ndarray]],
-) -> np.ndarray:
-    """Maps of the predicted class; where that is the true one its map serves again."""
-    maps = parts["true"][-1].copy()
-    wrong = np.flatnonzero(true != said)
-    if len(wrong):
-        maps[wrong] = explainer.maps(network, images[wrong], said[wrong])
-    return maps
 
 
 def _probes(
@@ -98,7 +95,7 @@ def _probes(
     test: Samples,
     ids: Sequence[str],
     maps: np.ndarray,
-    probed: int | None,
+    probed: int,
     seed: int,
     display: Display,
 ) -> Probes:
@@ -122,12 +119,12 @@ def _probes(
         )
 
     each = [
-        curves(network, image, some.labels[i : i + 1], maps[chosen[i : i + 1]])
+        curves(network, image, some.labels[i : i + 1], finite(maps[chosen[i : i + 1]]))
         for i, image in enumerate(
             display.track(plain_batches(some, 1), "insertion and deletion", len(some))
         )
     ]
-    steps = cascade(network, explained, seed)
+    steps = cascade(network, explained, _stranger(seed))
     return Probes(
         ids=tuple(ids[i] for i in chosen),
         shares=each[0].shares,
@@ -136,3 +133,8 @@ def _probes(
         stages=steps.stages,
         similarity=steps.similarity,
     )
+
+
+def _stranger(seed: int) -> int:
+    """A seed that no run has by counting: trained weights resemble those they began with."""
+    return int(np.random.SeedSequence((seed, _RANDOMISATION)).generate_state(1)[0]) >> 1

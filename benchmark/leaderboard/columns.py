@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmark.config import DEFAULT_EXPLAINER
 from benchmark.metrics.statistics import Estimate, combine_seeds
 from benchmark.records.record import Metric, Record
 from benchmark.registry import EXPLAINERS, TASKS
@@ -91,11 +92,10 @@ PROTOCOL = (
     COLUMNS.explainer,
 )
 
-# Where scores lie that are not in [0, 1]: a ratio of differences, a difference, a correlation.
+# Where scores lie that are not in [0, 1]: a ratio of differences, a difference.
 _RANGES = {
     "explainability_skill": (-np.inf, np.inf),
     "discrimination_f1": (-1.0, 1.0),
-    "randomised_similarity": (-1.0, 1.0),
 }
 
 # Columns of whole numbers; the others hold text, up to the metrics.
@@ -148,11 +148,11 @@ def protocol(record: Record) -> dict[str, str]:
 
 def _explainer(record: Record) -> str:
     """Which maps a record's scores are of, "" where it has none."""
-    name, framework = (text(record.config.get(key)) for key in ("explainer", "framework"))
+    name = str(record.config.get("explainer", DEFAULT_EXPLAINER))
     if record.task not in TASKS.names() or not TASKS.get(record.task).maps:
         return ""
     apart = name in EXPLAINERS.names() and not EXPLAINERS.get(name).same_in_both
-    return f"{name} in {framework}" if apart else name
+    return f"{name} in {record.config['framework']}" if apart else name
 
 
 def add_rows(table: pd.DataFrame, rows: Sequence[dict[str, Any]]) -> pd.DataFrame:

@@ -37,12 +37,14 @@ _ON_PAGE = {
         "explainability_f1",
         "explainability_skill",
         "dermxdb_2023_f1",
+        "dermxdb_2023_all_images_f1",
         "correct_only_f1",
         COMMON,
         "explainability_auprc",
         "explainability_pointing_game",
         "insertion_auc",
         "deletion_auc",
+        "randomised_similarity",
         "macro_auc",
     )
 }
@@ -176,6 +178,7 @@ _TITLES = {
     "explainability_relevance_mass": "relevance mass",
     "explainability_relevance_rank": "relevance rank",
     "explainability_best_iou": "IoU at the best threshold",
+    "dermxdb_2023_all_images_f1": "DermXDB 2023 F1, all images",
     "correct_only_f1": "correct-only F1",
     COMMON: "common-correct F1",
     "predicted_class_f1": "predicted-class F1",

@@ -5,6 +5,16 @@ The page that shows every test image is `benchmark.gallery`.
 
 from benchmark.pictures.charts import confusion, curves, history, randomisation
 from benchmark.pictures.exhibit import Exhibit
+from benchmark.pictures.levels import Level, levels
 from benchmark.pictures.sheets import explanations
 
-__all__ = ["Exhibit", "confusion", "curves", "explanations", "history", "randomisation"]
+__all__ = [
+    "Exhibit",
+    "Level",
+    "confusion",
+    "curves",
+    "explanations",
+    "history",
+    "levels",
+    "randomisation",
+]

@@ -144,7 +144,7 @@ def randomisation(stages: Sequence[str], similarity: np.ndarray, target: Path) -
         axis.set_ylim(min(-0.25, np.nanmin(similarity, initial=0) - 0.05), 1.03)
         axis.set_xlabel("randomised weights")
         axis.set_ylabel("rank correlation with\nthe trained network's maps")
-        axis.set_title("Maps should change when the network forgets: lower is better")
+        axis.set_title("Maps should change when the network forgets: nearer to 0 is better")
 
 
 def _area(shares: np.ndarray, curve: np.ndarray) -> float:

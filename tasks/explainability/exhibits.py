@@ -11,13 +11,15 @@ import pandas as pd
 from benchmark import gallery, pictures
 from benchmark.data.dataset import Dataset
 from benchmark.data.pixels import in_threads, resize
+from benchmark.metrics import maps
 from benchmark.records.record import Metric
 from tasks.base import Explanations, Outputs, Score, draw_confusion
 from tasks.explainability.image import WHOLE_LESION, heatmap, readings, share
+from tasks.explainability.summary import FEW_IMAGES
 
 # Images on a sheet of best, median and worst, and on that of a characteristic.
 SHEET_IMAGES = 4
-_SHEETS = {"best": "best", "median": "middling", "worst": "worst"}
+_SHEETS = {"best": "Best explained", "median": "In the middle", "worst": "Worst explained"}
 CHARACTERISTIC_IMAGES = 3
 # Images on the page; of more, every nth by rank, so that the page stays light.
 GALLERY_IMAGES = 120
@@ -30,7 +32,8 @@ def draw(dataset: Dataset, outputs: Outputs, score: Score, folder: Path) -> list
     found = outputs.explanations
     assert found is not None
     table = score.tables["per_image"]
-    ranked = table["network_f1"].sort_values(ascending=False, kind="stable").index
+    scored = table["network_f1"].dropna()
+    ranked = scored.sort_values(ascending=False, kind="stable").index
     shown = list(ranked[_spread(len(ranked), GALLERY_IMAGES)])
     sheets = _choices(list(ranked))
     wanted = list(dict.fromkeys([*shown, *(i for ids in sheets.values() for i in ids)]))
@@ -44,9 +47,10 @@ def draw(dataset: Dataset, outputs: Outputs, score: Score, folder: Path) -> list
     drawn = []
     for name, ids in sheets.items():
         drawn.append(folder / f"explanations-{name}.png")
-        title = f"Explained {_SHEETS[name]} by F1: {found.explainer} of the true class"
+        title = f"{_SHEETS[name]}: {found.explainer} of the true class, by F1"
         pictures.explanations([exhibits[i] for i in ids], drawn[-1], title)
     drawn += _draw_characteristics(dataset, outputs, table, list(ranked), folder)
+    drawn += _draw_levels(score, folder)
     drawn += _draw_probes(found, folder)
     drawn.append(draw_confusion(dataset, outputs, folder))
     sections = [
@@ -99,7 +103,7 @@ def _exhibit(
         experts=cv2.resize(
             share(marked, read.readers), (width, height), interpolation=cv2.INTER_AREA
         ),
-        network=heatmap(np.nan_to_num(outputs.explanations.true[position]), (height, width)),
+        network=heatmap(maps.finite(outputs.explanations.true[position]), (height, width)),
         truth=dataset.classes[dataset.table.at[sample, "label"]],
         said=dataset.classes[int(outputs.probabilities[position].argmax())],
         scores={
@@ -117,10 +121,12 @@ def _draw_characteristics(
 ) -> list[Path]:
     """The best, a middling and the worst explained image of each characteristic."""
     masks = dataset.masks
+    if "session" in masks:
+        masks = masks[masks["session"] == 1]
     drawn = []
     for name in sorted(set(masks["characteristic"]) - {""}):
         having = set(masks.loc[masks["characteristic"] == name, "id"])
-        ids = [i for i in ranked if i in having and name in readings(dataset, i).characteristics]
+        ids = [i for i in ranked if i in having]
         if not ids:
             continue
         chosen = [ids[k] for k in _spread(len(ids), CHARACTERISTIC_IMAGES)]
@@ -130,6 +136,34 @@ def _draw_characteristics(
         title = f"{name}: the best, a middling and the worst explained image"
         pictures.explanations(rows, drawn[-1], title)
     return drawn
+
+
+def _draw_levels(score: Score, folder: Path) -> list[Path]:
+    """The headline's F1 by characteristic, annotator and subgroup."""
+    table = score.tables["levels"]
+    table = table[(table["protocol"] == "dermbench-1") & (table["score"] == "f1")]
+    whole = score.metrics["explainability_f1"].value
+    if table.empty or whole is None:
+        return []
+    rows = [
+        pictures.Level(
+            level=row.level,
+            name=row.name,
+            value=_number(row.value),
+            low=_number(row.low),
+            high=_number(row.high),
+            images=row.n,
+            few=row.n < FEW_IMAGES,
+        )
+        for row in table.sort_values(["level", "name"], kind="stable").itertuples(index=False)
+    ]
+    target = folder / "levels.png"
+    pictures.levels(rows, whole, "F1", target)
+    return [target]
+
+
+def _number(value: float | None) -> float | None:
+    return None if pd.isna(value) else value
 
 
 def _draw_probes(found: Explanations, folder: Path) -> list[Path]:

@@ -4,7 +4,7 @@ Scores of the protocol dermbench-1 have plain names, those of dermxdb-2023 begin
 "dermxdb_2023_". What is done with many images is `summary`'s business.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,7 +44,7 @@ class Readings:
     Attributes:
         first: annotator -> (M, H, W) bool, their masks of the first reading, by name.
         silent: annotators who read the image and marked nothing, where the data set knows.
-        second: likewise for those who read the image again.
+        second: likewise for those who read the image again, empty masks where they marked nothing.
         characteristics: characteristic -> annotator -> (M, H, W) bool, first reading only.
     """
 
@@ -74,6 +74,7 @@ class NetworkMaps:
     every: np.ndarray | None
     untrained: np.ndarray
     published: np.ndarray
+    untrained_published: np.ndarray
     label: int
 
 
@@ -98,9 +99,28 @@ def readings(dataset: Dataset, sample: str) -> Readings:
     for name, part in rows[~again].groupby("characteristic"):
         characteristics[str(name) or WHOLE_LESION] = _by_annotator(part, stack)
     first = _by_annotator(rows[~again], stack)
-    readers = dataset.table["readers"].get(sample) if "readers" in dataset.table else None
-    silent = [name for name in (readers or "").split(";") if name and name not in first]
-    return Readings(first, tuple(silent), _by_annotator(rows[again], stack), characteristics)
+    silent = silent_readers(dataset, sample)
+    second = _by_annotator(rows[again], stack)
+    if second:
+        # All who are known to have read the image read it again.
+        nothing = np.zeros_like(stack[:1])
+        second = dict.fromkeys(_readers(dataset, sample), nothing) | second
+    return Readings(first, silent, second, characteristics)
+
+
+def silent_readers(dataset: Dataset, sample: str) -> tuple[str, ...]:
+    """Annotators who read an image the first time and marked nothing, where that is known."""
+    rows = dataset.mask_rows(sample)
+    first = rows[rows["session"] == 1] if "session" in rows else rows
+    drew = set(first["annotator"])
+    return tuple(name for name in _readers(dataset, sample) if name not in drew)
+
+
+def _readers(dataset: Dataset, sample: str) -> list[str]:
+    """Who read the image, where the data set says so."""
+    if "readers" not in dataset.table:
+        return []
+    return [name for name in str(dataset.table.at[sample, "readers"]).split(";") if name]
 
 
 def _by_annotator(rows: pd.DataFrame, stack: np.ndarray) -> dict[str, np.ndarray]:
@@ -137,9 +157,14 @@ def score_image(
         network: its maps.
         photograph: (H, W, 3) uint8, for the map of its edges.
         mean_mask: (g, g) float, the mean reference of the training images; None without any.
+
+    Returns:
+        No score at all where no mask has a marked pixel: there is nothing to find.
     """
     size = read.size
     reference = share(read.first, read.readers)
+    if not reference.any():
+        return ImageScore({})
     published = maps.published_reference(np.concatenate(list(read.first.values())))
     own = heatmap(network.true, size)
     scores = _named("network", _dermbench(reference, own))
@@ -152,12 +177,14 @@ def score_image(
         "gaussian": maps.centred_gaussian(size),
         "constant": maps.constant(size),
         "edges": maps.edge_map(photograph, size),
-        "untrained": heatmap(network.untrained, size),
     }
     if mean_mask is not None:
         floors["mean_mask"] = heatmap(mean_mask, size)
     for name, floor in floors.items():
         scores |= _named(name, _dermbench(reference, floor) | _published(published, floor))
+    scores |= _named("untrained", _dermbench(reference, heatmap(network.untrained, size)))
+    untrained = maps.published_map(network.untrained_published, size, "bicubic")
+    scores |= _named("untrained", _published(published, untrained))
     scores |= _ceilings(read)
     nearest = maps.published_map(network.published, size, "nearest")
     return ImageScore(scores, _levels(read, own, nearest))
@@ -192,9 +219,10 @@ def _discrimination(reference: np.ndarray, network: NetworkMaps, true_f1: float)
 
 
 def _ceilings(read: Readings) -> dict[str, float]:
-    """How well the experts agree who marked something; nothing where there is nobody else.
+    """How well all agree who read the image; nothing where there is nobody else.
 
-    Whoever read the image and marked nothing is among "the others", as in the reference.
+    Whoever marked nothing has an empty map, as in the reference: it scores 0 against any other, and
+    two of them are left out (in the words of `raters`: "who read").
     """
     nothing = np.zeros((1, *read.size), bool)
     everyone = read.first | dict.fromkeys(read.silent, nothing)
@@ -202,26 +230,25 @@ def _ceilings(read: Readings) -> dict[str, float]:
     rules: dict[str, maps.FuseRule] = {"": "share", PUBLISHED: "sum"}
     for prefix, rule in rules.items():
         agreement: dict[str, Any] = {
-            "annotator": {
-                name: scores
-                for name, scores in maps.leave_one_out_agreement(everyone, rule).items()
-                if name in read.first
-            },
-            "pairs": maps.pairwise_agreement(read.first, rule),
+            "annotator": maps.leave_one_out_agreement(everyone, rule),
+            "pairs": maps.pairwise_agreement(everyone, rule),
         }
         for whose, found in agreement.items():
             scores |= _means(f"{whose}_{prefix}", list(found.values()))
-    repeats = [
-        {
-            name: float(value)
-            for name, value in maps.fuzzy_scores(
-                read.first[person].any(axis=0), masks.any(axis=0)
-            ).items()
-        }
-        for person, masks in read.second.items()
-        if person in read.first
-    ]
-    return scores | _means("repeats_", repeats)
+        if read.second:
+            scores |= _means(f"repeats_{prefix}", list(_repeats(everyone, read, rule)))
+    return scores
+
+
+def _repeats(
+    everyone: dict[str, np.ndarray], read: Readings, rule: maps.FuseRule
+) -> Iterator[dict[str, float]]:
+    """Each annotator's first reading against the second."""
+    nothing = np.zeros((1, *read.size), bool)
+    for name, second in read.second.items():
+        both = (everyone.get(name, nothing), second)
+        once, twice = (maps.fuse(masks, rule, [name] * len(masks)) for masks in both)
+        yield {score: float(value) for score, value in maps.fuzzy_scores(once, twice).items()}
 
 
 def _means(prefix: str, found: list[dict[str, float]]) -> dict[str, float]:
@@ -239,9 +266,13 @@ def _levels(read: Readings, own: np.ndarray, nearest: np.ndarray) -> list[dict[s
     rows = []
     for name, by_annotator in read.characteristics.items():
         masks = np.concatenate(list(by_annotator.values()))
+        if not masks.any():
+            continue
         ours = share(by_annotator, read.readers)
         rows += _level("characteristic", name, ours, masks, own, nearest)
     for name, masks in read.first.items():
+        if not masks.any():
+            continue
         rows += _level("annotator", name, share({name: masks}, 1), masks, own, nearest)
     return rows
 

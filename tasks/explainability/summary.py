@@ -12,10 +12,12 @@ from benchmark.records.record import Baseline, Metric
 from tasks.base import BOOTSTRAP_SEED, Probes, mean_metric, metric, truth
 from tasks.explainability.image import CEILINGS, FLOORS, FUZZY, LEVEL_SCORES, PUBLISHED
 
+PUBLISHED_ALL = f"{PUBLISHED}all_images_f1"
 # Fewer images than this say little of a subgroup (ours); the row says so.
 FEW_IMAGES = 30
 # What the network is compared with in its skill: maps that nothing was trained for.
 _BLIND = ("gaussian", "constant", "mean_mask", "edges")
+_2023 = "dermxdb-2023"
 # Metadata that makes subgroups; `dataset` is DermXDB's word for the source of a photograph.
 SUBGROUPS = ("skin_tone", "age", "sex", "dataset")
 # Years become decades-wide groups (ours).
@@ -42,7 +44,8 @@ def network_metrics(table: pd.DataFrame, groups: np.ndarray) -> dict[str, Metric
         found["discrimination_f1"] = found["discrimination_f1"].model_copy(
             update={"note": "this explainer is too slow for the maps of every class"}
         )
-    # The authors average over correctly diagnosed images only.
+    # On these the floors are the same in every run; the authors average over correct images only.
+    found[PUBLISHED_ALL] = _mean(table, f"network_{PUBLISHED}f1", groups)
     return found | {
         f"{PUBLISHED}{name}": _mean(table[correct], f"network_{PUBLISHED}{name}", groups[correct])
         for name in FUZZY
@@ -55,7 +58,8 @@ def probe_metrics(probes: Probes, dataset: Dataset) -> dict[str, Metric]:
     return {
         "insertion_auc": mean_metric(np.trapezoid(probes.insertion, probes.shares, axis=1), groups),
         "deletion_auc": mean_metric(np.trapezoid(probes.deletion, probes.shares, axis=1), groups),
-        "randomised_similarity": mean_metric(probes.similarity[-1], groups),
+        # Random weights may turn a map round, which is as telling as keeping it.
+        "randomised_similarity": mean_metric(np.abs(probes.similarity[-1]), groups),
     }
 
 
@@ -64,8 +68,8 @@ def skill(table: pd.DataFrame, groups: np.ndarray) -> Metric:
 
     The floor is the best of the maps that nothing was trained for, the ceiling one annotator
     against the others; all three are averaged over the images that have a ceiling. 0 is as good as
-    that floor, 1 as good as an annotator; a resample whose ceiling is not above the floor is left
-    out.
+    that floor, 1 as good as an annotator. Which floor is best is seen on these very images, which
+    is in the floor's favour; resamples keep it. One whose ceiling is not above it is left out.
     """
     if "annotator_f1" not in table or table["annotator_f1"].isna().all():
         return Metric(value=None, n=0, groups=0, note="no image has two annotators")
@@ -89,7 +93,7 @@ def _skill(sums: np.ndarray) -> float:
 
 
 def baselines(table: pd.DataFrame, groups: np.ndarray) -> dict[str, Baseline]:
-    """Floors and ceilings by name, scored on the images that the network's metrics are of."""
+    """Floors and ceilings by name, on the network's images; ceilings on those that two read."""
     correct = table["correct"].to_numpy(bool)
     found = {}
     for kind, names in (("floor", FLOORS), ("ceiling", CEILINGS)):
@@ -106,6 +110,8 @@ def baselines(table: pd.DataFrame, groups: np.ndarray) -> dict[str, Baseline]:
                 for name in FUZZY
                 if f"{prefix}_{PUBLISHED}{name}" in table
             }
+            if f"{prefix}_{PUBLISHED}f1" in table:
+                metrics[PUBLISHED_ALL] = _mean(table, f"{prefix}_{PUBLISHED}f1", groups)
             found[names[prefix]] = Baseline.model_validate({"kind": kind, "metrics": metrics})
     return found
 
@@ -136,7 +142,7 @@ def levels(
     for (protocol, level, name), part in pd.concat(parts).groupby(
         ["protocol", "level", "name"], sort=False
     ):
-        if protocol == "dermxdb-2023":
+        if protocol == _2023:
             part = part[table.loc[part["id"], "correct"].to_numpy(bool)]
         for score in LEVEL_SCORES:
             measured = mean_metric(part[score].to_numpy(), whose.loc[part["id"]].to_numpy())
@@ -159,7 +165,7 @@ def levels(
 
 
 def _subgroups(table: pd.DataFrame, dataset: Dataset) -> list[pd.DataFrame]:
-    """Rows of dermbench-1 at image level, by what the metadata says of the image."""
+    """Rows of the image level, by what the metadata says of the image."""
     found = []
     for column in SUBGROUPS:
         if column not in dataset.table:
@@ -170,11 +176,11 @@ def _subgroups(table: pd.DataFrame, dataset: Dataset) -> list[pd.DataFrame]:
         named = values.fillna("").astype(str).replace("", "(missing)")
         if named.nunique() < 2:
             continue
-        part = table[[f"network_{score}" for score in LEVEL_SCORES]].set_axis(
-            list(LEVEL_SCORES), axis=1
-        )
-        part = part.assign(protocol="dermbench-1", level=column, name=named)
-        found.append(part.rename_axis("id").reset_index())
+        for protocol, prefix in (("dermbench-1", "network_"), (_2023, f"network_{PUBLISHED}")):
+            part = table[[f"{prefix}{score}" for score in LEVEL_SCORES]]
+            part = part.set_axis(list(LEVEL_SCORES), axis=1)
+            part = part.assign(protocol=protocol, level=column, name=named)
+            found.append(part.rename_axis("id").reset_index())
     return found
 
 

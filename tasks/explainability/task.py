@@ -1,5 +1,6 @@
 """The explainability task: its two protocols, what it scores and what it says of it."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tasks.explainability.image import (
     readings,
     score_image,
     share,
+    silent_readers,
 )
 
 # Names that a note spells out; the rest is counted.
@@ -39,14 +41,19 @@ class Explainability(Task):
     the budget's number of images.
 
     dermxdb-2023 (arXiv 2302.12084, by its code). Reference: the sum of all single masks over its
-    maximum, in 8 bits. Map: Grad-CAM of the softmax score at the paper's layer, in 8 bits, at
-    300x400, then upscaled to the masks' size, bicubic at image level and nearest below, min-max.
-    Averaged over correctly diagnosed images.
+    maximum, in 8 bits. Map: Grad-CAM of the softmax score at the paper's layer (DenseNet121's was
+    not found: the catalogue's), in 8 bits, at 300x400, then upscaled to the masks' size, bicubic at
+    image level and nearest below, min-max. Averaged over correctly diagnosed images, and beside it
+    over all. The rule is theirs, the images are not: their 524 images and their split are not
+    published, theirs had three annotators and a mask per drawn item where DermXDB's newer release
+    has eight and a mask per characteristic.
 
     Floors (centred Gaussian, constant, mean mask of the training images, edges, an untrained
-    network) and ceilings (one annotator against the others, annotator pairs, repeat readings) are
-    scored on the same images by the same rules; `explainability_skill` places the network between
-    them.
+    network) and ceilings (one annotator against the others, annotator pairs, repeat readings; who
+    read an image and marked nothing has an empty mask) are scored by the same two rules on the same
+    images, ceilings on those of them that two have read; `explainability_skill` places the network
+    between them. Insertion, deletion and randomisation depend on one draw of pixels' order and of
+    weights; similarity to the randomised network is the absolute rank correlation.
     """
 
     name = "explainability"
@@ -66,6 +73,7 @@ class Explainability(Task):
         "predicted_class_f1",
         "discrimination_f1",
         "dermxdb_2023_f1",
+        "dermxdb_2023_all_images_f1",
         "insertion_auc",
         "deletion_auc",
         "randomised_similarity",
@@ -110,6 +118,11 @@ class Explainability(Task):
         table = pd.DataFrame([one.scores for one in each], index=index)
         predicted = classification.predicted_classes(outputs.probabilities)
         table.insert(0, "correct", predicted == labels)
+        if "network_f1" not in table:
+            raise DataError(
+                f"{dataset.root}: no mask of the {count} test images has a marked pixel, so there"
+                " is nothing to explain: check the masks"
+            )
         rows = pd.DataFrame(
             [{"id": i, **row} for i, one in zip(index, each, strict=True) for row in one.levels]
         )
@@ -121,7 +134,7 @@ class Explainability(Task):
             "levels": summary.levels(rows, table, dataset, groups),
             **_probe_tables(found),
         }
-        notes = tuple(_notes(trial, outputs, found))
+        notes = (*_map_notes(outputs, found), *_mask_notes(dataset, trial, table))
         return Score(metrics, tables, summary.baselines(table, groups), notes)
 
     def draw(self, dataset: Dataset, outputs: Outputs, score: Score, folder: Path) -> list[Path]:
@@ -137,18 +150,14 @@ def _marked(dataset: Dataset) -> set[str]:
 
 def _network_maps(found: Explanations, position: int, label: int) -> NetworkMaps:
     return NetworkMaps(
-        true=_finite(found.true[position]),
-        predicted=_finite(found.predicted[position]),
-        every=None if found.every is None else _finite(found.every[position]),
-        untrained=_finite(found.untrained[position]),
-        published=_finite(found.published[position]),
+        true=maps.finite(found.true[position]),
+        predicted=maps.finite(found.predicted[position]),
+        every=None if found.every is None else maps.finite(found.every[position]),
+        untrained=maps.finite(found.untrained[position]),
+        published=maps.finite(found.published[position]),
+        untrained_published=maps.finite(found.untrained_published[position]),
         label=label,
     )
-
-
-def _finite(values: np.ndarray) -> np.ndarray:
-    """A map that is not a number points nowhere: it scores as an all-zero one (ours)."""
-    return values if np.isfinite(values).all() else np.zeros_like(values)
 
 
 def _mean_mask(dataset: Dataset, trial: Trial, progress: Progress) -> np.ndarray | None:
@@ -178,10 +187,21 @@ def _probe_tables(found: Explanations) -> dict[str, pd.DataFrame]:
     return {"faithfulness": curves, "randomisation": similarity}
 
 
-def _notes(trial: Trial, outputs: Outputs, found: Explanations) -> Iterator[str]:
-    """What a reader of the means must know of single images."""
+def _mask_notes(dataset: Dataset, trial: Trial, table: pd.DataFrame) -> Iterator[str]:
+    """Which images and readings have nothing to compare with."""
     if trial.unscored:
         yield f"{_some(trial.unscored)} have no mask and are not scored."
+    empty = list(table.index[table["network_f1"].isna()])
+    if empty:
+        yield f"{_some(empty)} have masks without a marked pixel and are not scored."
+    silent = Counter(name for sample in trial.test for name in silent_readers(dataset, sample))
+    if silent:
+        each = ", ".join(f"{name} {count}" for name, count in sorted(silent.items()))
+        yield f"{silent.total()} readings of test images marked nothing ({each}): empty masks."
+
+
+def _map_notes(outputs: Outputs, found: Explanations) -> Iterator[str]:
+    """Which maps point nowhere."""
     kinds = (("true class", found.true), ("predicted class by dermxdb-2023", found.published))
     for name, values in kinds:
         flat = values.reshape(len(values), -1)

@@ -179,6 +179,35 @@ def test_mask_of_any_pixel_type_marks_the_same(tmp_path, mode):
     np.testing.assert_array_equal(images.read_mask(_save(image, tmp_path / "m.png")), marked)
 
 
+@pytest.mark.parametrize("red", [76, 255])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P"])
+def test_mask_in_one_red_as_idrid_has_them_marks_what_is_red(tmp_path, mode, red):
+    marked = ROWS > 10
+    if mode == "L":
+        image = Image.fromarray((marked * np.uint8(red)).astype(np.uint8))
+    elif mode == "P":
+        image = Image.fromarray(marked.astype(np.uint8), mode="P")
+        image.putpalette([0, 0, 0, red, 0, 0])
+    else:
+        pixels = np.zeros((*marked.shape, 3), np.uint8)
+        pixels[marked, 0] = red
+        image = Image.fromarray(pixels).convert(mode)
+    path = _save(image, tmp_path / "IDRiD_01_MA.tif", compression="tiff_lzw")
+    assert Image.open(path).mode == mode
+    np.testing.assert_array_equal(images.read_mask(path), marked)
+
+
+def test_mask_of_several_faint_values_marks_nothing(tmp_path):
+    path = _save(Image.fromarray(np.array([[0, 50, 76]], np.uint8)), tmp_path / "m.png")
+    assert not images.read_mask(path).any()
+
+
+def test_every_saturated_colour_marks(tmp_path):
+    colours = np.array([[[0, 0, 0], [255, 0, 0], [0, 0, 255], [255, 255, 0]]], np.uint8)
+    path = _save(Image.fromarray(colours), tmp_path / "m.png")
+    assert images.read_mask(path).tolist() == [[False, True, True, True]]
+
+
 def test_empty_mask_marks_nothing(tmp_path):
     path = _save(Image.new("L", (5, 4), 0), tmp_path / "m.png")
     assert images.read_mask(path).sum() == 0

@@ -166,7 +166,8 @@ def test_characteristic_outside_the_sixteen_is_kept_and_noted(newer):
     _mask(newer, "labeller2_img--2-a_Hyperkeratosis")
     dataset = _load(newer)
     assert "Hyperkeratosis" in set(dataset.masks["characteristic"])
-    assert "1 masks are of a characteristic outside the 16" in " ".join(dataset.notes)
+    notes = " ".join(dataset.notes)
+    assert "1 masks are of a characteristic outside the 16 of the paper (Hyperkeratosis)" in notes
 
 
 def test_patients_and_folds_come_from_the_published_folds(newer):

@@ -1,5 +1,6 @@
 """A user's own images: class folders or a CSV file, and what can be wrong with them."""
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -98,6 +99,28 @@ def test_a_users_column_does_not_overwrite_ours(csv):
     assert table.at["a", "path"].endswith("a.jpg")
 
 
+def _red(path, rows):
+    """A mask in IDRiD's manner: a tiff of black and red, here marking the first `rows` rows."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.zeros((5, 6, 3), np.uint8)
+    pixels[:rows, :, 0] = 76
+    Image.fromarray(pixels).save(path)
+
+
+def _masks_of(dataset):
+    masks = dataset.masks
+    assert set(masks["annotator"]) <= {"expert"}
+    return set(zip(masks["id"], masks["characteristic"], strict=True))
+
+
+@pytest.fixture
+def idrid(tmp_path):
+    for name in ("IDRiD_01", "IDRiD_02", "IDRiD_02_b"):
+        _picture(tmp_path / "images" / f"{name}.jpg")
+    (tmp_path / "grades.csv").write_text("id,label\nIDRiD_01,0\nIDRiD_02,1\nIDRiD_02_b,1\n")
+    return tmp_path
+
+
 def test_masks_are_named_like_their_image(classes):
     _picture(classes / "masks" / "nevus" / "1.png")
     _picture(classes / "masks" / "nevus" / "2_segmentation.png")
@@ -114,6 +137,90 @@ def test_two_masks_of_one_image_are_refused(classes):
     _picture(classes / "masks" / "nevus" / "1_segmentation.png")
     with pytest.raises(DataError, match="two masks of nevus/1"):
         _load(classes)
+
+
+def test_folders_in_masks_are_characteristics_as_idrid_names_them(idrid):
+    _red(idrid / "masks" / "1. Microaneurysms" / "IDRiD_01_MA.tif", rows=1)
+    _red(idrid / "masks" / "2.Hard Exudates" / "IDRiD_01_EX.TIFF", rows=2)
+    _red(idrid / "masks" / "1.5 mm" / "IDRiD_02.png", rows=3)
+    dataset = _load(idrid)
+    assert _masks_of(dataset) == {
+        ("IDRiD_01", "Microaneurysms"),
+        ("IDRiD_01", "Hard Exudates"),
+        ("IDRiD_02", "1.5 mm"),
+    }
+    areas = dataset.mask_stack("IDRiD_01").sum(axis=(1, 2))
+    assert dict(zip(dataset.mask_rows("IDRiD_01")["characteristic"], areas, strict=True)) == {
+        "Microaneurysms": 6,
+        "Hard Exudates": 12,
+    }
+    assert "1 images have no mask." in dataset.notes
+
+
+def test_the_longest_id_that_fits_a_mask_counts(idrid):
+    for name in ("IDRiD_02_b_MA", "IDRiD_02_c_MA"):
+        _picture(idrid / "masks" / "MA" / f"{name}.png")
+    masks = _load(idrid).masks.set_index("id")["path"]
+    assert masks["IDRiD_02_b"].endswith("IDRiD_02_b_MA.png")
+    assert masks["IDRiD_02"].endswith("IDRiD_02_c_MA.png")
+
+
+def test_an_id_is_cut_at_underscores_only(idrid):
+    _picture(idrid / "masks" / "MA" / "IDRiD_011_MA.png")
+    dataset = _load(idrid)
+    assert dataset.masks.empty
+    assert any("the first: MA/IDRiD_011_MA; an image's id is such as" in n for n in dataset.notes)
+
+
+def test_whole_lesion_and_characteristics_stand_beside_each_other(classes):
+    _picture(classes / "Masks" / "nevus" / "1.png")
+    _picture(classes / "Masks" / "Pigment_Network" / "nevus" / "1_pn.png")
+    _picture(classes / "Masks" / "Pigment_Network" / "melanoma" / "1.png")
+    assert _masks_of(_load(classes)) == {
+        ("nevus/1", ""),
+        ("nevus/1", "Pigment_Network"),
+        ("melanoma/1", "Pigment_Network"),
+    }
+
+
+def test_mask_that_fits_two_images_is_refused(csv):
+    _picture(csv / "images" / "d.jpg")
+    with (csv / "list.csv").open("a") as table:
+        table.write("d.jpg,nevus,,,\n")
+    _picture(csv / "masks" / "sub" / "d.png")
+    with pytest.raises(
+        DataError, match=r"d\.png can be the mask of sub/d or, .* sub, of d: rename"
+    ):
+        _load(csv)
+
+
+def test_two_masks_of_one_characteristic_are_refused_by_name(idrid):
+    _picture(idrid / "masks" / "1. MA" / "IDRiD_01_MA.tif")
+    _picture(idrid / "masks" / "MA" / "IDRiD_01.png")
+    with pytest.raises(DataError, match=r"IDRiD_01_MA\.tif and .*IDRiD_01\.png are two .* for MA"):
+        _load(idrid)
+
+
+def test_folder_of_a_characteristic_without_masks_is_noted(idrid):
+    _picture(idrid / "masks" / "MA" / "IDRiD_01.png")
+    _picture(idrid / "masks" / ".thumbs" / "IDRiD_01.png")
+    (idrid / "masks" / "4. Soft Exudates").mkdir()
+    dataset = _load(idrid)
+    assert _masks_of(dataset) == {("IDRiD_01", "MA")}
+    assert "The folder masks/4. Soft Exudates holds no mask." in dataset.notes
+
+
+def test_folders_above_the_characteristics_are_no_annotators(idrid):
+    _picture(idrid / "masks" / "a. Training Set" / "1. MA" / "IDRiD_01_MA.tif")
+    dataset = _load(idrid)
+    assert dataset.masks.empty
+    assert any("1 masks are named like no image" in note for note in dataset.notes)
+
+
+def test_mask_of_another_size_than_its_image_is_refused(idrid):
+    _picture(idrid / "masks" / "MA" / "IDRiD_01_MA.tif", size=(7, 5))
+    with pytest.raises(DataError, match=r"IDRiD_01_MA\.tif is 7 x 5 .* is 6 x 5"):
+        _load(idrid).mask_stack("IDRiD_01")
 
 
 def test_table_and_folder_of_images_can_be_chosen(csv):

@@ -85,6 +85,7 @@ def outputs_of(dataset, on_lesion):
             every=maps if every else None,
             untrained=np.flip(maps[rows, labels], (1, 2)),
             published=maps[rows, said],
+            untrained_published=np.flip(maps[rows, said], (1, 2)),
             probes=probes,
         )
         return Outputs(tuple(ids), probabilities, found)

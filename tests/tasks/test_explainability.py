@@ -178,7 +178,7 @@ def test_levels_have_every_characteristic_annotator_and_subgroup_with_counts(sco
     assert a > b
     assert ours.loc[("skin_tone", "dark", "f1"), "n"] == 3
     assert ours.loc[("skin_tone", "dark", "f1"), "note"] == "fewer than 30 images"
-    assert "skin_tone" not in levels.loc["dermxdb-2023"].index.get_level_values("level")
+    assert levels.loc[("dermxdb-2023", "skin_tone", "light", "f1"), "n"] == 3
 
 
 def test_a_characteristic_drawn_by_one_of_two_has_half_a_share(dataset, trial):
@@ -189,20 +189,49 @@ def test_a_characteristic_drawn_by_one_of_two_has_half_a_share(dataset, trial):
     assert scale.max() == 0.5
 
 
-def test_who_read_the_image_and_marked_nothing_lowers_the_share_and_is_one_of_the_others(
-    dataset, trial, outputs_of
-):
+def test_who_read_the_image_and_marked_nothing_has_an_empty_mask(dataset, trial, outputs_of):
     dataset.table["readers"] = "a;b;c"
     read = readings(dataset, trial.test[0])
     assert read.silent == ("c",)
     assert share(read.first, read.readers).max() == pytest.approx(2 / 3)
     score = Explainability().score(dataset, trial, outputs_of(trial.test))
     found = score.baselines["annotator against the others"].metrics["explainability_f1"].value
-    # Each of two squares against half of the other; c, who marked nothing, is no annotator to beat.
     small, large = 144, 256
+    # Each of two squares against half of the other; c agrees with nobody.
     a = 2 * small / 2 / (large + small / 2)
     b = 2 * small / 2 / (small + large / 2)
-    assert found == pytest.approx((a + b) / 2)
+    assert found == pytest.approx((a + b + 0) / 3)
+    pairs = score.baselines["annotator pairs"].metrics["explainability_f1"].value
+    assert pairs == pytest.approx((2 * small / (small + large) + 0 + 0) / 3)
+    assert any("6 readings" in note and "c 6" in note for note in score.notes)
+
+
+def test_an_image_without_a_marked_pixel_is_named_and_enters_no_mean(dataset, trial, outputs_of):
+    blank = np.zeros((SIDE, SIDE), np.uint8)
+    for path in dataset.masks.loc[dataset.masks["id"] == trial.test[0], "path"]:
+        cv2.imwrite(path, blank)
+    score = Explainability().score(dataset, trial, outputs_of(trial.test))
+    assert any("without a marked pixel" in note and trial.test[0] in note for note in score.notes)
+    assert score.metrics["explainability_f1"].n == 5
+    assert score.baselines["constant"].metrics["explainability_f1"].n == 5
+    levels = score.tables["levels"]
+    assert set(levels.loc[levels["level"] == "annotator", "n"]) == {5}
+    for path in dataset.masks["path"]:
+        cv2.imwrite(path, blank)
+    with pytest.raises(DataError, match="no mask of the 6 test images has a marked pixel"):
+        Explainability().score(dataset, trial, outputs_of(trial.test))
+
+
+def test_floors_of_the_published_rule_do_not_depend_on_the_network_over_all_images(
+    dataset, trial, outputs_of
+):
+    name = "dermxdb_2023_all_images_f1"
+    one, other = (
+        Explainability().score(dataset, trial, outputs_of(trial.test, wrong))
+        for wrong in ((), trial.test[:3])
+    )
+    assert one.baselines["constant"].metrics[name] == other.baselines["constant"].metrics[name]
+    assert one.metrics[name].n == other.metrics[name].n == 6
 
 
 def test_a_zero_map_scores_nothing_leaves_precision_undefined_and_is_named(

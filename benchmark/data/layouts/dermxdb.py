@@ -221,6 +221,7 @@ def _masks(
     names = _item_names(csv_path, set(matches), notes) if by_item or csv_path.is_file() else {}
     count: Counter[str] = Counter()
     strangers: set[str] = set()
+    others: set[str] = set()
     rows = []
     for stem, match in matches.items():
         if not by_item and stem not in named:
@@ -239,7 +240,9 @@ def _masks(
                     f"{files[stem]} has no row in {csv_path}, which names its characteristic: add"
                     " the row or move the file away"
                 )
-            count["other"] += what not in CHARACTERISTICS
+            if what not in CHARACTERISTICS:
+                count["other"] += 1
+                others.add(what)
             rater = again[1] if again else match["rater"]
             rows.append((match["image"], rater, what, str(files[stem]), 2 if again else 1))
     said = {
@@ -248,7 +251,8 @@ def _masks(
         "parts": "numbered masks are parts of a characteristic's own mask and are left out.",
         "second": "masks are second readings and are left out (the option sessions=both reads"
         " them).",
-        "other": "masks are of a characteristic outside the 16 of the paper.",
+        "other": "masks are of a characteristic outside the 16 of the paper"
+        f" ({', '.join(sorted(others))}): rename the files if it is another spelling of one.",
     }
     notes += [f"{count[key]} {text}" for key, text in said.items() if count[key]]
     if not rows:
@@ -303,7 +307,8 @@ DERMXDB = Layout(
     options={
         "images": "folder of the photographs, or several joined by ':' (default: images below the"
         " data folder)",
-        "sessions": "'first' (default) or 'both': whether to read the 61 images' second readings",
+        "sessions": "'first' (default) or 'both': whether to read the 61 images' second readings,"
+        " which are a ceiling of their own; runs with and without are ranked apart",
     },
     shared_groups=True,
 )

@@ -1,5 +1,6 @@
 """Your own images: one folder per class, or one CSV file with a folder of images."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,8 @@ LABEL_COLUMNS = ("label", "diagnosis", "class")
 GROUP_COLUMNS = ("patient", "patient_id", "lesion", "lesion_id", "group")
 PARTS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 MASKS = "masks"
+# IDRiD counts its folders, "1. Microaneurysms"; "1.5 mm" is a name of its own.
+NUMBERED = re.compile(r"\d+\.\s*(\D.*)")
 
 
 def read(root: Path, table: str | None = None, images: str = "images") -> Dataset:
@@ -26,8 +29,14 @@ def read(root: Path, table: str | None = None, images: str = "images") -> Datase
     which may lie in folders train, validation or val, and test; the id is then "CLASS/NAME"
     (preceded by the part) and each image is a group of its own.
 
-    Masks are optional: masks/ID.png (or another image suffix, or ID_segmentation.png), annotator
-    "expert", characteristic "".
+    Masks are optional, with any image suffix, all by one annotator "expert". masks/ID.png or
+    masks/ID_segmentation.png marks the whole lesion (characteristic ""); a folder in masks/ is a
+    characteristic and holds ID.png or ID_ANYTHING.png, the names of IDRiD's part A (Porwal et al.
+    2018, Data 3(3):25): "masks/1. Microaneurysms/IDRiD_01_MA.tif". An image may have masks of both
+    kinds. Our choices: a number and dot before the characteristic's name are dropped; of several
+    ids that fit a mask the longest counts; the id is the whole one, "CLASS/NAME" for class folders;
+    there is no level for annotators (DermXDB's layout has them), as their folders could not be
+    told from folders of parts, such as IDRiD's own "a. Training Set".
 
     Args:
         root: the folder.
@@ -36,7 +45,8 @@ def read(root: Path, table: str | None = None, images: str = "images") -> Datase
 
     Raises:
         UserError: several CSV files and no `table`.
-        DataError: naming the file and line of the first fault.
+        DataError: naming the file and line of the first fault; for masks, one that can be read as
+            of two images, or two of one image and characteristic.
     """
     csv_path = _csv(root, table)
     if csv_path is None:
@@ -44,7 +54,7 @@ def read(root: Path, table: str | None = None, images: str = "images") -> Datase
         notes = ["The folders name no patients or lesions: each image is taken as its own group."]
     else:
         samples, classes, notes = _from_table(csv_path, root / images)
-    masks = _masks(root / MASKS, list(samples.index), notes)
+    masks = _masks(root, list(samples.index), notes)
     return Dataset("folder", root, samples, classes, masks, tuple(notes))
 
 
@@ -185,32 +195,74 @@ def _with_classes(samples: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]
     return samples.assign(label=samples["label"].map(classes.index).astype(int)), classes
 
 
-def _masks(folder: Path, ids: list[str], notes: list[str]) -> pd.DataFrame:
-    if not folder.is_dir():
+def _masks(root: Path, ids: list[str], notes: list[str]) -> pd.DataFrame:
+    top = next((p for p in tables.listing(root) if p.is_dir() and p.name.lower() == MASKS), None)
+    if top is None:
         return no_masks()
     known = set(ids)
-    rows, strays = [], []
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in pictures.SUFFIXES or path.name.startswith("."):
-            continue
-        name = path.relative_to(folder).with_suffix("").as_posix()
-        sample_id = name if name in known else name.removesuffix("_segmentation")
-        if sample_id in known:
-            rows.append((sample_id, "expert", "", str(path)))
-        else:
+    found: dict[tuple[str, str], Path] = {}
+    strays = []
+    for path in _mask_files(top, notes):
+        name = path.relative_to(top).with_suffix("").as_posix()
+        fits = _fits(name, known)
+        if len(fits) > 1:
+            raise DataError(
+                f"{path} can be the mask of {fits[0][0]} or, for the characteristic {fits[1][1]},"
+                f" of {fits[1][0]}: rename the folder of the characteristic"
+            )
+        if not fits:
             strays.append(name)
+        elif (first := found.setdefault(fits[0], path)) != path:
+            sample_id, characteristic = fits[0]
+            raise DataError(
+                f"{first} and {path} are two masks of {sample_id} for"
+                f" {characteristic or 'the whole lesion'}: keep one of them or unite them"
+            )
     if strays:
         notes.append(
-            f"{len(strays)} masks are named like no image (the first: {strays[0]}) and are left"
-            " out."
+            f"{len(strays)} masks are named like no image (the first: {strays[0]}; an image's id is"
+            f" such as {ids[0]}) and are left out."
         )
-    masked = {row[0] for row in rows}
-    if len(masked) < len(rows):
-        twice = next(i for i in masked if sum(row[0] == i for row in rows) > 1)
-        raise DataError(f"{folder} holds two masks of {twice}: keep one of them")
-    if rows and len(masked) < len(known):
-        notes.append(f"{len(known) - len(masked)} images have no mask.")
+    without = len(known - {sample_id for sample_id, _ in found})
+    if found and without:
+        notes.append(f"{without} images have no mask.")
+    rows = [(sample_id, "expert", what, str(path)) for (sample_id, what), path in found.items()]
     return pd.DataFrame(rows, columns=list(MASK_COLUMNS)) if rows else no_masks()
+
+
+def _mask_files(top: Path, notes: list[str]) -> list[Path]:
+    """The image files below `top`, hidden ones left out; its folders without any are noted."""
+    files: list[Path] = []
+    for entry in sorted(p for p in tables.listing(top) if not p.name.startswith(".")):
+        inside = sorted(entry.rglob("*")) if entry.is_dir() else [entry]
+        held = [
+            path
+            for path in inside
+            if path.suffix.lower() in pictures.SUFFIXES
+            and not any(part.startswith(".") for part in path.relative_to(top).parts)
+        ]
+        if entry.is_dir() and not held:
+            notes.append(f"The folder {MASKS}/{entry.name} holds no mask.")
+        files += held
+    return files
+
+
+def _fits(name: str, known: set[str]) -> list[tuple[str, str]]:
+    """Each (id, characteristic) that a mask's name below masks/, without its suffix, can mean."""
+    fits = []
+    whole = name if name in known else name.removesuffix("_segmentation")
+    if whole in known:
+        fits.append((whole, ""))
+    folder, _, inner = name.partition("/")
+    numbered = NUMBERED.fullmatch(folder)
+    # Shortened underscore by underscore, so that the longest id is met first.
+    parent, slash, stem = inner.rpartition("/")
+    while stem:
+        if parent + slash + stem in known:
+            fits.append((parent + slash + stem, numbered[1] if numbered else folder))
+            break
+        stem = stem.rpartition("_")[0]
+    return fits
 
 
 FOLDER = Layout(
@@ -220,7 +272,9 @@ FOLDER = Layout(
         "either CLASS/*.jpg (or train|validation|test/CLASS/*.jpg), or one CSV file with the"
         f" columns {'|'.join(IMAGE_COLUMNS)}, {'|'.join(LABEL_COLUMNS)}, optional"
         f" {'|'.join(GROUP_COLUMNS)}, split (train, validation, test) and an images folder;"
-        " optional masks/ID.png"
+        " optional masks of the whole lesion, masks/ID.png or masks/ID_segmentation.png, and of"
+        " characteristics, masks/CHARACTERISTIC/ID.png or ID_ANYTHING.png (any image suffix; ID is"
+        " CLASS/NAME for class folders, so masks/CHARACTERISTIC/CLASS/NAME.png)"
     ),
     source="you",
     licence="yours",

@@ -7,7 +7,7 @@ Making a network's maps is the business of `benchmark.explain`, reading masks th
 from benchmark.metrics.maps.dermxdb_2023 import published_map, published_reference
 from benchmark.metrics.maps.floors import centred_gaussian, constant, edge_map, mean_map
 from benchmark.metrics.maps.fuzzy import FUZZY_SCORES, fuzzy_scores
-from benchmark.metrics.maps.heatmap import Upscaling, normalise, upscale
+from benchmark.metrics.maps.heatmap import Upscaling, finite, normalise, upscale
 from benchmark.metrics.maps.localisation import (
     LOCALISATION_SCORES,
     auprc,
@@ -36,6 +36,7 @@ __all__ = [
     "centred_gaussian",
     "constant",
     "edge_map",
+    "finite",
     "fuse",
     "fuzzy_scores",
     "leave_one_out_agreement",

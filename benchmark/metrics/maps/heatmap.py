@@ -77,3 +77,13 @@ def normalise(heatmap: ArrayLike) -> NDArray[np.float32]:
     stretched = np.where(flat, np.clip(values, 0, 1), values - low) if flat.any() else values - low
     stretched /= np.where(flat, 1, high - low)
     return stretched.astype(np.float32, copy=False)
+
+
+def finite(heatmaps: ArrayLike) -> NDArray[np.float32]:
+    """Maps (..., h, w) as float32; one with a value that is not finite is zero everywhere (ours).
+
+    Such a map points nowhere, and scores as one that does.
+    """
+    values = np.asarray(heatmaps, dtype=np.float32)
+    whole = np.isfinite(values).all(axis=(-2, -1), keepdims=True)
+    return np.where(whole, values, np.float32(0))
