@@ -32,7 +32,7 @@ class Explainer(ABC):
         summary: one line for `list`.
         paper: citation.
         frameworks: the frameworks it runs in.
-        modules: framework to the module of the library that does the work; none: ours.
+        modules: framework to the module of the library that it needs there; none: ours.
         library: the same in words; "": ours.
         settings: each setting's name to its value and where that comes from, for `describe`.
         every_class: whether the maps of all classes cost little more than that of one.
@@ -52,6 +52,23 @@ class Explainer(ABC):
     additive: ClassVar[str] = ""
     same_in_both: ClassVar[bool] = True
 
+    @classmethod
+    def require(cls, framework: str) -> None:
+        """See that this explainer can run in the framework: ask before training, not after it.
+
+        Raises:
+            UserError: the framework is not among `frameworks`, or the library is not installed.
+        """
+        if framework not in cls.frameworks:
+            raise UserError(
+                f"explainer {cls.name!r} runs in {' and '.join(sorted(cls.frameworks))} only, not"
+                f" in {framework}: choose another explainer or framework"
+            )
+        module = cls.modules.get(framework)
+        if module is not None and find_spec(module) is None:
+            package = _DISTRIBUTIONS.get(module, module)
+            raise needs_package(package, "explain", f"--explainer {cls.name}")
+
     def maps(self, network: Network, images: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The map of the target class's logit, for each image.
 
@@ -64,8 +81,7 @@ class Explainer(ABC):
             (B, h, w) float32, non-negative, not normalised; h and w are the explainer's own.
 
         Raises:
-            UserError: the network's framework is not among `frameworks`, the library is not
-                installed, or the images are not of the network's size.
+            UserError: as `require`, or the images are not of the network's size.
             ValueError: the targets do not fit the images or the classes.
         """
         targets = self._checked(network, images, targets)
@@ -85,15 +101,7 @@ class Explainer(ABC):
 
     def _checked(self, network: Network, images: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The targets as (B,) int64, once all is seen to fit."""
-        if network.framework not in self.frameworks:
-            raise UserError(
-                f"explainer {self.name!r} runs in {' and '.join(sorted(self.frameworks))} only, not"
-                f" in {network.framework}: choose another explainer or framework"
-            )
-        module = self.modules.get(network.framework)
-        if module is not None and find_spec(module) is None:
-            package = _DISTRIBUTIONS.get(module, module)
-            raise needs_package(package, "explain", f"--explainer {self.name}")
+        self.require(network.framework)
         if images.dtype != np.uint8 or images.shape != (len(images), *network.image_size, 3):
             raise UserError(
                 f"images must be (B, {network.image_size[0]}, {network.image_size[1]}, 3) uint8 for"

@@ -1,7 +1,8 @@
 """The Keras side of the explainers: networks as tf-keras-vis wants them.
 
 Which explainer this is, and with which settings, is said in `cams` and `pixels`. tf-keras-vis 0.8.7
-works with Keras 3 but has neither integrated gradients nor occlusion: small ones are here.
+works with Keras 3 but has neither integrated gradients nor occlusion: small ones are here. It is
+imported where it is used, so that these need no library.
 """
 
 from collections.abc import Callable
@@ -10,15 +11,12 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from tf_keras_vis.gradcam_plus_plus import GradcamPlusPlus
-from tf_keras_vis.layercam import Layercam
-from tf_keras_vis.saliency import Saliency
-from tf_keras_vis.scorecam import Scorecam
 
 from architectures.network import Network
 
 _BATCH = 16
-_CHANNELS = 32
+# Each part costs one more forward pass; larger ones take more memory, for their masked copies.
+_CHANNELS = 128
 
 # The map as it is: neither enlarged nor normalised.
 _RAW = {"expand_cam": False, "normalize_cam": False, "seek_penultimate_conv_layer": False}
@@ -58,6 +56,8 @@ class Silent(keras.Model):
 
 def gradcam_plus_plus(network: Network, features: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """(B, h, w), see `cams.GradCamPlusPlus`; features (B, h, w, C)."""
+    from tf_keras_vis.gradcam_plus_plus import GradcamPlusPlus
+
     logit = _logit(targets)
 
     def score(logits: Any) -> Any:
@@ -71,6 +71,8 @@ def gradcam_plus_plus(network: Network, features: np.ndarray, targets: np.ndarra
 
 def layercam(network: Network, features: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """(B, h, w), see `cams.LayerCam`; features (B, h, w, C)."""
+    from tf_keras_vis.layercam import Layercam
+
     tail, maps = _tail(network)
     found = Layercam(tail)(_logit(targets), features, maps, **_RAW)
     return np.asarray(found)
@@ -84,6 +86,8 @@ def scorecam(
     The library masks all channels at once, gigabytes for one photograph. Its map is a sum over the
     channels, so it is asked for some of them at a time.
     """
+    from tf_keras_vis.scorecam import Scorecam
+
     shift = Shift()
     centred = keras.Input((*network.image_size, 3))
     module = network.module
@@ -113,20 +117,14 @@ def scorecam(
 
 def gradients(network: Network, images: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """(N, H, W, 3) float32: the gradient of the target's logit; images (N, H, W, 3) float32."""
-    module = network.module
-    # The library calls models with a list, which one of a single input warns of.
-    library = Saliency(keras.Model([module.input], [module.output]))
     parts = []
     for start in range(0, len(images), _BATCH):
-        chosen = slice(start, start + _BATCH)
-        found = library(
-            _logit(targets[chosen]),
-            images[chosen],
-            keepdims=True,
-            gradient_modifier=lambda signed: signed,
-            normalize_map=False,
-        )
-        parts.append(np.asarray(found))
+        pixels = tf.constant(images[start : start + _BATCH])
+        logit = _logit(targets[start : start + _BATCH])
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(pixels)
+            score = logit(network.module(pixels, training=False))
+        parts.append(tape.gradient(score, pixels).numpy())
     return np.concatenate(parts)
 
 

@@ -19,8 +19,8 @@ class IntegratedGradients(Attributor):
     name = "integrated-gradients"
     summary = "gradients summed on the way from a plain image to the image"
     paper = "Sundararajan et al., Axiomatic attribution, ICML 2017, arXiv 1703.01365, eq. 1 and 3"
-    modules: ClassVar[dict[str, str]] = {"torch": "captum", "keras": "tf_keras_vis"}
-    library = "captum in torch; in keras the sum is ours, of tf-keras-vis's gradients"
+    modules: ClassVar[dict[str, str]] = {"torch": "captum"}
+    library = "captum in torch; in keras ours, since no library does it there"
     settings: ClassVar[dict[str, str]] = {
         "score": "the logit, with respect to pixels of 0..255",
         "baseline": "the image's mean colour everywhere (ours)",
@@ -43,8 +43,8 @@ class SmoothGrad(Explainer):
     name = "smoothgrad"
     summary = "gradient with respect to the pixels, averaged over noisy copies"
     paper = "Smilkov et al., SmoothGrad, 2017, arXiv 1706.03825"
-    modules: ClassVar[dict[str, str]] = {"torch": "captum", "keras": "tf_keras_vis"}
-    library = "gradients by captum in torch and tf-keras-vis in keras; noise and mean are ours"
+    modules: ClassVar[dict[str, str]] = {"torch": "captum"}
+    library = "gradients by captum in torch, TensorFlow's own in keras; noise and mean are ours"
     settings: ClassVar[dict[str, str]] = {
         "score": "the logit, with respect to pixels of 0..255",
         "noise": f"standard deviation {_NOISE:.0%} of the image's range (the paper advises 10 to 20"

@@ -1,14 +1,12 @@
 """The PyTorch side of the explainers: networks as captum, grad-cam and torchcam want them.
 
-Which explainer this is, and with which settings, is said in `cams` and `pixels`.
+Which explainer this is, and with which settings, is said in `cams` and `pixels`. A library is
+imported where it is used, so that an explainer needs no other's.
 """
 
 import numpy as np
 import torch
-from captum import attr as captum
-from pytorch_grad_cam import GradCAMPlusPlus
 from torch import Tensor, nn
-from torchcam.methods import LayerCAM, ScoreCAM
 
 from architectures.network import Network
 
@@ -53,6 +51,8 @@ class _Centred(nn.Module):
 
 def gradcam_plus_plus(network: Network, features: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """(B, h, w), see `cams.GradCamPlusPlus`; features (B, h, w, C)."""
+    from pytorch_grad_cam import GradCAMPlusPlus
+
     network.module.eval()
     tail, maps = _Tail(network.module), _leaf(network, features)
     score = tail(maps).gather(1, _tensor(network, targets)[:, None]).sum()
@@ -68,6 +68,8 @@ def gradcam_plus_plus(network: Network, features: np.ndarray, targets: np.ndarra
 
 def layercam(network: Network, features: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """(B, h, w), see `cams.LayerCam`; features (B, h, w, C)."""
+    from torchcam.methods import LayerCAM
+
     network.module.eval()
     tail, maps = _Tail(network.module), _leaf(network, features)
     with LayerCAM(tail, tail.maps) as library:
@@ -80,6 +82,8 @@ def scorecam(
     network: Network, images: np.ndarray, targets: np.ndarray, colours: np.ndarray
 ) -> np.ndarray:
     """(B, h, w), see `cams.ScoreCam`; colours (B, 3) of hidden pixels."""
+    from torchcam.methods import ScoreCAM
+
     network.module.eval()
     found = []
     for image, target, colour in zip(images, targets, colours, strict=True):
@@ -95,8 +99,10 @@ def scorecam(
 
 def gradients(network: Network, images: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """(N, H, W, 3) float32: the gradient of the target's logit; images (N, H, W, 3) float32."""
+    from captum.attr import Saliency
+
     network.module.eval()
-    library = captum.Saliency(network.module)
+    library = Saliency(network.module)
     parts = []
     for start in range(0, len(images), _BATCH):
         pixels = _floats(network, images[start : start + _BATCH]).requires_grad_()
@@ -109,8 +115,10 @@ def integrated_gradients(
     network: Network, images: np.ndarray, targets: np.ndarray, baselines: np.ndarray, steps: int
 ) -> np.ndarray:
     """(B, H, W), see `pixels.IntegratedGradients`."""
+    from captum.attr import IntegratedGradients
+
     network.module.eval()
-    library = captum.IntegratedGradients(network.module)
+    library = IntegratedGradients(network.module)
     found = []
     for image, target, baseline in zip(images, targets, baselines, strict=True):
         one = library.attribute(
@@ -133,8 +141,10 @@ def occlusion(
     stride: tuple[int, int],
 ) -> np.ndarray:
     """(B, H, W), see `pixels.Occlusion`; window and stride are (height, width) in pixels."""
+    from captum.attr import Occlusion
+
     network.module.eval()
-    library = captum.Occlusion(network.module)
+    library = Occlusion(network.module)
     found = []
     for image, target, baseline in zip(images, targets, baselines, strict=True):
         one = library.attribute(

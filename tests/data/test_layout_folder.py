@@ -204,10 +204,14 @@ def test_two_masks_of_one_characteristic_are_refused_by_name(idrid):
 def test_folder_of_a_characteristic_without_masks_is_noted(idrid):
     _picture(idrid / "masks" / "MA" / "IDRiD_01.png")
     _picture(idrid / "masks" / ".thumbs" / "IDRiD_01.png")
+    _picture(idrid / "masks" / "MA" / ".thumbs" / "IDRiD_02.png")
     (idrid / "masks" / "4. Soft Exudates").mkdir()
     dataset = _load(idrid)
     assert _masks_of(dataset) == {("IDRiD_01", "MA")}
-    assert "The folder masks/4. Soft Exudates holds no mask." in dataset.notes
+    assert dataset.notes[-2:] == (
+        "The folder masks/4. Soft Exudates holds no mask.",
+        "2 images have no mask.",
+    )
 
 
 def test_folders_above_the_characteristics_are_no_annotators(idrid):
