@@ -26,9 +26,6 @@ from benchmark.training.frameworks import make_engine
 from benchmark.training.loop import PREDICTION_BATCH, StageLog, train_stage
 from tasks.base import SPLIT_SEED, Outputs, Score, Task, Trial
 
-# The arrays of `Explanations`, as maps.npz names them.
-MAPS = ("true", "predicted", "every", "untrained", "published", "untrained_published")
-
 
 @dataclass
 class Watch:
@@ -199,9 +196,7 @@ class TrialRunner:
             trial.name, outputs.ids, labels, dataset.classes, outputs.probabilities
         )
         if outputs.explanations is not None:
-            found = outputs.explanations
-            arrays = {name: getattr(found, name) for name in MAPS}
-            self.folder.save_maps(trial.name, outputs.ids, arrays)
+            self.folder.save_maps(trial.name, outputs.ids, outputs.explanations.arrays())
 
     def _samples(self, dataset: Dataset, ids: Sequence[str]) -> Samples:
         if dataset.fingerprint not in self.opened:

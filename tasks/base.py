@@ -3,7 +3,7 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import ClassVar
 
@@ -81,13 +81,18 @@ class Explanations:
     """
 
     explainer: str
+    probes: Probes
     true: np.ndarray
     predicted: np.ndarray
-    every: np.ndarray | None
     untrained: np.ndarray
     published: np.ndarray
     untrained_published: np.ndarray
-    probes: Probes
+    every: np.ndarray | None = None
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The maps that are there, by name."""
+        found = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: value for name, value in found.items() if isinstance(value, np.ndarray)}
 
 
 @dataclass(frozen=True)

@@ -217,10 +217,10 @@ def test_similarities_that_do_not_fit_are_refused(shape, tmp_path):
 
 def test_levels_grow_with_their_number_and_an_undefined_one_keeps_its_line(tmp_path):
     def level(name, value, **more):
-        settings = {"level": "annotator", "low": None, "high": None, "images": 40, "few": False}
+        settings = {"level": "annotator", "low": None, "high": None, "images": 40}
         return pictures.Level(name=name, value=value, **(settings | more))
 
-    rows = [level("a", 0.4, low=0.3, high=0.5), level("b", None), level("c", 0.2, few=True)]
+    rows = [level("a", 0.4, low=0.3, high=0.5), level("b", None), level("c", 0.2, images=4)]
     heights = []
     for count in (1, 3):
         pictures.levels(rows[:count], 0.3, "F1", tmp_path / "levels.png")

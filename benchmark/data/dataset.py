@@ -25,6 +25,11 @@ def no_masks() -> pd.DataFrame:
     return pd.DataFrame({column: pd.Series(dtype=str) for column in MASK_COLUMNS})
 
 
+def first_readings(masks: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a mask table that are of first readings: all, where it has no column `session`."""
+    return masks[masks["session"] == 1] if "session" in masks else masks
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Samples, their classes and the experts' masks.
@@ -77,6 +82,15 @@ class Dataset:
     def mask_rows(self, sample_id: str) -> pd.DataFrame:
         """The rows of `masks` that belong to one image."""
         return self.masks.iloc[self._mask_positions.get(sample_id, [])]
+
+    def readers(self, sample_id: str) -> tuple[str, ...]:
+        """Who is known to have read this image, marking something or not; () where nobody is.
+
+        From the column `readers` of the table, names joined by ";", where the layout has it.
+        """
+        if "readers" not in self.table:
+            return ()
+        return tuple(filter(None, str(self.table.at[sample_id, "readers"]).split(";")))
 
     def annotators(self, sample_id: str) -> list[str]:
         """Who marked this image, sorted."""

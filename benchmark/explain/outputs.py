@@ -1,6 +1,7 @@
 """Everything that explains the test images of one trial, as the task scores it."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -44,14 +45,7 @@ def explain(
         display: where progress goes.
     """
     labels, predicted = test.labels, probabilities.argmax(axis=1)
-    parts: dict[str, list[np.ndarray]] = {
-        "true": [],
-        "predicted": [],
-        "every": [],
-        "untrained": [],
-        "published": [],
-        "untrained_published": [],
-    }
+    parts: dict[str, list[np.ndarray]] = defaultdict(list)
     seen = 0
     batches = -(-len(test) // PREDICTION_BATCH)
     for images in display.track(plain_batches(test, PREDICTION_BATCH), explainer.name, batches):
@@ -76,16 +70,11 @@ def explain(
         parts["untrained"].append(explainer.maps(untrained, images, true))
         parts["published"].append(network.gradcam(images, said, paper=True))
         parts["untrained_published"].append(untrained.gradcam(images, said, paper=True))
-    whole = {name: np.concatenate(found) for name, found in parts.items() if found}
+    whole = {name: np.concatenate(found) for name, found in parts.items()}
     return Explanations(
         explainer=explainer.name,
-        true=whole["true"],
-        predicted=whole["predicted"],
-        every=whole.get("every"),
-        untrained=whole["untrained"],
-        published=whole["published"],
-        untrained_published=whole["untrained_published"],
         probes=_probes(network, explainer, test, ids, whole["true"], probed, seed, display),
+        **whole,
     )
 
 

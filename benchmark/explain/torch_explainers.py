@@ -53,8 +53,7 @@ def gradcam_plus_plus(network: Network, features: np.ndarray, targets: np.ndarra
     """(B, h, w), see `cams.GradCamPlusPlus`; features (B, h, w, C)."""
     from pytorch_grad_cam import GradCAMPlusPlus
 
-    network.module.eval()
-    tail, maps = _Tail(network.module), _leaf(network, features)
+    tail, maps = _Tail(_inference(network)), _leaf(network, features)
     score = tail(maps).gather(1, _tensor(network, targets)[:, None]).sum()
     gradients = torch.autograd.grad(score, maps)[0].cpu().numpy()
     activations = maps.detach().cpu().numpy()
@@ -70,8 +69,7 @@ def layercam(network: Network, features: np.ndarray, targets: np.ndarray) -> np.
     """(B, h, w), see `cams.LayerCam`; features (B, h, w, C)."""
     from torchcam.methods import LayerCAM
 
-    network.module.eval()
-    tail, maps = _Tail(network.module), _leaf(network, features)
+    tail, maps = _Tail(_inference(network)), _leaf(network, features)
     with LayerCAM(tail, tail.maps) as library:
         scores = tail(maps)
         (found,) = library(targets.tolist(), scores, normalized=False)
@@ -84,11 +82,10 @@ def scorecam(
     """(B, h, w), see `cams.ScoreCam`; colours (B, 3) of hidden pixels."""
     from torchcam.methods import ScoreCAM
 
-    network.module.eval()
     found = []
     for image, target, colour in zip(images, targets, colours, strict=True):
         hidden = _floats(network, colour)
-        model = _Centred(network.module, hidden)
+        model = _Centred(_inference(network), hidden)
         centred = (_floats(network, image) - hidden).permute(2, 0, 1)[None]
         with torch.no_grad(), ScoreCAM(model, model.maps, batch_size=_BATCH) as library:
             model(centred)
@@ -101,8 +98,7 @@ def gradients(network: Network, images: np.ndarray, targets: np.ndarray) -> np.n
     """(N, H, W, 3) float32: the gradient of the target's logit; images (N, H, W, 3) float32."""
     from captum.attr import Saliency
 
-    network.module.eval()
-    library = Saliency(network.module)
+    library = Saliency(_inference(network))
     parts = []
     for start in range(0, len(images), _BATCH):
         pixels = _floats(network, images[start : start + _BATCH]).requires_grad_()
@@ -117,8 +113,7 @@ def integrated_gradients(
     """(B, H, W), see `pixels.IntegratedGradients`."""
     from captum.attr import IntegratedGradients
 
-    network.module.eval()
-    library = IntegratedGradients(network.module)
+    library = IntegratedGradients(_inference(network))
     found = []
     for image, target, baseline in zip(images, targets, baselines, strict=True):
         one = library.attribute(
@@ -143,8 +138,7 @@ def occlusion(
     """(B, H, W), see `pixels.Occlusion`; window and stride are (height, width) in pixels."""
     from captum.attr import Occlusion
 
-    network.module.eval()
-    library = Occlusion(network.module)
+    library = Occlusion(_inference(network))
     found = []
     for image, target, baseline in zip(images, targets, baselines, strict=True):
         one = library.attribute(
@@ -158,6 +152,11 @@ def occlusion(
         # The three colours are hidden together, so each has the whole fall.
         found.append(one[0, ..., 0].cpu().numpy())
     return np.stack(found)
+
+
+def _inference(network: Network) -> nn.Module:
+    """The network's module; libraries call it as it is, and after training it is not."""
+    return network.module.eval()
 
 
 def _leaf(network: Network, features: np.ndarray) -> Tensor:

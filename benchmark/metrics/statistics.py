@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
 RESAMPLES = 2000
+# A mean of fewer images is told with a warning (ours).
+FEW_IMAGES = 30
 
 
 @dataclass(frozen=True)

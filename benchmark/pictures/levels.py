@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.metrics.statistics import FEW_IMAGES
 from benchmark.pictures.figure import COLOURS, INK, QUIET, drawing
 
 
@@ -19,7 +20,6 @@ class Level:
         name: which one.
         value, low, high: the score in [0, 1] and its 95 % interval; None where undefined.
         images: how many images it is of.
-        few: whether they are too few to say much.
     """
 
     level: str
@@ -28,7 +28,6 @@ class Level:
     low: float | None
     high: float | None
     images: int
-    few: bool
 
 
 def levels(rows: Sequence[Level], whole: float, score: str, target: Path) -> None:
@@ -47,11 +46,11 @@ def levels(rows: Sequence[Level], whole: float, score: str, target: Path) -> Non
     with drawing(target, 7.2, 1.0 + 0.21 * (places[-1] + 1), about) as figure:
         axis = figure.subplots()
         for place, row in zip(places, rows, strict=True):
-            colour = QUIET if row.few else COLOURS[0]
+            colour = QUIET if row.images < FEW_IMAGES else COLOURS[0]
             if row.low is not None and row.high is not None:
                 axis.plot([row.low, row.high], [place] * 2, color=colour, linewidth=1.6)
             if row.value is not None:
-                face = "white" if row.few else colour
+                face = "white" if row.images < FEW_IMAGES else colour
                 axis.plot(row.value, place, "o", color=colour, markerfacecolor=face, markersize=5)
         axis.axvline(whole, color=COLOURS[1], linewidth=1.0, linestyle="--")
         axis.set_yticks(places, [f"{row.name}  ({row.images})" for row in rows])
@@ -62,4 +61,6 @@ def levels(rows: Sequence[Level], whole: float, score: str, target: Path) -> Non
         axis.set_xlim(0, 1)
         axis.tick_params(axis="y", length=0)
         axis.set_xlabel(f"{score}, 95 % interval; dashed: all images")
-        axis.set_title("In brackets the number of images; grey and hollow: fewer than 30")
+        axis.set_title(
+            f"In brackets the number of images; grey and hollow: fewer than {FEW_IMAGES}"
+        )

@@ -12,7 +12,7 @@ import pandas as pd
 from benchmark.data.dataset import UNLABELLED, Dataset
 from benchmark.data.pixels import Progress, in_threads, silent
 from benchmark.errors import UserError
-from benchmark.metrics.statistics import Estimate, bootstrap
+from benchmark.metrics.statistics import FEW_IMAGES, Estimate, bootstrap
 from benchmark.raters import overlap
 from benchmark.raters.overlap import DREW, READ, SHARE, SUM, Mask, Other, Overlaps, Pair, Reading
 
@@ -36,9 +36,7 @@ REPEATS = "first against second session"
 COMPARED = "pairs on the images read twice"
 ALL = "all"
 SCORES = ("f1", "iou")
-# Below this many images a mean is told with a warning.
-FEW = 30
-FEW_NOTE = f"fewer than {FEW} images"
+FEW_NOTE = f"fewer than {FEW_IMAGES} images"
 # Columns of the metadata that images are grouped by, as they are called here.
 SUBGROUPS = {"skin_tone": "skin tone", "age": "age", "dataset": "source"}
 # A column with more different values, such as an age in years, makes no groups.
@@ -142,17 +140,11 @@ def _readings(dataset: Dataset) -> Iterator[Reading]:
                 rows["annotator"], session, rows["characteristic"], rows["path"], strict=True
             )
         )
-        known = _known_readers(dataset, sample_id)
+        known = set(dataset.readers(sample_id))
         drew = [{mask.annotator for mask in masks if mask.session == s} for s in (1, 2)]
         first = tuple(sorted(drew[0] | known))
         second = tuple(sorted(drew[1] | known)) if drew[1] else ()
         yield Reading(sample_id, dataset.table.at[sample_id, "path"], masks, (first, second))
-
-
-def _known_readers(dataset: Dataset, sample_id: str) -> set[str]:
-    if "readers" not in dataset.table:
-        return set()
-    return set(filter(None, dataset.table.at[sample_id, "readers"].split(";")))
 
 
 class _Tables:
@@ -234,7 +226,7 @@ class _Tables:
 def _note(estimate: Estimate) -> str:
     if not estimate.n:
         return "nothing to compare"
-    if estimate.n >= FEW:
+    if estimate.n >= FEW_IMAGES:
         return ""
     return FEW_NOTE if estimate.groups > 1 else f"{FEW_NOTE}, of one patient: no interval"
 
@@ -243,7 +235,7 @@ def _counts(dataset: Dataset, every: list[Overlaps]) -> pd.DataFrame:
     drew = Counter(name for one in every for name in one.drew)
     read = Counter(name for one in every for name in one.read)
     for sample_id in _without_masks(dataset):
-        read.update(_known_readers(dataset, sample_id))
+        read.update(dataset.readers(sample_id))
     counts = pd.DataFrame({"read": pd.Series(read, dtype=int), "drew": pd.Series(drew, dtype=int)})
     counts = counts.fillna(0).astype(int).sort_index()
     counts["nothing drawn"] = counts["read"] - counts["drew"]

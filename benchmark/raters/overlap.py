@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from benchmark.data import images
+from benchmark.metrics.maps.fuzzy import scores_of_sums
 
 IMAGE, CHARACTERISTIC, REPEAT = "image", "characteristic", "repeat"
 SHARE, SUM = "share", "sum"  # the rules of `benchmark.metrics.maps.fuse`
@@ -222,10 +223,11 @@ def _pairs(
     names = sorted(unions)
     common = _intersections([unions[name] for name in names], pixels)
     area = np.diagonal(common)
+    f1, iou = _scores(common, area[:, None], area, pixels)
     pairs = []
     for a, b in combinations(range(len(names)), 2):
         drew = int(area[a] > 0) + int(area[b] > 0)
-        scores = _scores(common[a, b], area[a], area[b])
+        scores = (float(f1[a, b]), float(iou[a, b]))
         pairs.append(Pair(sample_id, level, characteristic, names[a], names[b], drew, *scores))
     return pairs
 
@@ -244,12 +246,12 @@ def _others(
         common = _intersections([unions[name] for name in names], pixels)
         area = np.diagonal(common)
         total = np.sum([counts[name] for name in names if name in counts], axis=0)
+        rest = len(names) - 1
+        # min(own, share) is the share where own is 1, so it sums to the overlaps' mean.
+        both = (common.sum(axis=1) - area) / rest
+        f1, iou = _scores(both, (area.sum() - area) / rest, area, pixels)
         for a, name in enumerate(names):
-            # min(own, share) is the share where own is 1, so it sums to the overlaps' mean.
-            rest = len(names) - 1
-            both = (common[a].sum() - area[a]) / rest
-            share = _scores(both, area[a], (area.sum() - area[a]) / rest)
-            found.append(Other(sample_id, name, SHARE, counted, *share))
+            found.append(Other(sample_id, name, SHARE, counted, float(f1[a]), float(iou[a])))
             own = counts.get(name, np.zeros_like(pixels))
             found.append(
                 Other(sample_id, name, SUM, counted, *_sum_scores(own, total - own, pixels))
@@ -261,7 +263,8 @@ def _sum_scores(
     own: NDArray[np.int64], others: NDArray[np.int64], pixels: NDArray[np.int64]
 ) -> tuple[float, float]:
     t, p = (count / max(1, count.max()) for count in (others, own))
-    return _scores(np.minimum(t, p) @ pixels, p @ pixels, t @ pixels)
+    f1, iou = _scores(np.minimum(t, p) @ pixels, t @ pixels, p @ pixels, pixels)
+    return float(f1), float(iou)
 
 
 def _intersections(
@@ -272,9 +275,9 @@ def _intersections(
     return (layers * pixels) @ layers.T
 
 
-def _scores(both: float, own: float, other: float) -> tuple[float, float]:
+def _scores(
+    both: ArrayLike, reference: ArrayLike, own: ArrayLike, pixels: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Fuzzy F1 and IoU from the sums of the minimum and of each map; NaN for two empty maps."""
-    either = own + other - both
-    if not either:
-        return float("nan"), float("nan")
-    return float(2 * both / (own + other)), float(both / either)
+    found = scores_of_sums(both, reference, own, int(pixels.sum()))
+    return found["f1"], found["iou"]

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from benchmark.files import atomic_path
-from benchmark.raters.agreement import FEW, Agreement
+from benchmark.metrics.statistics import FEW_IMAGES
+from benchmark.raters.agreement import Agreement
 from benchmark.raters.overlap import CHARACTERISTIC, DREW, READ
 
 DPI = 140
@@ -86,7 +87,7 @@ def characteristics(agreement: Agreement, target: Path) -> None:
                 axes.text(
                     1.015,
                     place,
-                    f"{number}  n {n:.0f}{' (few)' if n < FEW else ''}",
+                    f"{number}  n {n:.0f}{' (few)' if n < FEW_IMAGES else ''}",
                     transform=axes.get_yaxis_transform(),
                     va="center",
                     fontsize=7,

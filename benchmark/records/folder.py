@@ -98,12 +98,9 @@ class RunFolder:
         target = self.path / trial / "predictions.csv"
         _write_csv(table, target, index=False, float_format="%.9g")
 
-    def save_maps(
-        self, trial: str, ids: Sequence[str], maps: Mapping[str, np.ndarray | None]
-    ) -> None:
-        """maps.npz: `ids` (N,) text and each array of `maps` that is there; no pickled objects."""
-        arrays: dict[str, Any] = {"ids": np.asarray(ids, np.str_)}
-        arrays |= {name: array for name, array in maps.items() if array is not None}
+    def save_maps(self, trial: str, ids: Sequence[str], maps: Mapping[str, np.ndarray]) -> None:
+        """maps.npz: `ids` (N,) text and each array of `maps`; no pickled objects."""
+        arrays: dict[str, Any] = {"ids": np.asarray(ids, np.str_), **maps}
         with atomic_path(self.path / trial / "maps.npz") as temporary:
             np.savez_compressed(temporary, **arrays)
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -9,13 +10,12 @@ import numpy as np
 import pandas as pd
 
 from benchmark import gallery, pictures
-from benchmark.data.dataset import Dataset
+from benchmark.data.dataset import Dataset, first_readings
 from benchmark.data.pixels import in_threads, resize
 from benchmark.metrics import maps
 from benchmark.records.record import Metric
 from tasks.base import Explanations, Outputs, Score, draw_confusion
 from tasks.explainability.image import WHOLE_LESION, heatmap, readings, share
-from tasks.explainability.summary import FEW_IMAGES
 
 # Images on a sheet of best, median and worst, and on that of a characteristic.
 SHEET_IMAGES = 4
@@ -40,7 +40,7 @@ def draw(dataset: Dataset, outputs: Outputs, score: Score, folder: Path) -> list
     exhibits = dict(
         zip(
             wanted,
-            in_threads(lambda sample: _exhibit(dataset, outputs, table, sample), wanted),
+            in_threads(partial(_exhibit, dataset, outputs, table), wanted),
             strict=True,
         )
     )
@@ -120,9 +120,7 @@ def _draw_characteristics(
     dataset: Dataset, outputs: Outputs, table: pd.DataFrame, ranked: Sequence[str], folder: Path
 ) -> list[Path]:
     """The best, a middling and the worst explained image of each characteristic."""
-    masks = dataset.masks
-    if "session" in masks:
-        masks = masks[masks["session"] == 1]
+    masks = first_readings(dataset.masks)
     drawn = []
     for name in sorted(set(masks["characteristic"]) - {""}):
         having = set(masks.loc[masks["characteristic"] == name, "id"])
@@ -132,7 +130,8 @@ def _draw_characteristics(
         chosen = [ids[k] for k in _spread(len(ids), CHARACTERISTIC_IMAGES)]
         slug = re.sub(r"[^a-z0-9]+", "-", str(name).lower()).strip("-")
         drawn.append(folder / f"characteristic-{slug}.png")
-        rows = [_exhibit(dataset, outputs, table, i, str(name)) for i in chosen]
+        shown = partial(_exhibit, dataset, outputs, table, characteristic=str(name))
+        rows = list(in_threads(shown, chosen))
         title = f"{name}: the best, a middling and the worst explained image"
         pictures.explanations(rows, drawn[-1], title)
     return drawn
@@ -153,7 +152,6 @@ def _draw_levels(score: Score, folder: Path) -> list[Path]:
             low=_number(row.low),
             high=_number(row.high),
             images=row.n,
-            few=row.n < FEW_IMAGES,
         )
         for row in table.sort_values(["level", "name"], kind="stable").itertuples(index=False)
     ]

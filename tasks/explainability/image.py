@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.data.dataset import Dataset
+from benchmark.data.dataset import Dataset, first_readings
 from benchmark.metrics import maps
 from benchmark.records.record import UNTRAINED
 
@@ -69,13 +69,13 @@ class Readings:
 class NetworkMaps:
     """What explains one image, each (h, w) float32; see `tasks.base.Explanations`."""
 
+    label: int
     true: np.ndarray
     predicted: np.ndarray
-    every: np.ndarray | None
     untrained: np.ndarray
     published: np.ndarray
     untrained_published: np.ndarray
-    label: int
+    every: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -94,33 +94,24 @@ def readings(dataset: Dataset, sample: str) -> Readings:
     """
     rows = dataset.mask_rows(sample).reset_index(drop=True)
     stack = dataset.mask_stack(sample)
-    again = (rows["session"] == 2) if "session" in rows else pd.Series(False, index=rows.index)
+    once = first_readings(rows)
     characteristics: dict[str, dict[str, np.ndarray]] = {}
-    for name, part in rows[~again].groupby("characteristic"):
+    for name, part in once.groupby("characteristic"):
         characteristics[str(name) or WHOLE_LESION] = _by_annotator(part, stack)
-    first = _by_annotator(rows[~again], stack)
+    first = _by_annotator(once, stack)
     silent = silent_readers(dataset, sample)
-    second = _by_annotator(rows[again], stack)
+    second = _by_annotator(rows.drop(once.index), stack)
     if second:
         # All who are known to have read the image read it again.
         nothing = np.zeros_like(stack[:1])
-        second = dict.fromkeys(_readers(dataset, sample), nothing) | second
+        second = dict.fromkeys(dataset.readers(sample), nothing) | second
     return Readings(first, silent, second, characteristics)
 
 
 def silent_readers(dataset: Dataset, sample: str) -> tuple[str, ...]:
     """Annotators who read an image the first time and marked nothing, where that is known."""
-    rows = dataset.mask_rows(sample)
-    first = rows[rows["session"] == 1] if "session" in rows else rows
-    drew = set(first["annotator"])
-    return tuple(name for name in _readers(dataset, sample) if name not in drew)
-
-
-def _readers(dataset: Dataset, sample: str) -> list[str]:
-    """Who read the image, where the data set says so."""
-    if "readers" not in dataset.table:
-        return []
-    return [name for name in str(dataset.table.at[sample, "readers"]).split(";") if name]
+    drew = set(first_readings(dataset.mask_rows(sample))["annotator"])
+    return tuple(name for name in dataset.readers(sample) if name not in drew)
 
 
 def _by_annotator(rows: pd.DataFrame, stack: np.ndarray) -> dict[str, np.ndarray]:

@@ -8,13 +8,12 @@ import pandas as pd
 from benchmark.data.dataset import Dataset
 from benchmark.metrics import statistics
 from benchmark.metrics.maps import LOCALISATION_SCORES
+from benchmark.metrics.statistics import FEW_IMAGES
 from benchmark.records.record import Baseline, Metric
 from tasks.base import BOOTSTRAP_SEED, Probes, mean_metric, metric, truth
 from tasks.explainability.image import CEILINGS, FLOORS, FUZZY, LEVEL_SCORES, PUBLISHED
 
 PUBLISHED_ALL = f"{PUBLISHED}all_images_f1"
-# Fewer images than this say little of a subgroup (ours); the row says so.
-FEW_IMAGES = 30
 # What the network is compared with in its skill: maps that nothing was trained for.
 _BLIND = ("gaussian", "constant", "mean_mask", "edges")
 _2023 = "dermxdb-2023"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmark.data.dataset import Dataset
+from benchmark.data.dataset import Dataset, first_readings
 from benchmark.data.pixels import Progress, in_threads, silent
 from benchmark.errors import DataError
 from benchmark.metrics import classification, maps
@@ -83,7 +83,7 @@ class Explainability(Task):
 
     def trials(self, dataset: Dataset) -> list[Trial]:
         """The data set's split; test images that nobody marked cannot be scored."""
-        marked = _marked(dataset)
+        marked = set(first_readings(dataset.masks)["id"])
         trials = []
         for trial in super().trials(dataset):
             test = tuple(i for i in trial.test if i in marked)
@@ -142,27 +142,14 @@ class Explainability(Task):
         return exhibits.draw(dataset, outputs, score, folder)
 
 
-def _marked(dataset: Dataset) -> set[str]:
-    """Images with a mask of a first reading."""
-    masks = dataset.masks
-    return set(masks["id"] if "session" not in masks else masks.loc[masks["session"] == 1, "id"])
-
-
 def _network_maps(found: Explanations, position: int, label: int) -> NetworkMaps:
-    return NetworkMaps(
-        true=maps.finite(found.true[position]),
-        predicted=maps.finite(found.predicted[position]),
-        every=None if found.every is None else maps.finite(found.every[position]),
-        untrained=maps.finite(found.untrained[position]),
-        published=maps.finite(found.published[position]),
-        untrained_published=maps.finite(found.untrained_published[position]),
-        label=label,
-    )
+    here = {name: maps.finite(array[position]) for name, array in found.arrays().items()}
+    return NetworkMaps(label=label, **here)
 
 
 def _mean_mask(dataset: Dataset, trial: Trial, progress: Progress) -> np.ndarray | None:
     """The mean reference of the training images, None where nobody marked any."""
-    marked = _marked(dataset)
+    marked = set(first_readings(dataset.masks)["id"])
     train = [sample for sample in trial.train if sample in marked]
     if not train:
         return None
