@@ -1,7 +1,9 @@
 """The leaderboard's files: the same records give the same bytes, and text stays text."""
 
+import importlib
 import subprocess
 import sys
+from pathlib import Path
 
 import matplotlib
 import pandas as pd
@@ -13,8 +15,11 @@ from benchmark.leaderboard import build
 from benchmark.leaderboard.plots import MOST_ROWS, bars
 from benchmark.leaderboard.report import cell, escape, markdown
 from benchmark.leaderboard.table import build_table, section_id, sections
-from benchmark.records.record import DataUsed, Metric, Record, TrialRecord, WeightsUsed
+from benchmark.records.record import Metric
 from benchmark.records.store import Store
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "records"))
+records_made = importlib.import_module("records_made")
 
 HOSTILE = "<script>alert(1)</script> | ![x](javascript:y) `$z$` \x1b[31m\n# heading"
 
@@ -37,34 +42,8 @@ def a_record(run_id, auc=0.8, headline="macro_auc", extra=None, **config):
         "recipe": {"epochs": 9, "learning_rate": 0.001},
         "seed": 0,
     } | config
-    trial = TrialRecord(
-        name="main",
-        split_fingerprint="s" * 64,
-        n_train=1,
-        n_validation=1,
-        n_test=1,
-        stages=(),
-        metrics=metrics,
-    )
-    return Record(
-        benchmark_version="0.1.0",
-        run_id=run_id,
-        created="2025-03-01T12:00:00+00:00",
-        task="explainability" if headline == "explainability_f1" else "diagnosis",
-        task_version="1",
-        headline=headline,
-        config=config,
-        data=DataUsed(name="synthetic", fingerprint="d" * 64, classes=("a", "b")),
-        weights=WeightsUsed(kind="none"),
-        seeds={"run": 0},
-        packages={},
-        hardware={},
-        seconds={},
-        peak_memory_bytes={},
-        parameters=1000,
-        trials=(trial,),
-        metrics=metrics,
-    )
+    task = "explainability" if headline == "explainability_f1" else "diagnosis"
+    return records_made.record(run_id, headline, metrics, config, task=task)
 
 
 @pytest.fixture

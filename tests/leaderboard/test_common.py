@@ -1,6 +1,9 @@
 """The common-correct view by hand: which images count, and when there is no number."""
 
 import hashlib
+import importlib
+import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -10,43 +13,26 @@ from benchmark.leaderboard import build
 from benchmark.leaderboard.common import add_common
 from benchmark.leaderboard.table import build_table
 from benchmark.records.folder import RunFolder
-from benchmark.records.record import DataUsed, Metric, Record, TrialRecord, WeightsUsed
+from benchmark.records.record import Metric
 from benchmark.records.store import Store
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "records"))
+records_made = importlib.import_module("records_made")
 
 
 def a_record(arch="Xception", f1=0.4, seed=0, trials=("main",), task="explainability"):
     config = configure(arch, task, seed=seed, budget="smoke").public()
     value = f1 and Metric(value=f1, low=f1, high=f1, n=3, groups=3)
     metrics = {"explainability_f1": value or Metric(value=None, n=0, groups=0)}
-    return Record(
-        benchmark_version="0.1.0",
-        run_id=hashlib.sha256(f"{config} {f1}".encode()).hexdigest()[:12],
-        created="2025-03-01T12:00:00+00:00",
+    return records_made.record(
+        hashlib.sha256(f"{config} {f1}".encode()).hexdigest()[:12],
+        "explainability_f1",
+        metrics,
+        config,
         task=task,
         task_version="2",
-        headline="explainability_f1",
-        config=config,
-        data=DataUsed(name="synthetic", fingerprint="d" * 64, classes=("a", "b")),
-        weights=WeightsUsed(kind="none"),
         seeds={"run": seed},
-        packages={},
-        hardware={},
-        seconds={},
-        peak_memory_bytes={},
-        parameters=1000,
-        trials=tuple(
-            TrialRecord(
-                name=name,
-                split_fingerprint="s" * 64,
-                n_train=1,
-                n_validation=1,
-                n_test=1,
-                stages=(),
-                metrics=metrics,
-            )
-            for name in trials
-        ),
-        metrics=metrics,
+        trials=tuple(records_made.trial(metrics, name) for name in trials),
     )
 
 

@@ -1,6 +1,9 @@
 """What makes a row, what may be ranked together, and what is never averaged."""
 
 import hashlib
+import importlib
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,8 +22,11 @@ from benchmark.leaderboard.table import (
     varying_settings,
 )
 from benchmark.metrics.statistics import Estimate, combine_seeds
-from benchmark.records.record import DataUsed, Metric, Record, TrialRecord, WeightsUsed
+from benchmark.records.record import DataUsed, Metric, WeightsUsed
 from benchmark.registry import TASKS
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "records"))
+records_made = importlib.import_module("records_made")
 
 
 def a_record(auc=0.8, created="2025-03-01T12:00:00+00:00", **changes):
@@ -51,37 +57,20 @@ def a_record(auc=0.8, created="2025-03-01T12:00:00+00:00", **changes):
         "seed": 0,
         "device": "cpu",
     } | changes
-    return Record(
-        benchmark_version="0.1.0",
-        run_id=hashlib.sha256(f"{created} {config} {record}".encode()).hexdigest()[:12],
+    return records_made.record(
+        hashlib.sha256(f"{created} {config} {record}".encode()).hexdigest()[:12],
+        record["headline"],
+        record["metrics"],
+        config,
         created=created,
         task=record["task"],
         task_version=record["task_version"],
-        headline=record["headline"],
-        config=config,
         data=DataUsed(
             name=config["dataset"], fingerprint=record["fingerprint"], classes=("a", "b")
         ),
         weights=record["weights"],
         pretraining=record["pretraining"],
-        seeds={"run": 0},
-        packages={},
-        hardware={},
-        seconds={},
-        peak_memory_bytes={},
-        parameters=1000,
-        trials=(
-            TrialRecord(
-                name="main",
-                split_fingerprint=record["split"],
-                n_train=1,
-                n_validation=1,
-                n_test=1,
-                stages=(),
-                metrics=record["metrics"],
-            ),
-        ),
-        metrics=record["metrics"],
+        trials=(records_made.trial(record["metrics"], split=record["split"]),),
     )
 
 

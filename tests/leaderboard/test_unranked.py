@@ -1,6 +1,9 @@
 """Floors, ceilings and reported numbers stand beside the runs and are never ranked with them."""
 
+import importlib
 import re
+import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -17,11 +20,12 @@ from benchmark.records.record import (
     Baseline,
     DataUsed,
     Metric,
-    Record,
-    TrialRecord,
     WeightsUsed,
 )
 from benchmark.records.store import Store
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "records"))
+records_made = importlib.import_module("records_made")
 
 GAUSSIAN, OTHERS, UNTRAINED = (
     "centred Gaussian",
@@ -65,33 +69,15 @@ def a_record(run_id, f1=0.4, compared=None, dataset="synthetic", weights="none",
         "recipe": {"epochs": 9},
         "seed": 0,
     } | config
-    trial = TrialRecord(
-        name="main",
-        split_fingerprint="s" * 64,
-        n_train=1,
-        n_validation=1,
-        n_test=1,
-        stages=(),
-        metrics=metrics,
-    )
-    return Record(
-        benchmark_version="0.1.0",
-        run_id=run_id,
-        created="2025-03-01T12:00:00+00:00",
+    return records_made.record(
+        run_id,
+        "explainability_f1",
+        metrics,
+        config,
         task="explainability",
         task_version="2",
-        headline="explainability_f1",
-        config=config,
         data=DataUsed(name=dataset, fingerprint="d" * 64, classes=("a", "b")),
         weights=WeightsUsed(kind=weights),
-        seeds={"run": 0},
-        packages={},
-        hardware={},
-        seconds={},
-        peak_memory_bytes={},
-        parameters=1000,
-        trials=(trial,),
-        metrics=metrics,
         baselines=baselines() if compared is None else compared,
     )
 
