@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 FRAMEWORKS = ("torch", "keras")
-HEADS = ("plain", "paper")
+HEADS = ("plain", "paper", "cosine")
 
 # TensorFlow and torchvision (which timm imports) abort when they meet in one process.
 _FOREIGN = {"torch": ("tensorflow",), "keras": ("torchvision", "timm")}
@@ -72,7 +72,10 @@ def build(
             backbone of a file that `Network.save` or Keras (.h5, .weights.h5, .keras) wrote.
         seed: of everything that is drawn: the head, and the backbone when nothing is loaded.
         head: "plain": global average pooling and one dense layer for every architecture (ours);
-            "paper": the head of the DermXDB benchmark, see `PaperSettings.head`.
+            "paper": the head of the DermXDB benchmark, see `PaperSettings.head`; "cosine": global
+            average pooling, then COSINE_SCALE times the cosine of the features with each class's
+            kernel column, without bias, as LDAM's NormedLinear (arXiv 1906.07413); columns drawn
+            as a dense layer's (ours).
 
     Raises:
         UserError: an unknown name, an image size too small, a framework that is not installed or
@@ -90,7 +93,11 @@ def build(
     check_image_size(architecture, size)
     # Before the network is built, so that a missing file is known at once.
     source = weights_source(arch, framework, weights)
-    parts = architecture.settings.head if head == "paper" else ("pool", "dense")
+    parts = {
+        "plain": ("pool", "dense"),
+        "paper": architecture.settings.head,
+        "cosine": ("pool", "cosine"),
+    }[head]
     _prepare(framework)
     network: Network
     if framework == "torch":

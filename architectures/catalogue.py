@@ -13,6 +13,13 @@ ImageSize = tuple[int, int]
 HEAD_DROPOUT = 0.2
 """Rate of the "dropout" in the paper's heads."""
 
+COSINE_SCALE = 30.0
+"""What the "cosine" head multiplies cosines with: s of LDAM (Cao et al., arXiv 1906.07413)."""
+
+COSINE_FLOOR = 1e-12
+"""Least squared norm of a vector that the "cosine" head divides by its norm (ours): zeros give a
+cosine of 0, and no gradient grows by more than 1e6."""
+
 LEAST_MAP = 3
 """A Grad-CAM map smaller than this along a side says nothing about where a network looks (ours)."""
 

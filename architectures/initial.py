@@ -4,6 +4,9 @@ import math
 
 import numpy as np
 
+from architectures.catalogue import Architecture
+from architectures.weights import Row
+
 _ZEROS = ("bias", "beta", "moving_mean")
 _ONES = ("gamma", "moving_variance")
 
@@ -42,6 +45,16 @@ def draw(
     fan = fan_in if initialiser == "he" else fan_out
     deviation = math.sqrt(2 / fan) / _TRUNCATED_DEVIATION
     return (deviation * _truncated_normal(shape, generator)).astype(np.float32)
+
+
+def initialiser(architecture: Architecture, row: Row) -> str:
+    """How keras.applications draws the kernels of one layer of the backbone, for `draw`."""
+    if architecture.initialiser == "efficientnet":
+        return "fan-out"
+    # keras.applications.nasnet: he_normal for convolutions, Keras' default for separable ones.
+    if architecture.initialiser == "nasnet" and row.kind == "conv":
+        return "he"
+    return "glorot"
 
 
 def _truncated_normal(shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:

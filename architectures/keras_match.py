@@ -83,6 +83,12 @@ def load(
         _refuse_deeper(path, architecture, rest)
         read_head = head is not None and bool(rest)
         if head is not None and rest:
+            if "cosine" in parts:
+                # A dense layer without bias would fit by its shape.
+                raise UserError(
+                    f"{path}: the head of a Keras file is no cosine head, which this network has:"
+                    " load with head=False"
+                )
             if layers is not None and tail is not None:
                 _check_size(path, layers, image_size)
                 _check_head(path, tail, parts)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from architectures.catalogue import HEAD_DROPOUT, Architecture
+from architectures.catalogue import COSINE_FLOOR, COSINE_SCALE, HEAD_DROPOUT, Architecture
 from architectures.network import Forward, Network
 from architectures.pixels import EFFICIENTNET_RESCALE, EFFICIENTNET_SCALE, PREPROCESSING
 from architectures.weights import Row, Slot, table
@@ -55,6 +55,30 @@ class EfficientNetPixels(keras.layers.Layer):
         x = keras.ops.cast(images, self.compute_dtype) * EFFICIENTNET_SCALE
         rescale = keras.ops.array(EFFICIENTNET_RESCALE, self.compute_dtype)
         return (x - self.mean) / keras.ops.sqrt(self.variance) * rescale
+
+
+class Cosine(keras.layers.Layer):
+    """COSINE_SCALE times the cosine of each feature vector with each column of the kernel.
+
+    As LDAM's NormedLinear (Cao et al., arXiv 1906.07413), whose loss multiplies by s.
+    """
+
+    def __init__(self, classes: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.classes = classes
+
+    def build(self, input_shape: Any) -> None:
+        """The kernel, (D, classes)."""
+        self.kernel = self.add_weight(shape=(input_shape[-1], self.classes), name="kernel")
+
+    def call(self, features: Any) -> Any:
+        """(N, D) -> (N, classes)."""
+        return COSINE_SCALE * keras.ops.matmul(_unit(features, 1), _unit(self.kernel, 0))
+
+
+def _unit(vectors: Any, axis: int) -> Any:
+    squares = keras.ops.sum(keras.ops.square(vectors), axis, keepdims=True)
+    return vectors * keras.ops.rsqrt(keras.ops.maximum(squares, COSINE_FLOOR))
 
 
 class KerasNetwork(Network):
@@ -129,6 +153,8 @@ class KerasNetwork(Network):
         for position, part in enumerate(self.head):
             if part == "dense":
                 layer = keras.layers.Dense(classes, name=f"dense_{position}", **exact)
+            elif part == "cosine":
+                layer = Cosine(classes, name=f"cosine_{position}", **exact)
             elif part == "batchnorm":
                 layer = keras.layers.BatchNormalization(name=f"batchnorm_{position}", **exact)
             elif part == "dropout":
@@ -189,7 +215,13 @@ class KerasNetwork(Network):
 
     def _freeze(self, policy: str) -> None:
         self._backbone_fixed = policy == "backbone"
+        # TensorFlow drops a setting that equals the last one, unseen by the layers below it.
+        self._backbone.trainable = False
         self._backbone.trainable = not self._backbone_fixed
+        if policy == "backbone-weights":
+            # By variables: a layer that is not trainable normalises as in inference.
+            for variable in self._backbone.trainable_variables:
+                variable.trainable = False
         if policy == "paper":
             for layer in self._layers[: self.architecture.settings.fixed_rows]:
                 if not isinstance(layer, keras.layers.BatchNormalization):

@@ -16,7 +16,7 @@ from architectures.catalogue import Architecture, map_shape
 from architectures.weights import Row, Slot
 from benchmark.errors import UserError
 
-FREEZE_POLICIES = ("none", "paper", "backbone")
+FREEZE_POLICIES = ("none", "paper", "backbone", "backbone-weights")
 _LEAVE_HEAD = ": load it with head=False"
 _TIMMS_OWN = ": timm's own networks are read into build(weights='timm') only, in Python"
 
@@ -46,7 +46,7 @@ class Network(ABC):
         classes: length of the logits.
         image_size: (H, W) in pixels.
         weights: which pre-training: None, "imagenet", "timm" or a path.
-        head: the parts between the last map and the logits, see `PaperSettings.head`.
+        head: the parts between the last map and the logits, see `PaperSettings.head` and `build`.
         module: torch.nn.Module or keras.Model, (N, H, W, 3) RGB of 0..255 in, logits out; the
             preprocessing is inside.
     """
@@ -191,7 +191,9 @@ class Network(ABC):
         Args:
             policy: "none"; "paper": every layer but BatchNormalization up to and including the
                 catalogue's last fixed layer, BatchNormalization stays trainable and in train mode;
-                "backbone": all but the head, BatchNormalization and dropout in inference mode.
+                "backbone": all but the head, BatchNormalization and dropout in inference mode;
+                "backbone-weights": all but the head, in train mode: batch statistics are used and
+                move the running ones, stochastic depth is on (keyu07/SuperCon_ISIC on GitHub).
 
         Raises:
             UserError: another policy.
@@ -233,7 +235,7 @@ class Network(ABC):
         Raises:
             ValueError: a name is missing or unknown, or a shape differs.
         """
-        self._assign(tensors, list(self._slots()))
+        files.assign(tensors, list(self._slots()))
 
     def save(self, path: str | Path) -> None:
         """Write the network as safetensors, atomically.
@@ -272,7 +274,7 @@ class Network(ABC):
         else:
             tensors = {k: v for k, v in tensors.items() if not k.startswith("head/")}
         try:
-            self._assign(tensors, slots)
+            files.assign(tensors, slots)
         except ValueError as error:
             raise UserError(
                 f"{path} does not fit this {self.architecture.name}: {error}"
@@ -323,36 +325,58 @@ class Network(ABC):
         base_draws, head_draws = np.random.default_rng(seed).spawn(2)
         for row, slots in self.base_slots() if backbone else ():
             for slot in slots:
-                slot.write(initial.draw(slot.role, slot.shape, self._initialiser(row), base_draws))
+                how = initial.initialiser(self.architecture, row)
+                slot.write(initial.draw(slot.role, slot.shape, how, base_draws))
         for slot in self.head_slots():
             slot.write(initial.draw(slot.role, slot.shape, "glorot", head_draws))
 
-    def _initialiser(self, row: Row) -> str:
-        if self.architecture.initialiser == "efficientnet":
-            return "fan-out"
-        # keras.applications.nasnet: he_normal for convolutions, Keras' default for separable ones.
-        if self.architecture.initialiser == "nasnet" and row.kind == "conv":
-            return "he"
-        return "glorot"
+    def new_head(self, seed: int) -> None:
+        """Draw the head as `build` does from this seed; nothing else changes.
+
+        Its BatchNormalization starts anew too; the random stream of its dropout goes on.
+        """
+        self.initialise(seed, backbone=False)
+
+    def classifier(self) -> tuple[np.ndarray, np.ndarray]:
+        """Copies of the last dense layer's kernel (D', K) and bias (K,), float32.
+
+        D' is D, h * w * D after "flatten", or K in MobileNet's paper head of two dense layers.
+
+        Raises:
+            UserError: the head is "cosine", which has no bias and no use for norms.
+        """
+        kernel, bias = self._classifier_slots()
+        return kernel.read(), bias.read()
+
+    def scale_logits(self, scale: np.ndarray, shift: np.ndarray) -> None:
+        """New logits = scale * logits + shift, by changing the last dense layer.
+
+        Args:
+            scale: (K,), finite; it multiplies the kernel's columns and the bias.
+            shift: (K,), finite; it is added to the bias.
+
+        Raises:
+            UserError: as `classifier`.
+            ValueError: other shapes, or values that are not finite.
+        """
+        change = np.array([scale, shift])
+        if change.shape != (2, self.classes) or not np.isfinite(change).all():
+            raise ValueError(f"scale and shift must be ({self.classes},) and finite: {change}")
+        kernel, bias = self._classifier_slots()
+        kernel.write((kernel.read() * change[0]).astype(np.float32))
+        bias.write((bias.read() * change[0] + change[1]).astype(np.float32))
+
+    def _classifier_slots(self) -> list[Slot]:
+        if self.head[-1] != "dense":
+            raise UserError(
+                "a cosine head has no norms or bias to adjust: use another method or head"
+            )
+        return self.head_slots()[-2:]
 
     def _slots(self) -> Iterator[Slot]:
         for _, slots in self.base_slots():
             yield from slots
         yield from self.head_slots()
-
-    @staticmethod
-    def _assign(tensors: Mapping[str, np.ndarray], slots: list[Slot]) -> None:
-        missing = [slot.name for slot in slots if slot.name not in tensors]
-        unknown = sorted(set(tensors) - {slot.name for slot in slots})
-        if missing or unknown:
-            raise ValueError(f"tensors missing: {missing[:3]}, tensors not expected: {unknown[:3]}")
-        for slot in slots:
-            if tensors[slot.name].shape != slot.shape:
-                raise ValueError(
-                    f"{slot.name} has shape {tensors[slot.name].shape}, expected {slot.shape}"
-                )
-        for slot in slots:
-            slot.write(tensors[slot.name])
 
     def _metadata(self) -> dict[str, str]:
         return {

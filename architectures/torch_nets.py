@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from architectures import published
-from architectures.catalogue import HEAD_DROPOUT, Architecture, map_shape
+from architectures.catalogue import Architecture, map_shape
 from architectures.nasnet_mobile import NASNetMobile
 from architectures.network import Forward, Network
 from architectures.pixels import (
@@ -25,6 +25,7 @@ from architectures.pixels import (
     Preprocessing,
 )
 from architectures.published import WeightsSource
+from architectures.torch_head import Head
 from architectures.torch_mends import MENDS, batchnorms
 from architectures.weights import Row, Slot, table
 from benchmark.errors import UserError
@@ -42,8 +43,6 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
 # Axes of a kernel: torch (out, in, kh, kw) to Keras (kh, kw, in, out); depthwise (C, 1, kh, kw) to
 # (kh, kw, C, 1); dense (out, in) to (in, out).
 _KERNEL_AXES = {"kernel": (2, 3, 1, 0), "depthwise_kernel": (2, 3, 0, 1), "dense": (1, 0)}
-
-_HEAD_EPSILON, _HEAD_MOMENTUM = 1e-3, 0.99  # Keras' defaults, for the paper's head
 
 
 class Pixels(nn.Module):
@@ -81,39 +80,6 @@ class EfficientNetPixels(nn.Module):
         x = images.to(dtype) * EFFICIENTNET_SCALE
         x = (x - self.mean) / self.variance.sqrt() * self.rescale
         return x.permute(0, 3, 1, 2).contiguous()
-
-
-class Head(nn.Module):
-    """From the Grad-CAM map to the logits; always in float32 or better."""
-
-    def __init__(
-        self, parts: tuple[str, ...], map_size: tuple[int, int], channels: int, classes: int
-    ) -> None:
-        super().__init__()
-        self.flatten = "flatten" in parts
-        width = map_size[0] * map_size[1] * channels if self.flatten else channels
-        self.layers = nn.ModuleDict()
-        for position, part in enumerate(parts):
-            if part == "dense":
-                self.layers[f"dense_{position}"] = nn.Linear(width, classes)
-                width = classes
-            elif part == "batchnorm":
-                self.layers[f"batchnorm_{position}"] = nn.BatchNorm1d(
-                    width, _HEAD_EPSILON, 1 - _HEAD_MOMENTUM
-                )
-            elif part == "dropout":
-                self.layers[f"dropout_{position}"] = nn.Dropout(HEAD_DROPOUT)
-
-    def forward(self, maps: Tensor) -> Forward:
-        """(N, C, h, w) -> features (N, C), logits (N, classes)."""
-        with torch.autocast(maps.device.type, enabled=False):
-            maps = maps.to(next(self.parameters()).dtype)
-            features = maps.mean((2, 3))
-            # Keras flattens channels last.
-            x = maps.permute(0, 2, 3, 1).flatten(1) if self.flatten else features
-            for layer in self.layers.values():
-                x = layer(x)
-        return Forward(features, x)
 
 
 class TorchModule(nn.Module):
@@ -237,7 +203,7 @@ class TorchNetwork(Network):
 
     def _freeze(self, policy: str) -> None:
         self._backbone_fixed = policy == "backbone"
-        self.module.backbone.requires_grad_(not self._backbone_fixed)
+        self.module.backbone.requires_grad_(policy in ("none", "paper"))
         self.module.head.requires_grad_(True)
         if policy == "paper":
             for row in table(self.architecture.name)[: self.architecture.settings.fixed_rows]:

@@ -5,7 +5,7 @@ matched by `keras_match`; what can be downloaded stands in `published`.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -53,6 +53,25 @@ class Slot:
     shape: tuple[int, ...]
     read: Callable[[], np.ndarray]
     write: Callable[[np.ndarray], None]
+
+
+def assign(tensors: Mapping[str, np.ndarray], slots: Sequence[Slot]) -> None:
+    """Set every slot to the tensor of its name; nothing is set unless all fit.
+
+    Raises:
+        ValueError: a name is missing or unknown, or a shape differs.
+    """
+    missing = [slot.name for slot in slots if slot.name not in tensors]
+    unknown = sorted(set(tensors) - {slot.name for slot in slots})
+    if missing or unknown:
+        raise ValueError(f"tensors missing: {missing[:3]}, tensors not expected: {unknown[:3]}")
+    for slot in slots:
+        if tensors[slot.name].shape != slot.shape:
+            raise ValueError(
+                f"{slot.name} has shape {tensors[slot.name].shape}, expected {slot.shape}"
+            )
+    for slot in slots:
+        slot.write(tensors[slot.name])
 
 
 @cache

@@ -26,6 +26,7 @@ from keras_writer import draw
 
 import architectures
 from architectures import weights
+from architectures.network import FREEZE_POLICIES
 from benchmark.methods.losses import cross_entropy
 
 KINDS = {
@@ -77,7 +78,7 @@ def facts(name):
         "global_generator_kept": kept,
         "new_weights": digest(network),
     }
-    for policy in ("none", "paper", "backbone"):
+    for policy in FREEZE_POLICIES:
         network.freeze(policy)
         found[f"trainable_{policy}"] = sum(int(np.prod(v.shape)) for v in network.trainable())
     return found
@@ -92,6 +93,7 @@ def outputs(job, folder):
     found |= {f"numpy_{k}": v for k, v in public(network, images, batch_size=1).items()}
     found["module"] = network.module(images)
     without_dropout(network)
+    network.freeze(job["freeze"])
     found["train_logits"] = network.forward(tf.constant(images), training=True).logits
     found |= {f"after/{name}": array for name, array in network.tensors().items()}
     network.save(folder / f"{job['id']}_keras.safetensors")
@@ -140,11 +142,11 @@ def cells(arch, sizes, folder):
             save(folder / f"{name}-{dtype}_keras.npz", level(network, images))
 
 
-def training(arch, size, folder):
+def training(arch, size, folder, head="paper"):
     """The steps that torch_side.py takes."""
-    network = loaded(folder / f"{arch}-training.safetensors", arch, size, "float64", "paper")
+    network = loaded(folder / f"{arch}-{head}-training.safetensors", arch, size, "float64", head)
     without_dropout(network)
-    stored = np.load(folder / f"{arch}_batches.npz")
+    stored = np.load(folder / f"{arch}-{head}_batches.npz")
     variables = network.trainable()
     optimiser = keras.optimizers.SGD(float(stored["rate"]))
     optimiser.build(variables)
@@ -165,7 +167,7 @@ def training(arch, size, folder):
             found |= named(network, gradients)
         optimiser.apply(gradients, variables)
     found |= {f"last/{name}": array for name, array in network.tensors().items()}
-    save(folder / f"{arch}_training.npz", found)
+    save(folder / f"{arch}-{head}_training.npz", found)
 
 
 def named(network, gradients):
@@ -222,8 +224,8 @@ def main(folder):
         outputs(job, folder)
     for arch, sizes in jobs["cells"]:
         cells(arch, sizes, folder)
-    for arch, size in jobs["training"]:
-        training(arch, size, folder)
+    for arch, size, head in jobs["training"]:
+        training(arch, size, folder, head)
     keras.config.set_floatx("float32")
     for name, size in jobs["stock"]:
         stock_file(name, (*size, 3), folder)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import architectures
+from architectures.network import FREEZE_POLICIES
 from architectures.weights import table, weightless
 from benchmark.errors import UserError
 
@@ -30,10 +31,11 @@ SMALL = [
     torch_side.job("ResNet50V2", (65, 78)),
     torch_side.job("Xception", (71, 88)),
     torch_side.job("EfficientNetB0", (66, 75), "paper"),
+    torch_side.job("MobileNetV2", (75, 98), "cosine", "backbone-weights"),
 ]
 STOCK = [["MobileNetV2", [75, 98]], ["EfficientNetB0", [75, 98]]]
 # Stochastic depth and a batch normalisation in the head; a linear bottleneck.
-TRAINED = ["EfficientNetB0", "MobileNetV2"]
+TRAINED = [("EfficientNetB0", "paper"), ("MobileNetV2", "paper"), ("MobileNetV2", "cosine")]
 TENSORS = (*parity_table.QUANTITIES, "module", "train_logits")
 # Keras stores the biased batch variance, torch the unbiased one: only that may differ after a step.
 BIASED = "moving_variance"
@@ -108,9 +110,11 @@ def training_errors(mine, keras):
 def both(tmp_path_factory):
     folder = tmp_path_factory.mktemp("parity")
     torch_outputs = {job["id"]: torch_side.outputs(job, folder) for job in SMALL}
-    for arch in TRAINED:
-        torch_outputs[arch] = torch_side.training(arch, training_size(arch), folder)
-    jobs = {"outputs": SMALL, "training": [(arch, training_size(arch)) for arch in TRAINED]}
+    for arch, head in TRAINED:
+        made = torch_side.training(arch, training_size(arch), folder, head)
+        torch_outputs[f"{arch}-{head}"] = made
+    trained = [(arch, training_size(arch), head) for arch, head in TRAINED]
+    jobs = {"outputs": SMALL, "training": trained}
     torch_side.run_keras(folder, jobs | {"stock": STOCK, "facts": architectures.names()})
     return folder, torch_outputs
 
@@ -125,10 +129,11 @@ def test_both_frameworks_compute_the_same_function(both, job, record_property):
     assert {k: v for k, v in errors.items() if k.startswith("numpy_") and not v <= 1e-4} == {}
 
 
-@pytest.mark.parametrize("arch", TRAINED)
-def test_both_frameworks_train_the_same_network(both, arch, record_property):
+@pytest.mark.parametrize(("arch", "head"), TRAINED)
+def test_both_frameworks_train_the_same_network(both, arch, head, record_property):
     folder, torch_outputs = both
-    errors = training_errors(torch_outputs[arch], np.load(folder / f"{arch}_training.npz"))
+    name = f"{arch}-{head}"
+    errors = training_errors(torch_outputs[name], np.load(folder / f"{name}_training.npz"))
     measured = parity_table.entries(arch, "training", training_size(arch), errors)
     record_property("parity", measured)
     faults = parity_table.faults(measured)
@@ -199,7 +204,7 @@ def test_new_networks_and_what_freezing_leaves_are_equal_in_both(both, arch):
     network = architectures.build(arch, "torch", 4, image_size=(row.least_size, row.least_size + 5))
     assert both_sides.digest(network) == facts["new_weights"]
     assert facts["global_generator_kept"]
-    for policy in ("none", "paper", "backbone"):
+    for policy in FREEZE_POLICIES:
         network.freeze(policy)
         count = sum(tensor.numel() for tensor in network.trainable())
         assert count == facts[f"trainable_{policy}"], policy
@@ -234,7 +239,7 @@ def test_all_eleven_are_one_function_at_every_size_and_in_training(arch, folder,
     inferred = torch_side.cells(arch, taken, folder)
     trained = torch_side.training(arch, training_size(arch), folder)
     torch_side.run_keras(
-        folder, {"cells": [(arch, taken)], "training": [(arch, training_size(arch))]}
+        folder, {"cells": [(arch, taken)], "training": [(arch, training_size(arch), "paper")]}
     )
     measured = []
     for size in parity_table.sizes(arch):
@@ -246,7 +251,7 @@ def test_all_eleven_are_one_function_at_every_size_and_in_training(arch, folder,
                 assert keras["gradcam"].any(), cell
                 errors = {k: torch_side.error(inferred[cell][k], keras[k]) for k in errors}
             measured += parity_table.entries(arch, dtype, size, errors)
-    errors = training_errors(trained, np.load(folder / f"{arch}_training.npz"))
+    errors = training_errors(trained, np.load(folder / f"{arch}-paper_training.npz"))
     measured += parity_table.entries(arch, "training", training_size(arch), errors)
     record_property("parity", measured)
     faults = parity_table.faults(measured)

@@ -28,10 +28,10 @@ FIRST_CHANGE = 3e-4
 CALIBRATION = (160, 173)
 
 
-def job(arch, size, head="plain"):
-    """One comparison in float64: an architecture, an image size, a head."""
-    name = f"{arch}-{size[0]}x{size[1]}-{head}"
-    return {"id": name, "arch": arch, "size": list(size), "head": head}
+def job(arch, size, head="plain", freeze="none"):
+    """One comparison in float64: an architecture, an image size, a head, what a step fixes."""
+    name = f"{arch}-{size[0]}x{size[1]}-{head}-{freeze}"
+    return {"id": name, "arch": arch, "size": list(size), "head": head, "freeze": freeze}
 
 
 def randomise(network, images, seed=7):
@@ -85,6 +85,7 @@ def outputs(job, folder):
     pixels = torch.from_numpy(images)
     found |= raw(network, images)
     found["module"] = network.module(pixels).detach().numpy()
+    network.freeze(job["freeze"])
     trained = network.forward(pixels, training=True)
     found["train_logits"] = trained.logits.detach().numpy()
     return found | {f"after/{name}": array for name, array in network.tensors().items()}
@@ -143,8 +144,8 @@ def cells(arch, sizes, folder):
     return found
 
 
-def training(arch, size, folder):
-    """Ten steps of plain SGD in float64 with the paper's head, dropout off.
+def training(arch, size, folder, head="paper"):
+    """Ten steps of plain SGD in float64, dropout off.
 
     Returns:
         "logits" and "gradient/<tensor>" of the first batch; "before/<tensor>", "first/<tensor>",
@@ -152,11 +153,11 @@ def training(arch, size, folder):
         the last step; "norm/<layer>" how many values each BatchNormalization averages, and which
         part of its statistics a batch leaves.
     """
-    path = folder / f"{arch}-training.safetensors"
-    save_random_weights(arch, size, "paper", path)
+    path = folder / f"{arch}-{head}-training.safetensors"
+    save_random_weights(arch, size, head, path)
     images = random_images(STEPS * BATCH, size).reshape(STEPS, BATCH, *size, 3)
     labels = np.random.default_rng(2).integers(0, CLASSES, (STEPS, BATCH))
-    network = architectures.build(arch, "torch", CLASSES, image_size=size, head="paper")
+    network = architectures.build(arch, "torch", CLASSES, image_size=size, head=head)
     network.load(path)
     network.module.double()
     without_dropout(network)
@@ -177,7 +178,7 @@ def training(arch, size, folder):
     for hook in hooks:
         hook.remove()
     rate = FIRST_CHANGE / steepest
-    np.savez(folder / f"{arch}_batches.npz", images=images, labels=labels, rate=rate)
+    np.savez(folder / f"{arch}-{head}_batches.npz", images=images, labels=labels, rate=rate)
     return found | {f"last/{name}": array for name, array in network.tensors().items()}
 
 

@@ -1,0 +1,63 @@
+"""The PyTorch networks' heads, from the Grad-CAM map to the logits."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - torch's own name for it
+
+from architectures.catalogue import COSINE_FLOOR, COSINE_SCALE, HEAD_DROPOUT
+from architectures.network import Forward
+
+_EPSILON, _MOMENTUM = 1e-3, 0.99  # Keras' defaults, for the paper's head
+
+
+class Cosine(nn.Linear):
+    """COSINE_SCALE times the cosine of each feature vector with each class's weight vector.
+
+    As LDAM's NormedLinear (Cao et al., arXiv 1906.07413), whose loss multiplies by s.
+    """
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__(width, classes, bias=False)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, D) -> (N, classes)."""
+        return COSINE_SCALE * F.linear(_unit(input), _unit(self.weight))
+
+
+def _unit(rows: Tensor) -> Tensor:
+    return rows * rows.square().sum(1, keepdim=True).clamp_min(COSINE_FLOOR).rsqrt()
+
+
+class Head(nn.Module):
+    """From the Grad-CAM map to the logits; always in float32 or better."""
+
+    def __init__(
+        self, parts: tuple[str, ...], map_size: tuple[int, int], channels: int, classes: int
+    ) -> None:
+        super().__init__()
+        self.flatten = "flatten" in parts
+        width = map_size[0] * map_size[1] * channels if self.flatten else channels
+        self.layers = nn.ModuleDict()
+        for position, part in enumerate(parts):
+            if part == "dense":
+                self.layers[f"dense_{position}"] = nn.Linear(width, classes)
+                width = classes
+            elif part == "cosine":
+                self.layers[f"cosine_{position}"] = Cosine(width, classes)
+            elif part == "batchnorm":
+                self.layers[f"batchnorm_{position}"] = nn.BatchNorm1d(
+                    width, _EPSILON, 1 - _MOMENTUM
+                )
+            elif part == "dropout":
+                self.layers[f"dropout_{position}"] = nn.Dropout(HEAD_DROPOUT)
+
+    def forward(self, maps: Tensor) -> Forward:
+        """(N, C, h, w) -> features (N, C), logits (N, classes)."""
+        with torch.autocast(maps.device.type, enabled=False):
+            maps = maps.to(next(self.parameters()).dtype)
+            features = maps.mean((2, 3))
+            # Keras flattens channels last.
+            x = maps.permute(0, 2, 3, 1).flatten(1) if self.flatten else features
+            for layer in self.layers.values():
+                x = layer(x)
+        return Forward(features, x)
