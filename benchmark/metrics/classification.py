@@ -5,11 +5,12 @@ Which intervals and tests are made from the resamples is the business of `statis
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+
+from benchmark.metrics.binary import Ranking, in_chunks, ratio
 
 SCORES = (
     "accuracy",
@@ -20,12 +21,8 @@ SCORES = (
     "macro_f1",
     "macro_auc",
 )
+PER_CLASS = ("sensitivity", "specificity", "precision", "f1", "auc")
 UNDECIDED = -1
-
-# Resamples are worked on in chunks of this many (images x resamples), 8 MiB of float64, so that
-# memory stays bounded; but never fewer than so many at a time, or the loop in `_auc` dominates.
-_CHUNK_ELEMENTS = 1 << 20
-_CHUNK_LEAST = 256
 
 _Floats = NDArray[np.float64]
 _Integers = NDArray[np.int64]
@@ -80,18 +77,29 @@ def resampled(
         ValueError: as `scores`; weights negative, not integers or of another shape.
     """
     sample = _Sample.of(labels, probabilities)
-    weights = np.asarray(weights)
-    if weights.ndim != 2 or weights.shape[1] != sample.size:
-        raise ValueError(f"weights must be (R, {sample.size}), not {weights.shape}")
-    if not np.issubdtype(weights.dtype, np.integer) or (weights.size and weights.min() < 0):
-        raise ValueError("weights must be integers of at least 0")
-    result = {name: np.empty(len(weights)) for name in SCORES}
-    step = max(_CHUNK_LEAST, _CHUNK_ELEMENTS // sample.size)
-    for start in range(0, len(weights), step):
-        rows = slice(start, start + step)
-        for name, value in _macro(sample, sample.by_class(weights[rows])).items():
-            result[name][rows] = value
-    return result
+    return in_chunks(weights, sample.size, lambda by_image: _macro(sample.by_class(by_image)))
+
+
+def resampled_per_class(
+    labels: ArrayLike, probabilities: ArrayLike, weights: ArrayLike
+) -> dict[str, _Floats]:
+    """The metrics of `per_class` for R weighted versions of one sample.
+
+    Args:
+        labels: (N,) int, in [0, C).
+        probabilities: (N, C) float, finite.
+        weights: (R, N) int, at least 0: how many times each image enters each resample.
+
+    Returns:
+        The metrics named in `PER_CLASS` as (R, C) float64: row r is what `per_class` gives when
+        image i is repeated `weights[r, i]` times. A class without images in a resample is NaN
+        there in all metrics.
+
+    Raises:
+        ValueError: as `resampled`.
+    """
+    sample = _Sample.of(labels, probabilities)
+    return in_chunks(weights, sample.size, lambda by_image: _each(sample.by_class(by_image)))
 
 
 def per_class(labels: ArrayLike, probabilities: ArrayLike, classes: Sequence[str]) -> pd.DataFrame:
@@ -107,20 +115,54 @@ def per_class(labels: ArrayLike, probabilities: ArrayLike, classes: Sequence[str
     sample = _Sample.of(labels, probabilities)
     if len(classes) != sample.classes:
         raise ValueError(f"{len(classes)} class names for {sample.classes} columns")
-    counted = sample.by_class(np.ones((1, sample.size), dtype=np.int64))
-    present = counted.positives[:, 0] > 0
-    columns = {
-        "sensitivity": counted.sensitivity,
-        "specificity": counted.specificity,
-        "precision": counted.precision,
-        "f1": counted.f1,
-        "auc": counted.auc,
-    }
+    counted = sample.by_class(np.ones((sample.size, 1)))
     return pd.DataFrame(
         {"n": counted.positives[:, 0].astype(int)}
-        | {name: np.where(present, values[:, 0], np.nan) for name, values in columns.items()},
+        | {name: values[0] for name, values in _each(counted).items()},
         index=pd.Index(list(classes), name="class"),
     )
+
+
+def g_mean(sensitivities: ArrayLike) -> _Floats:
+    """Geometric mean of the sensitivities: 0 as soon as one class is never recognised.
+
+    Kubat and Matwin, "Addressing the curse of imbalanced training sets" (ICML 1997), for two
+    classes; Sun, Kamel and Wang, "Boosting for learning multiple classes with imbalanced class
+    distribution" (ICDM 2006), for more.
+
+    Args:
+        sensitivities: (..., C) float in [0, 1]; NaN for a class without images, which does not
+            enter.
+
+    Returns:
+        (...) float64 in [0, 1]; NaN where no class has images.
+    """
+    values = np.asarray(sensitivities, dtype=np.float64)
+    present = ~np.isnan(values)
+    # By logarithms, because a product of hundreds of classes would underflow.
+    with np.errstate(divide="ignore"):
+        logarithms = np.log(np.where(present, values, 1))
+    return np.exp(ratio(logarithms.sum(axis=-1), present.sum(axis=-1)))
+
+
+def hard_label_auc(sensitivity: ArrayLike, specificity: ArrayLike) -> _Floats:
+    """Macro one-vs-rest AUC of the predicted classes, as if they were the scores.
+
+    A curve with the one threshold of a hard label has the area (sensitivity + specificity) / 2.
+    This is what the released test code of SuperCon (Chen, Zhuang and Chang, 2022) prints as AUC.
+    For two classes and no undecided image it is the balanced accuracy; it is not the area under
+    the ROC curve of the probabilities.
+
+    Args:
+        sensitivity: (..., C) float in [0, 1]; NaN for a class without images, which does not
+            enter.
+        specificity: (..., C) float in [0, 1].
+
+    Returns:
+        (...) float64 in [0, 1]; NaN where no class has images or all images are of one class.
+    """
+    sensitivity = np.asarray(sensitivity, dtype=np.float64)
+    return _mean((sensitivity + np.asarray(specificity)) / 2, ~np.isnan(sensitivity), axis=-1)
 
 
 def predicted_classes(probabilities: ArrayLike) -> _Integers:
@@ -184,9 +226,8 @@ class _Sample:
     classes: int
     indicators: _Floats
     """(3 C, N) of 0 and 1: image is of the class; is predicted as it; both."""
-    rankings: tuple[tuple[_Integers, _Integers, _Integers, _Integers], ...]
-    """Per class: positives; negatives by rising score; and for each positive the number of
-    negatives below it, and below or level with it."""
+    rankings: tuple[Ranking, ...]
+    """Per class, against the rest."""
 
     @classmethod
     def of(cls, labels: ArrayLike, probabilities: ArrayLike) -> "_Sample":
@@ -194,78 +235,54 @@ class _Sample:
         count = probabilities.shape[1]
         every = np.arange(count)[:, None]
         truth, called = labels == every, predicted_classes(probabilities) == every
-        rankings = []
-        for is_positive, column in zip(truth, probabilities.T, strict=True):
-            positives, negatives = np.flatnonzero(is_positive), np.flatnonzero(~is_positive)
-            negatives = negatives[np.argsort(column[negatives], kind="stable")]
-            rankings.append(
-                (
-                    positives,
-                    negatives,
-                    np.searchsorted(column[negatives], column[positives], side="left"),
-                    np.searchsorted(column[negatives], column[positives], side="right"),
-                )
-            )
         indicators = np.concatenate([truth, called, truth & called]).astype(np.float64)
-        return cls(len(labels), count, indicators, tuple(rankings))
+        rankings = tuple(map(Ranking.of, truth, probabilities.T))
+        return cls(len(labels), count, indicators, rankings)
 
-    def by_class(self, weights: NDArray[np.integer]) -> _ByClass:
-        """Everything per class for weights (r, N). Counts are whole numbers, so sums are exact."""
-        # Images by resamples: picking and summing images then walks along contiguous rows.
-        by_image = np.ascontiguousarray(weights.T, dtype=np.float64)
+    def by_class(self, by_image: _Floats) -> _ByClass:
+        """Everything per class for weights (N, r). Counts are whole numbers, so sums are exact."""
         positives, called, hits = np.split(self.indicators @ by_image, 3)
         total = by_image.sum(axis=0, keepdims=True)
         negatives = total - positives
-        precision = _ratio(hits, called)
+        precision = ratio(hits, called)
         precision[called == 0] = 0.0
         return _ByClass(
             positives=positives,
             hits=hits,
             total=total,
-            sensitivity=_ratio(hits, positives),
-            specificity=_ratio(negatives - (called - hits), negatives),
+            sensitivity=ratio(hits, positives),
+            specificity=ratio(negatives - (called - hits), negatives),
             precision=precision,
-            f1=_ratio(2 * hits, positives + called),
-            auc=np.stack([_auc(by_image, *ranking) for ranking in self.rankings]),
+            f1=ratio(2 * hits, positives + called),
+            auc=np.stack([ranking.weighted(by_image).auc() for ranking in self.rankings]),
         )
 
 
-def _auc(
-    by_image: _Floats, positives: _Integers, negatives: _Integers, below: _Integers, upto: _Integers
-) -> _Floats:
-    """(r,) share of (positive, negative) pairs that are in order; a tie counts one half."""
-    passed = np.zeros((len(negatives) + 1, by_image.shape[1]))
-    passed[1:] = by_image[negatives]
-    for before, row in pairwise(passed):  # ten times faster than cumsum down the columns
-        row += before
-    drawn = by_image[positives]
-    won = np.einsum("ir,ir->r", drawn, passed[below] + passed[upto]) / 2
-    return _ratio(won, drawn.sum(axis=0) * passed[-1])
-
-
-def _macro(sample: _Sample, counted: _ByClass) -> dict[str, _Floats]:
+def _macro(counted: _ByClass) -> dict[str, _Floats]:
+    """Each of `SCORES`, (r,)."""
     present = counted.positives > 0
-    present_count = present.sum(axis=0)
-
-    def mean(values: _Floats) -> _Floats:
-        # A NaN of a present class stays: it means that no class has both kinds of image.
-        return _ratio(np.where(present, values, 0).sum(axis=0), present_count)
-
-    sensitivity = mean(counted.sensitivity)
+    sensitivity = _mean(counted.sensitivity, present, axis=0)
     return {
-        "accuracy": _ratio(counted.hits.sum(axis=0), counted.total[0]),
+        "accuracy": ratio(counted.hits.sum(axis=0), counted.total[0]),
         "balanced_accuracy": sensitivity,
         "macro_sensitivity": sensitivity,
-        "macro_specificity": mean(counted.specificity),
-        "macro_precision": mean(counted.precision),
-        "macro_f1": mean(counted.f1),
-        "macro_auc": mean(counted.auc),
+        "macro_specificity": _mean(counted.specificity, present, axis=0),
+        "macro_precision": _mean(counted.precision, present, axis=0),
+        "macro_f1": _mean(counted.f1, present, axis=0),
+        "macro_auc": _mean(counted.auc, present, axis=0),
     }
 
 
-def _ratio(part: _Floats, whole: NDArray) -> _Floats:
-    """`part / whole`, NaN where `whole` is 0."""
-    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+def _each(counted: _ByClass) -> dict[str, _Floats]:
+    """Each of `PER_CLASS`, (r, C), NaN for a class without images."""
+    present = counted.positives > 0
+    return {name: np.where(present, getattr(counted, name), np.nan).T for name in PER_CLASS}
+
+
+def _mean(values: _Floats, present: NDArray[np.bool_], axis: int) -> _Floats:
+    """Over the classes that are present; NaN where none is."""
+    # A NaN of a present class stays: it means that no class has both kinds of image.
+    return ratio(np.where(present, values, 0).sum(axis=axis), present.sum(axis=axis))
 
 
 def _checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[NDArray, NDArray]:
