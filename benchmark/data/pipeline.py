@@ -1,26 +1,29 @@
 """Batches of augmented pixels, byte-identical for both frameworks and any number of workers.
 
-Grain moves the data; the order and every random draw are ours: one numpy generator per image and
-epoch, seeded by (seed, epoch, position), so nothing depends on which thread came first.
+Grain moves the data; the order and every random draw are ours: one numpy generator per epoch and
+drawn image, seeded by their numbers, so nothing depends on which thread came first. What
+an augmentation does to an image is the business of `augment`.
 """
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from benchmark.config import Augmentation
+from benchmark.data.augment import augment
 
 # Grain looks for jax's profiler when it is imported and warns that it is not there.
 logging.getLogger("absl").setLevel(logging.ERROR)
 import grain  # noqa: E402
 
-_BORDERS = {"reflect": cv2.BORDER_REFLECT_101, "nearest": cv2.BORDER_REPLICATE}
 # Separates the stream that orders an epoch from the streams that augment its images.
 _ORDER, _AUGMENT = 0, 1
+# Within the ordering streams: the one that draws classes. A permutation's seed ends before it.
+_BY_CLASS = 1
+_NEUTRAL = Augmentation()
 
 
 @dataclass(frozen=True)
@@ -48,28 +51,58 @@ def workers() -> int:
 
 def training_batches(
     samples: Samples,
-    augmentation: Augmentation,
+    views: Sequence[Augmentation],
     batch_size: int,
     seed: int,
     epoch: int,
+    class_shares: np.ndarray | None = None,
     threads: int | None = None,
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """One epoch of shuffled, augmented batches: images (B, H, W, 3) uint8, labels (B,) int64.
+) -> Iterator[tuple[tuple[np.ndarray, ...], np.ndarray]]:
+    """One epoch of random batches: ((images, ...), labels), one array of images for each view.
 
-    A last batch that is not full is dropped, unless it is the only one: BatchNorm statistics of a
-    few images would be noise (ours).
+    Images are (B, H, W, 3) uint8, labels (B,) int64; views of a position show the same image, and
+    a neutral augmentation leaves it as it is. A last batch that is not full is dropped, unless it
+    is the only one: BatchNorm statistics of a few images would be noise (ours).
+
+    Args:
+        samples: N of them.
+        views: the augmentation of each view.
+        batch_size: B.
+        seed: of the run.
+        epoch: counted from 0; with `seed` it fixes every byte.
+        class_shares: (K,) float64 probabilities: N images are drawn with replacement, first the
+            class by these shares, then one of its images, all alike; None: every image once.
+        threads: workers; None: one per core.
+
+    Raises:
+        ValueError: the shares are no distribution over the classes, or give some to a class that
+            has no image.
     """
-    order = np.random.default_rng((seed, epoch, _ORDER)).permutation(len(samples))
+    if class_shares is None:
+        order = np.random.default_rng((seed, epoch, _ORDER)).permutation(len(samples))
+    else:
+        generator = np.random.default_rng((seed, epoch, _ORDER, _BY_CLASS))
+        order = _draw_by_class(samples.labels, class_shares, generator)
+    repeats = _earlier_draws(order)
 
-    def example(position: int) -> tuple[np.ndarray, np.int64]:
-        sample = order[position]
-        generator = np.random.default_rng((seed, epoch, _AUGMENT, int(sample)))
-        image = augment(samples.pixels[samples.rows[sample]], augmentation, generator)
-        return image, samples.labels[sample]
+    def example(position: int) -> tuple[tuple[np.ndarray, ...], np.int64]:
+        sample, repeat = int(order[position]), int(repeats[position])
+        image = np.ascontiguousarray(samples.pixels[samples.rows[sample]])
+
+        def view(number: int, ranges: Augmentation) -> np.ndarray:
+            if ranges == _NEUTRAL:
+                return image
+            # A first draw's first view needs no further numbers: it is the usual single one.
+            further = (repeat, number) if repeat or number else ()
+            generator = np.random.default_rng((seed, epoch, _AUGMENT, sample, *further))
+            return augment(image, ranges, generator)
+
+        shown = tuple(view(number, ranges) for number, ranges in enumerate(views))
+        return shown, samples.labels[sample]
 
     stream = grain.MapDataset.range(len(order)).map(example)
     stream = stream.batch(batch_size, drop_remainder=len(order) >= batch_size)
-    yield from stream.to_iter_dataset(_read_options(threads))
+    return iter(stream.to_iter_dataset(_read_options(threads)))
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:
@@ -89,29 +122,28 @@ def plain_batches(
     yield from stream.to_iter_dataset(_read_options(threads))
 
 
-def augment(image: np.ndarray, ranges: Augmentation, generator: np.random.Generator) -> np.ndarray:
-    """One random variant of `image`: (H, W, 3) uint8 in and out."""
-    height, width = image.shape[:2]
-    # Every number is drawn whether or not it is used, so switching one range off leaves the others.
-    flip_x, flip_y, turn, lean, zoom_x, zoom_y, light = generator.random(7)
-    angle, shear = np.deg2rad([(2 * turn - 1) * ranges.rotation, (2 * lean - 1) * ranges.shear])
-    scale_x = 1 + (2 * zoom_x - 1) * ranges.zoom
-    scale_y = 1 + (2 * zoom_y - 1) * ranges.zoom
-    if ranges.horizontal_flip and flip_x < 0.5:
-        scale_x = -scale_x
-    if ranges.vertical_flip and flip_y < 0.5:
-        scale_y = -scale_y
-    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    linear = rotation @ np.array([[1, -np.sin(shear)], [0, np.cos(shear)]])
-    linear = linear @ np.diag([scale_x, scale_y])
-    centre = np.array([(width - 1) / 2, (height - 1) / 2])
-    warp = np.column_stack([linear, centre - linear @ centre])
-    image = cv2.warpAffine(
-        image, warp, (width, height), flags=cv2.INTER_LINEAR, borderMode=_BORDERS[ranges.border]
-    )
-    low, high = ranges.brightness
-    factor = low + light * (high - low)
-    return image if factor == 1 else cv2.convertScaleAbs(image, alpha=factor)
+def _draw_by_class(
+    labels: np.ndarray, shares: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
+    """Positions in `labels` (N,), drawn with replacement: (N,) int64."""
+    counts = np.bincount(labels, minlength=len(shares))
+    if len(counts) > len(shares):
+        raise ValueError(f"{len(shares)} class shares, but a label of {len(counts) - 1}")
+    for number in np.flatnonzero((counts == 0) & (shares > 0)):
+        raise ValueError(f"class {number} has a share of {shares[number]:g} but no image")
+    classes = generator.choice(len(shares), size=len(labels), p=shares)
+    grouped = np.argsort(labels, kind="stable")
+    first = np.cumsum(counts) - counts
+    return grouped[first[classes] + generator.integers(counts[classes])]
+
+
+def _earlier_draws(order: np.ndarray) -> np.ndarray:
+    """For each position of `order`, how often its value came before: (N,) int64."""
+    grouped = np.argsort(order, kind="stable")
+    _, first, counts = np.unique(order[grouped], return_index=True, return_counts=True)
+    earlier = np.empty_like(order)
+    earlier[grouped] = np.arange(len(order)) - np.repeat(first, counts)
+    return earlier
 
 
 def _read_options(threads: int | None) -> grain.ReadOptions:
