@@ -3,14 +3,15 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
-from benchmark import pictures
+from benchmark import config, pictures
 from benchmark.data import splits
 from benchmark.data.dataset import Dataset
 from benchmark.data.pixels import Progress, silent
@@ -128,6 +129,7 @@ class Task(ABC):
 
     Class attributes:
         name, version, summary: as shown by `list`.
+        Options: what may be asked of it beyond the data: each field is a flag of `run`.
         headline: the metric that ranks.
         needs: what the data must have beyond labels: "masks".
         maps: whether test images need maps that explain what the network says.
@@ -139,11 +141,22 @@ class Task(ABC):
     name: ClassVar[str]
     version: ClassVar[str]
     summary: ClassVar[str]
+    Options: ClassVar[type[config.Options]] = config.Options
     headline: ClassVar[str]
     needs: ClassVar[frozenset[str]] = frozenset()
     maps: ClassVar[bool] = False
     selected_by: ClassVar[str] = "macro_auc"
     shown: ClassVar[tuple[str, ...]]
+
+    # Of the class's own `Options`.
+    options: Any
+
+    def __init__(self, options: config.Options | None = None) -> None:
+        self.options = self.Options() if options is None else options
+
+    def prepare(self, dataset: Dataset) -> Dataset:
+        """The data as the question has them, such as with other classes; here as they are."""
+        return dataset
 
     def check(self, dataset: Dataset) -> None:
         """Refuse data that cannot answer the question.
@@ -193,14 +206,27 @@ def truth(dataset: Dataset, ids: tuple[str, ...]) -> tuple[np.ndarray, np.ndarra
 def diagnosis_metrics(dataset: Dataset, outputs: Outputs) -> dict[str, Metric]:
     """Every classification score with its 95 % bootstrap interval over groups."""
     labels, groups = truth(dataset, outputs.ids)
-    values = classification.scores(labels, outputs.probabilities)
     weights = statistics.group_weights(groups, statistics.RESAMPLES, BOOTSTRAP_SEED)
-    samples = classification.resampled(labels, outputs.probabilities, weights)
-    count = len(np.unique(groups))
+    return with_intervals(
+        classification.scores(labels, outputs.probabilities),
+        classification.resampled(labels, outputs.probabilities, weights),
+        groups,
+    )
+
+
+def with_intervals(
+    values: Mapping[str, float], samples: Mapping[str, np.ndarray], groups: np.ndarray
+) -> dict[str, Metric]:
+    """A metric for each score, with its 95 % bootstrap interval.
+
+    Args:
+        values: score -> its value.
+        samples: score -> (R,) its values in the resamples.
+        groups: (N,) the groups of the images that enter.
+    """
+    n, count = len(groups), len(np.unique(groups))
     return {
-        name: metric(
-            statistics.Estimate(value, *statistics.interval(samples[name]), len(labels), count)
-        )
+        name: metric(statistics.Estimate(value, *statistics.interval(samples[name]), n, count))
         for name, value in values.items()
     }
 

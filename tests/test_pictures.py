@@ -3,10 +3,13 @@
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from benchmark import pictures
 from benchmark.pictures import Exhibit
+from benchmark.pictures.frequency import spaced
 from benchmark.pictures.panels import coloured, panels
 
 SIDE = 120
@@ -153,9 +156,25 @@ def draw(kind: str, target) -> None:
         case "randomisation":
             similarity = np.array([[0.9, 0.8, np.nan], [0.1, -0.3, 0.2], [np.nan] * 3])
             pictures.randomisation(["head", "half", "all"], similarity, target)
+        case "frequency":
+            by_frequency(target)
 
 
-KINDS = ["explanations", "confusion", "history", "curves", "randomisation"]
+KINDS = ["explanations", "confusion", "history", "curves", "randomisation", "frequency"]
+
+
+def by_frequency(target, counts=(6705, 1113, 1099, 0, 142), values=(0.9, 0.6, 0.5, 0, np.nan)):
+    """Sensitivities of five classes, one without training and one without test images."""
+    sensitivity = np.array(values, float)
+    pictures.sensitivity_by_frequency(
+        np.array(counts),
+        sensitivity,
+        sensitivity - 0.1,
+        sensitivity + 0.1,
+        [*("NV", "$MEL_1$", "BKL", "DF", "VASC")][: len(counts)],
+        "Net",
+        target,
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -226,3 +245,36 @@ def test_levels_grow_with_their_number_and_an_undefined_one_keeps_its_line(tmp_p
         pictures.levels(rows[:count], 0.3, "F1", tmp_path / "levels.png")
         heights.append(cv2.imread(str(tmp_path / "levels.png")).shape[0])
     assert heights[1] > heights[0]
+
+
+def test_the_chart_by_frequency_tells_every_class_and_which_are_left_out(tmp_path):
+    by_frequency(tmp_path / "f.png")
+    with Image.open(tmp_path / "f.png") as opened:
+        told = opened.info["Description"]
+    assert "0.50 at 1099 of BKL, 0.60 at 1113 of $MEL_1$, 0.90 at 6705 of NV; not drawn" in told
+    assert "no test image: VASC; no training image: DF" in told
+
+
+@pytest.mark.parametrize(
+    ("counts", "values"),
+    [((3, 5), (0.5,)), ((3,), (np.nan,)), ((0,), (0.5,)), ((-1,), (0.5,))],
+)
+def test_a_chart_by_frequency_without_classes_to_draw_is_refused(counts, values, tmp_path):
+    with pytest.raises(ValueError, match=r"no class|do not fit"):
+        by_frequency(tmp_path / "f.png", counts, values)
+
+
+@given(
+    st.lists(st.floats(0, 5), min_size=1, max_size=12).map(sorted).map(np.array),
+    st.floats(0.001, 1),
+)
+def test_places_that_are_near_move_apart_and_others_stay(places, least):
+    moved = spaced(places, least)
+    assert (np.diff(moved) >= least - 1e-9).all()
+    assert moved.mean() == pytest.approx(places.mean())
+    if (np.diff(places) >= least).all():
+        np.testing.assert_allclose(moved, places, atol=1e-9)
+
+
+def test_two_near_places_move_equally_far():
+    np.testing.assert_allclose(spaced(np.array([0.0, 1.0, 1.2]), 0.4), [0, 0.9, 1.3])

@@ -1,6 +1,5 @@
 """Views of the records: a table, a Markdown page and plots, rebuilt from scratch each time."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +8,9 @@ import pandas as pd
 from benchmark.errors import UserError
 from benchmark.files import atomic_path, write_text
 from benchmark.leaderboard.baselines import baseline_rows
-from benchmark.leaderboard.columns import COLUMNS, add_rows
+from benchmark.leaderboard.columns import COLUMNS, add_rows, file_name
 from benchmark.leaderboard.common import add_common
+from benchmark.leaderboard.curves import curves
 from benchmark.leaderboard.published import reported_rows
 from benchmark.leaderboard.report import markdown
 from benchmark.leaderboard.table import build_table, rows_of, section_id, sections
@@ -39,6 +39,7 @@ def build(results: str | Path) -> Built:
     Raises:
         UserError: there is no readable record, or a file cannot be written.
     """
+    from benchmark.leaderboard.curve_plot import draw_curve
     from benchmark.leaderboard.plots import bars
 
     stored = Store(results).all()
@@ -50,6 +51,7 @@ def build(results: str | Path) -> Built:
         )
     counted = [record for seeds in rows_of(stored.records) for record in seeds]
     table, notes = add_common(build_table(counted), counted, results)
+    joined = curves(table, counted)
     baselines, disputes = baseline_rows(counted)
     table = add_rows(table, [*baselines, *reported_rows(table)])
     root = Path(results) / "v1"
@@ -57,14 +59,16 @@ def build(results: str | Path) -> Built:
     for section in sections(table):
         plots[section_id(section)] = f"plots/{_plot_name(section)}"
         bars(section, root / plots[section_id(section)])
+    for curve in joined:
+        draw_curve(curve, root / curve.plot)
     with atomic_path(root / "table.csv") as temporary:
         table.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
-    write_text(root / "leaderboard.md", markdown(table, plots, notes))
-    paths = [root / "leaderboard.md", root / "table.csv", *(root / p for p in plots.values())]
+    write_text(root / "leaderboard.md", markdown(table, plots, notes, joined))
+    drawn = (*plots.values(), *(curve.plot for curve in joined))
+    paths = [root / "leaderboard.md", root / "table.csv", *(root / p for p in drawn)]
     return Built(tuple(paths), (*stored.problems, *disputes))
 
 
 def _plot_name(section: pd.DataFrame) -> str:
     task, dataset = (section[c].iloc[0] for c in (COLUMNS.task, COLUMNS.dataset))
-    readable = re.sub(r"[^A-Za-z0-9.-]+", "-", f"{task}-{dataset}").strip("-.")[:80]
-    return f"{readable}-{section_id(section)}.png"
+    return f"{file_name(f'{task}-{dataset}')}-{section_id(section)}.png"

@@ -167,9 +167,12 @@ def _untrained(records: Sequence[Record]) -> dict[str, Any]:
 
 
 def _row(record: Record, name: str, called: str, scores: dict[str, Estimate]) -> dict[str, Any]:
-    own = (COLUMNS.section, COLUMNS.task, COLUMNS.task_version, COLUMNS.data, COLUMNS.split)
+    own = (
+        *(COLUMNS.section, COLUMNS.task, COLUMNS.task_version, COLUMNS.data),
+        *(COLUMNS.leaks, COLUMNS.question, COLUMNS.split, COLUMNS.headline),
+    )
     values = protocol(record)
-    row: dict[str, Any] = {column: values[column] for column in (*own, COLUMNS.headline)}
+    row: dict[str, Any] = {column: values[column] for column in own}
     row |= {
         COLUMNS.dataset: record.data.name,
         COLUMNS.kind: _kind(record, name),

@@ -4,6 +4,7 @@ What a row of runs holds is `table`; the other kinds come from `baselines` and `
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
@@ -26,10 +27,12 @@ class Columns:
     row, whose `source` tells where its numbers were printed, whose `n_images` are the test images
     and whose `n_seeds` the runs of its mean; it has SPREAD columns in place of intervals.
 
-    `split` digests the trials' splits. `weights` is the kind of weights a run started with and
-    `weights_source` which those were, see `WeightsUsed`. `pretrained_on` names earlier data sets
-    with the first digits of their fingerprints. `explainer` made the maps that are scored, ""
-    where a task asks for none. `settings` is the rest of the configuration, as
+    `question` holds the task's options as "imbalance=50, positive=MEL", see `options_of`; `leaks`
+    is LEAKS where lesions of the test images may be among the training images. `split` digests the
+    trials' splits. `weights` is the kind of weights a run started with and `weights_source` which
+    those were, see `WeightsUsed`. `pretrained_on` names earlier data sets with the first digits of
+    their fingerprints. `explainer` made the maps that are scored, "" where a task asks for none.
+    `settings` is the rest of the configuration, a method's options among them, as
     flat JSON with keys such as "recipe.learning_rate". `n_images` and `n_groups` are the
     headline's. `run_ids` are the records in the row, `created` the date of the newest. `n_common`
     counts the images of `COMMON`.
@@ -40,6 +43,8 @@ class Columns:
     task_version: str = "task_version"
     dataset: str = "dataset"
     data: str = "data_fingerprint"
+    question: str = "question"
+    leaks: str = "leaks"
     split: str = "split"
     headline: str = "headline"
     kind: str = "kind"
@@ -85,12 +90,20 @@ PROTOCOL = (
     COLUMNS.task,
     COLUMNS.task_version,
     COLUMNS.data,
+    COLUMNS.leaks,
+    COLUMNS.question,
     COLUMNS.split,
     COLUMNS.headline,
     COLUMNS.weights,
     COLUMNS.pretrained_on,
     COLUMNS.explainer,
 )
+
+# In the column `leaks` where they are allowed.
+LEAKS = "allowed"
+
+# Begins an option in `question`; a value may hold commas.
+_OPTION = re.compile(r"(?:^|, )([a-z][a-z0-9_]*)=")
 
 # Where scores lie that are not in [0, 1]: a ratio of differences, a difference.
 _RANGES = {
@@ -137,6 +150,8 @@ def protocol(record: Record) -> dict[str, str]:
         COLUMNS.task: record.task,
         COLUMNS.task_version: record.task_version,
         COLUMNS.data: record.data.fingerprint,
+        COLUMNS.leaks: LEAKS if record.config.get("allow_leaks") else "",
+        COLUMNS.question: _question(record.config.get("task_options")),
         COLUMNS.split: digest(sorted(f"{t.name} {t.split_fingerprint}" for t in record.trials)),
         COLUMNS.headline: record.headline,
         COLUMNS.weights: record.weights.kind,
@@ -144,6 +159,18 @@ def protocol(record: Record) -> dict[str, str]:
         COLUMNS.explainer: _explainer(record),
     }
     return values | {COLUMNS.section: digest([values[c] for c in PROTOCOL])[:8]}
+
+
+def options_of(question: str) -> dict[str, str]:
+    """The task's options by name, from the column `question`; those that are None are not in it."""
+    _, *parts = _OPTION.split(question)
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def _question(options: Any) -> str:
+    """A record's task options as text; "" of records from before there were any."""
+    given = sorted((options or {}).items())
+    return ", ".join(f"{name}={value}" for name, value in given if value is not None)
 
 
 def _explainer(record: Record) -> str:
@@ -197,6 +224,11 @@ def size(value: Any) -> str:
 def text(value: Any) -> str:
     """A setting as the table has it."""
     return "-" if value is None else str(value)
+
+
+def file_name(name: str) -> str:
+    """Text as the beginning of a file's name."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", name).strip("-.")[:80]
 
 
 def digest(parts: Sequence[str]) -> str:

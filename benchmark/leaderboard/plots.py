@@ -1,6 +1,7 @@
 """The table as pictures: one bar plot per section, best run on top, between ceilings and floors."""
 
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib
@@ -14,12 +15,13 @@ from matplotlib.patches import Patch
 from benchmark.files import atomic_path
 from benchmark.leaderboard.columns import COLUMNS, SPREAD, metric_columns
 from benchmark.leaderboard.published import publication
-from benchmark.leaderboard.table import leading, plain, pretraining, title, varying_settings
+from benchmark.leaderboard.table import conditions, leading, plain, title, varying_settings
 
 # Rows of one kind in one plot; what ranks below is in the table.
 MOST_ROWS = 40
 DPI = 140
 _LONGEST_LABEL = 70
+_TITLE_WIDTH = 84
 # Okabe and Ito's palette, which survives every common colour blindness; hatching survives print.
 _FRAMEWORKS = {
     "torch": ("PyTorch", "#0072B2", "", "white"),
@@ -124,8 +126,9 @@ def _dress(axes: Axes, section: pd.DataFrame, rows: pd.DataFrame, remark: str) -
     else:
         names = " / ".join(sorted(runs[COLUMNS.dataset].unique()))
         name = f"{first[COLUMNS.task]} (version {first[COLUMNS.task_version]}) on {names}"
-        name, whisker = f"{name}, {pretraining(runs)}", "95 % interval"
-    axes.set_title(plain(name), loc="left", fontsize=11, fontweight="bold")
+        name, whisker = f"{name}, {conditions(runs)}", "95 % interval"
+    heading = fill(plain(name), _TITLE_WIDTH)
+    axes.figure.suptitle(heading, x=0.01, ha="left", fontsize=11, fontweight="bold")
     about = f"{plain(title(first[COLUMNS.headline]))} with {whisker}"
     axes.set_xlabel(f"{about}; {remark}" if remark else about)
     axes.set_xticks(np.linspace(0, 1, 6))

@@ -1,18 +1,20 @@
 """The table as Markdown, one section per protocol and data set."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from tabulate import tabulate
 
 from benchmark.leaderboard.columns import COLUMNS, COMMON, SPREAD, metric_columns
+from benchmark.leaderboard.curves import Curve, Point
 from benchmark.leaderboard.published import publication
 from benchmark.leaderboard.table import (
+    conditions,
     heading,
     leading,
+    leaking,
     plain,
-    pretraining,
     section_id,
     sections,
     shown_metrics,
@@ -26,23 +28,39 @@ _CAVEATS = {
     "file": " How the files were trained, and on which images, is not known here.",
 }
 
+_LEAKS = (
+    "**Not to be compared with other sections**: images of one lesion are in train and test, which"
+    " rewards memory."
+)
+_OTHERS = (
+    "The natural training set is no point of the curve, because its frequent classes too have"
+    " other numbers of images."
+)
+
 # Whatever can begin markup in GitHub's Markdown, inside a table cell or a heading.
 _MARKUP = re.compile(r"([\\`*_\[\]<>|&#~$!])")
 
 
-def markdown(table: pd.DataFrame, plots: Mapping[str, str], notes: Mapping[str, str]) -> str:
+def markdown(
+    table: pd.DataFrame,
+    plots: Mapping[str, str],
+    notes: Mapping[str, str],
+    curves: Sequence[Curve],
+) -> str:
     """The leaderboard as one Markdown document. The same table gives the same text.
 
     Args:
         table: from `build_table`, with at least one run, and rows that are not runs.
         plots: `section_id` to the path of its plot, relative to the document, for every section.
         notes: `section_id` to a sentence that stands below its table.
+        curves: each stands above the first of its sections.
     """
-    parts = [
-        "# DermBench leaderboard",
-        *(_section(s, plots, notes.get(section_id(s), "")) for s in sections(table)),
-        _notes(table),
-    ]
+    parts = ["# DermBench leaderboard"]
+    for section in sections(table):
+        own = section_id(section)
+        parts += [_curve(curve) for curve in curves if curve.section == own]
+        parts.append(_section(section, plots, notes.get(own, "")))
+    parts.append(_notes(table))
     return "\n\n".join(parts) + "\n"
 
 
@@ -60,6 +78,35 @@ def cell(value: float, low: float, high: float) -> str:
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
+def _curve(curve: Curve) -> str:
+    """The section of one curve: its plot, and a row for each line."""
+    about = (
+        f"**{escape(title(curve.headline))}** with its 95 % interval at each ratio, highest mean"
+        " first; rows that lack a ratio come last."
+        + (f" {_OTHERS}" if curve.others else "")
+        + _shared({name: escape(value) for name, value in curve.shared.items()})
+    )
+    told = list(dict.fromkeys(name for line in curve.lines for name in line.told))
+    columns = {name: [escape(line.told.get(name, "")) for line in curve.lines] for name in told}
+    for profile, called in curve.profiles.items():
+        columns[escape(called)] = [_point(line.points.get(profile)) for line in curve.lines]
+    name = escape(curve.title)
+    rows = tabulate(columns, headers="keys", tablefmt="github", disable_numparse=True)
+    return "\n\n".join([f"## {name}", about, f"![{name}]({curve.plot})", rows])
+
+
+def _point(point: Point | None) -> str:
+    if point is None:
+        return "-"
+    seeds = f"{point.seeds} seed{'s' if point.seeds > 1 else ''}"
+    return f"{cell(point.value, point.low, point.high)}, {seeds}"
+
+
+def _shared(values: Mapping[str, str]) -> str:
+    told = ", ".join(f"{name} {value}" for name, value in values.items())
+    return f" The same in every row: {told}." if told else ""
+
+
 def _section(section: pd.DataFrame, plots: Mapping[str, str], note: str) -> str:
     picture = plots[section_id(section)]
     reported = section[section[COLUMNS.kind] == "reported"]
@@ -71,15 +118,15 @@ def _section(section: pd.DataFrame, plots: Mapping[str, str], note: str) -> str:
     names = escape(" / ".join(sorted(runs[COLUMNS.dataset].unique())))
     task, version = escape(first[COLUMNS.task]), escape(first[COLUMNS.task_version])
     told, shared = _told(section[section[COLUMNS.kind] != "reported"])
-    common = ", ".join(f"{name} {value}" for name, value in shared.items())
     about = (
         f"Ranked by **{escape(title(first[COLUMNS.headline]))}**. Data"
         f" `{first[COLUMNS.data][:8]}`, split `{first[COLUMNS.split][:8]}`."
-        + (f" The same in every row: {common}." if common else "")
+        + _shared(shared)
+        + (f" {_LEAKS}" if leaking(runs) else "")
         + _CAVEATS.get(first[COLUMNS.weights], "")
     )
     parts = [
-        f"## {task} (version {version}) on {names}, {escape(pretraining(runs))}",
+        f"## {task} (version {version}) on {names}, {escape(conditions(runs))}",
         about,
         f"![{task} on {names}]({picture})",
         tabulate(told, headers="keys", tablefmt="github", disable_numparse=True),
@@ -183,9 +230,9 @@ def _notes(table: pd.DataFrame) -> str:
             "- Brackets hold the 95 % interval: bootstrap over groups (lesions or patients) of the"
             " test images. With several seeds the score is their mean and the interval also holds"
             " the spread over seeds; with one seed it does not.",
-            "- Rows are ranked only against rows of the same task version, data, split,"
-            " pre-training and explainer. Rows whose intervals overlap widely are not separated by"
-            " these data.",
+            "- Rows are ranked only against rows of the same task version and options, data,"
+            " split, pre-training and explainer, with or without leaks. Rows whose intervals"
+            " overlap widely are not separated by these data.",
             '- "-" is a score that is missing or undefined; it is never averaged. ↓ marks scores'
             " that are better when smaller.",
             "- Rows in italics are not ranked: a ceiling is what experts reach, a floor what needs"

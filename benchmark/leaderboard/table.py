@@ -5,13 +5,16 @@ paper is `report` and `plots`.
 """
 
 import json
+import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+from pydantic import BaseModel
 
+from benchmark.config import RunConfig
 from benchmark.errors import UserError
 from benchmark.leaderboard.columns import (
     COLUMNS,
@@ -19,6 +22,7 @@ from benchmark.leaderboard.columns import (
     PROTOCOL,
     estimate,
     frame,
+    options_of,
     over_seeds,
     protocol,
     score,
@@ -46,7 +50,19 @@ _ON_PAGE = {
         "deletion_auc",
         "randomised_similarity",
         "macro_auc",
-    )
+    ),
+    "imbalance": (
+        "macro_f1",
+        "balanced_accuracy",
+        "macro_auc",
+        "many_shot_sensitivity",
+        "medium_shot_sensitivity",
+        "few_shot_sensitivity",
+        "g_mean",
+        "auc",
+        "average_precision",
+        "sensitivity_at_90_specificity",
+    ),
 }
 
 # Settings with a column of their own, and those that do not tell one row from another: the seeds
@@ -54,11 +70,12 @@ _ON_PAGE = {
 _OWN_COLUMN = frozenset(
     {"arch", "framework", "task", "method", "dataset", "weights", "pretrain_on", "explainer"}
 )
-_OWN_COLUMN |= {"image_size", "budget", "recipe.epochs"}
+_OWN_COLUMN |= {"image_size", "budget", "recipe.epochs", "allow_leaks"}
+_QUESTION, _METHODS_OWN = "task_options.", "method_options."
 _NOT_IDENTIFYING = frozenset({"seed", "data_dir", "device"})
 
-# How runs of one rank, or without one, are sorted.
-_ROW_ORDER = (
+# What tells rows of one section apart; runs of one rank, or without one, are sorted by it.
+ROW_ORDER = (
     *(COLUMNS.dataset, COLUMNS.arch, COLUMNS.framework, COLUMNS.method, COLUMNS.weights_source),
     *(COLUMNS.image_size, COLUMNS.budget, COLUMNS.epochs, COLUMNS.settings),
 )
@@ -133,11 +150,47 @@ def shown_metrics(section: pd.DataFrame) -> list[str]:
 
 
 def varying_settings(section: pd.DataFrame) -> list[str]:
-    """For each row, the settings in which the rows of the section differ, such as "epochs=9"."""
+    """For each row, the settings in which the rows of the section differ, such as "epochs=9".
+
+    A method's own options are compared with those of rows of the same method only.
+    """
     rows = [json.loads(settings) for settings in section[COLUMNS.settings]]
-    keys = sorted({key for row in rows for key in row})
-    differing = [key for key in keys if len({text(row.get(key)) for row in rows}) > 1]
-    return [", ".join(f"{k.split('.')[-1]}={text(row.get(k))}" for k in differing) for row in rows]
+    methods = section[COLUMNS.method].tolist()
+    told: list[list[str]] = [[] for _ in rows]
+    for key in sorted({key for row in rows for key in row}):
+        own = key.startswith(_METHODS_OWN)
+        values = defaultdict(set)
+        for row, method in zip(rows, methods, strict=True):
+            values[own and method].add(text(row.get(key)))
+        for row, method, parts in zip(rows, methods, told, strict=True):
+            if len(values[own and method]) > 1:
+                parts.append(f"{key.split('.')[-1]}={text(row.get(key))}")
+    return [", ".join(parts) for parts in told]
+
+
+def conditions(section: pd.DataFrame) -> str:
+    """What a section's rows were asked, on what terms, and what they started from, in words."""
+    first = section.iloc[0]
+    parts = [*asked(options_of(first[COLUMNS.question])), leaking(section), pretraining(section)]
+    return ", ".join(filter(None, parts))
+
+
+def asked(options: Mapping[str, str]) -> list[str]:
+    """A task's options in words, one each: "ratio 50", "MEL against the rest"."""
+    return [_asked(name, value) for name, value in options.items()]
+
+
+def _asked(name: str, value: str) -> str:
+    if name == "imbalance":
+        return f"ratio {value}" if value.isdigit() else f"{value} ratio"
+    return (
+        f"{value} against the rest" if name == "positive" else f"{name.replace('_', ' ')} {value}"
+    )
+
+
+def leaking(section: pd.DataFrame) -> str:
+    """A warning where a section's runs may have trained on lesions of the test images, else ""."""
+    return "leaks allowed: train and test share lesions" if section[COLUMNS.leaks].iloc[0] else ""
 
 
 def pretraining(section: pd.DataFrame) -> str:
@@ -157,7 +210,9 @@ def plain(name: str) -> str:
 
 def title(metric: str) -> str:
     """A metric's name as people write it: macro_auc is "macro AUC"."""
-    return _TITLES.get(metric) or " ".join(_WORDS.get(w, w) for w in metric.split("_"))
+    parts = metric.replace("_shot_", "-shot_").split("_")
+    words = _TITLES.get(metric) or " ".join(_WORDS.get(w, w) for w in parts)
+    return _SHARE.sub(r" at \1 % ", words)
 
 
 def heading(metric: str) -> str:
@@ -170,6 +225,8 @@ _STARTS = {
     "timm": "timm's weights",
     "file": "weights from files",
 }
+# As in sensitivity_at_90_specificity.
+_SHARE = re.compile(r" at (\d+) ")
 _WORDS = {"auc": "AUC", "f1": "F1", "iou": "IoU", "npv": "NPV", "dermxdb": "DermXDB"}
 _TITLES = {
     "explainability_auprc": "pixel AUPRC",
@@ -184,13 +241,19 @@ _TITLES = {
     "predicted_class_f1": "predicted-class F1",
     "discrimination_f1": "F1 above the other classes' maps",
     "randomised_similarity": "similarity to randomised network",
+    "g_mean": "G-mean",
+    "hard_label_auc": "hard-label AUC",
 }
 
 
 def _identity(record: Record) -> dict[str, str]:
     """The values of the columns that tell one row from another."""
-    config = _flat(record.config)
-    rest = {k: v for k, v in config.items() if k not in _OWN_COLUMN | _NOT_IDENTIFYING}
+    config = _UNSAID | _flat(record.config)
+    rest = {
+        k: v
+        for k, v in config.items()
+        if k not in _OWN_COLUMN | _NOT_IDENTIFYING and not k.startswith(_QUESTION)
+    }
     return protocol(record) | {
         COLUMNS.dataset: record.data.name,
         COLUMNS.arch: text(config.get("arch")),
@@ -237,8 +300,30 @@ def _ranked(table: pd.DataFrame) -> pd.DataFrame:
     ranks = (scores * signs).groupby(table[COLUMNS.section]).rank(method="min", ascending=False)
     table[COLUMNS.rank] = ranks.astype("Int64")
     return table.sort_values(
-        [*PROTOCOL, COLUMNS.rank, *_ROW_ORDER], na_position="last", kind="stable", ignore_index=True
+        [*PROTOCOL, COLUMNS.rank, *ROW_ORDER],
+        key=lambda column: column.map(_by_number) if column.name == COLUMNS.question else column,
+        na_position="last",
+        kind="stable",
+        ignore_index=True,
     )
+
+
+def _by_number(question: str) -> str:
+    """A question so that its ratios sort together, and 50 before 100."""
+    options = (f"{name}={value}" for name, value in reversed(options_of(question).items()))
+    return re.sub(r"\d+", lambda digits: digits.group().zfill(9), ", ".join(options))
+
+
+def _defaults(model: type[BaseModel]) -> dict[str, Any]:
+    """A model's settings that have a default, and those of the models in it."""
+    found: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            found[name] = _defaults(kind)
+        elif not field.is_required():
+            found[name] = field.default
+    return found
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -248,3 +333,7 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
             _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
         )
     return flat
+
+
+# An older record lacks settings that came later: their defaults are what was done before.
+_UNSAID = _flat(_defaults(RunConfig))

@@ -5,6 +5,7 @@ The page that shows every test image is `benchmark.gallery`.
 
 from benchmark.pictures.charts import confusion, curves, history, randomisation
 from benchmark.pictures.exhibit import Exhibit
+from benchmark.pictures.frequency import sensitivity_by_frequency
 from benchmark.pictures.levels import Level, levels
 from benchmark.pictures.sheets import explanations
 
@@ -17,4 +18,5 @@ __all__ = [
     "history",
     "levels",
     "randomisation",
+    "sensitivity_by_frequency",
 ]

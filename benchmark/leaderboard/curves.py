@@ -1,0 +1,172 @@
+"""One question asked at several ratios of imbalance: the rows of several sections side by side.
+
+A section ranks the runs of one ratio. A curve shows what becomes of each row as the ratio grows.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import mean
+from typing import NamedTuple
+
+import pandas as pd
+
+from benchmark.leaderboard.columns import (
+    COLUMNS,
+    PROTOCOL,
+    digest,
+    file_name,
+    metric_columns,
+    options_of,
+)
+from benchmark.leaderboard.table import (
+    ROW_ORDER,
+    asked,
+    leaking,
+    pretraining,
+    varying_settings,
+)
+from benchmark.records.record import Record
+
+# The option whose values make a curve.
+_OPTION = "imbalance"
+# What rows of all ratios of a curve agree in.
+_SHARED = tuple(c for c in PROTOCOL if c not in (COLUMNS.question, COLUMNS.split))
+# What a line is called by.
+_TOLD = {
+    "architecture": COLUMNS.arch,
+    "framework": COLUMNS.framework,
+    "method": COLUMNS.method,
+    "weights": COLUMNS.weights_source,
+    "image size": COLUMNS.image_size,
+    "budget": COLUMNS.budget,
+    "epochs": COLUMNS.epochs,
+}
+# How the task notes the measured ratio.
+_MEASURED = re.compile(r"(\d+(?:\.\d+)?) times the images of the rarest")
+
+
+class Point(NamedTuple):
+    """A row's headline at one profile with its 95 % interval, the mean over its seeds."""
+
+    value: float
+    low: float
+    high: float
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row's scores: what tells it from other lines, and a point for each profile it has."""
+
+    told: dict[str, str]
+    points: dict[str, Point]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The runs of one question, whatever their ratio.
+
+    Attributes:
+        section: id of the first of the sections it joins.
+        plot: its picture, relative to the leaderboard.
+        title: the question and what the runs started from, in words.
+        headline: the metric.
+        ratios: such as {"10": 10.0}, rising.
+        others: profiles that are no ratio and what they are called, such as {"natural": "natural
+            (58:1)"}.
+        shared: what is the same in every line, as `Line.told`.
+        lines: those with the most profiles first, the best mean first among them.
+    """
+
+    section: str
+    plot: str
+    title: str
+    headline: str
+    ratios: dict[str, float]
+    others: dict[str, str]
+    shared: dict[str, str]
+    lines: tuple[Line, ...]
+
+    @property
+    def profiles(self) -> dict[str, str]:
+        """Every profile and what it is called, in order."""
+        return {name: f"ratio {name}" for name in self.ratios} | self.others
+
+
+def curves(table: pd.DataFrame, records: Iterable[Record]) -> list[Curve]:
+    """A curve for each question that runs with a score answer at two profiles, a ratio among them.
+
+    Runs of one curve agree in task, data, headline, weights, pre-training, leaks and every option
+    but the ratio (ours).
+
+    Args:
+        table: from `build_table`.
+        records: those in the table; their notes tell the natural ratio.
+    """
+    by_id = {record.run_id: record for record in records}
+    found = defaultdict(list)
+    for at, row in table[table[COLUMNS.kind] == "run"].iterrows():
+        options = options_of(row[COLUMNS.question])
+        if options.pop(_OPTION, None) and pd.notna(row[row[COLUMNS.headline]]):
+            found[*(row[c] for c in _SHARED), *options.items()].append(at)
+    joined = [_curve(table.loc[places], by_id) for places in found.values()]
+    return [curve for curve in joined if curve.ratios and len(curve.profiles) > 1]
+
+
+def _curve(rows: pd.DataFrame, records: Mapping[str, Record]) -> Curve:
+    first = rows.iloc[0]
+    options = [options_of(question) for question in rows[COLUMNS.question]]
+    profile = pd.Series([each[_OPTION] for each in options], rows.index)
+    ratios = sorted({name for name in profile if name.isdigit()}, key=int)
+    others = sorted(set(profile) - set(ratios))
+    lines, shared = _lines(rows, profile)
+    lines.sort(key=lambda line: (-len(line.points), -mean(p.value for p in line.points.values())))
+    names = " / ".join(sorted(rows[COLUMNS.dataset].unique()))
+    rest = {name: value for name, value in options[0].items() if name != _OPTION}
+    about = f"{first[COLUMNS.task]} (version {first[COLUMNS.task_version]}) on {names} by ratio"
+    readable = file_name(f"{first[COLUMNS.task]}-{first[COLUMNS.dataset]}")
+    key = digest([*(first[c] for c in _SHARED), *asked(rest)])[:8]
+    return Curve(
+        section=first[COLUMNS.section],
+        plot=f"plots/{readable}-{key}-curve.png",
+        title=", ".join(filter(None, [about, *asked(rest), leaking(rows), pretraining(rows)])),
+        headline=first[COLUMNS.headline],
+        ratios={name: float(name) for name in ratios},
+        others={name: _called(name, rows[profile == name], records) for name in others},
+        shared=shared,
+        lines=tuple(lines),
+    )
+
+
+def _lines(rows: pd.DataFrame, profile: pd.Series) -> tuple[list[Line], dict[str, str]]:
+    """The lines in the table's order, and what all of them have in common."""
+    same = rows.groupby(list(ROW_ORDER), sort=False).indices.values()
+    heads = rows.iloc[[places[0] for places in same]]
+    texts = {name: heads[column].tolist() for name, column in _TOLD.items()}
+    texts["settings"] = varying_settings(heads)
+    differing = {name: values for name, values in texts.items() if len(set(values)) > 1}
+    shared = {name: values[0] for name, values in texts.items() if name not in differing}
+    scores = rows[list(metric_columns(rows[COLUMNS.headline].iloc[0]))].to_numpy(float)
+    seeds = rows[COLUMNS.n_seeds].to_numpy(int)
+    lines = []
+    for at, places in enumerate(same):
+        points = {}
+        for place in reversed(places):
+            value, low, high = scores[place].tolist()
+            points[profile.iloc[place]] = Point(value, low, high, int(seeds[place]))
+        told = {name: values[at] for name, values in differing.items()}
+        lines.append(Line({name: value for name, value in told.items() if value}, points))
+    return lines, {name: value for name, value in shared.items() if value}
+
+
+def _called(profile: str, rows: pd.DataFrame, records: Mapping[str, Record]) -> str:
+    """A profile that is no ratio, with the one that was measured where the notes agree on it."""
+    runs = " ".join(rows[COLUMNS.run_ids]).split()
+    notes = (note for run in runs for note in records[run].notes)
+    ratios = {float(found[1]) for note in notes if (found := _MEASURED.search(note))}
+    if len(ratios) != 1:
+        return profile
+    (ratio,) = ratios
+    return f"{profile} ({ratio:.0f}:1)" if ratio >= 10 else f"{profile} ({ratio:.1f}:1)"

@@ -1,0 +1,178 @@
+"""Frozen splits: which image was in which part, written once and read ever after.
+
+A file per data set, task, task version and options, in results/v1/splits, beside the records. The
+files decide: a later version that would draw another split still runs on these.
+"""
+
+import csv
+import hashlib
+import io
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark.data.dataset import UNLABELLED, Dataset
+from benchmark.errors import DataError
+from benchmark.files import atomic_path
+
+PARTS = ("train", "validation", "test", "unscored")
+COLUMNS = ("trial", "part", "id", "group", "class")
+# No group may have two of these; unscored images are of the test part.
+_ROLES = {"train": "train", "validation": "validation", "test": "test", "unscored": "test"}
+
+# Trial -> part -> ids.
+Split = Mapping[str, Mapping[str, Sequence[str]]]
+Frozen = dict[str, dict[str, tuple[str, ...]]]
+
+
+def frozen(
+    out: str | Path,
+    dataset: Dataset,
+    task: str,
+    task_version: str,
+    options: Mapping[str, Any],
+    draw: Callable[[], Split],
+) -> Frozen:
+    """The split of a task on a data set: from its file, which is written where there is none.
+
+    Args:
+        out: the results folder.
+        dataset: as the task has prepared it.
+        task: the task's name.
+        task_version: of its protocol.
+        options: the task's; those that are None are left out of the file's name.
+        draw: makes the split: trial -> part (of `PARTS`) -> ids; called only without a file.
+
+    Returns:
+        Trial -> part -> sorted ids, every part of `PARTS`; trials in the order they were drawn in.
+
+    Raises:
+        DataError: the file is damaged or does not fit the data; names line and remedy.
+        UserError: it cannot be written.
+    """
+    path = location(out, dataset, task, task_version, options)
+    if path.exists():
+        return read(path, dataset)
+    text = _text(dataset, draw())
+    try:
+        split = _parsed(path, text, dataset)
+    except DataError as error:
+        raise ValueError(f"task {task} drew a faulty split: {error}") from error
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(text.encode())
+    return split
+
+
+def location(
+    out: str | Path, dataset: Dataset, task: str, task_version: str, options: Mapping[str, Any]
+) -> Path:
+    """The file of a split; arguments as of `frozen`."""
+    folder = f"{_plain(dataset.name)}-{dataset.fingerprint[:12]}"
+    given = {name: value for name, value in sorted(options.items()) if value is not None}
+    values = [f"{_plain(name)}={_plain(str(value))}" for name, value in given.items()]
+    name = "-".join([_plain(task), f"v{_plain(task_version)}", *values])
+    return Path(out) / "v1" / "splits" / folder / f"{name}.csv"
+
+
+def read(path: Path, dataset: Dataset) -> Frozen:
+    """Read a frozen split, checking every line against the data.
+
+    Raises:
+        DataError: the first fault, with its line and the remedy.
+    """
+    try:
+        text = path.read_bytes().decode()
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read: {error.strerror or error}: make it readable, or delete it to"
+            " draw the split again"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise _fault(path, 1, f"not UTF-8 text ({error})") from error
+    return _parsed(path, text, dataset)
+
+
+def _parsed(path: Path, text: str, dataset: Dataset) -> Frozen:
+    split: dict[str, dict[str, list[str]]] = {}
+    placed: dict[tuple[str, str], str] = {}
+    roles: dict[tuple[str, str], str] = {}
+    for line, (trial, part, sample, group, name) in _rows(path, text):
+        if part not in PARTS:
+            raise _fault(path, line, f"part {part!r} is none of {', '.join(PARTS)}")
+        if sample not in dataset.table.index:
+            raise _fault(path, line, f"image {sample!r} is not in {dataset.root}")
+        if (trial, sample) in placed:
+            earlier = placed[trial, sample]
+            where = f"twice in {part}" if earlier == part else f"in {earlier} and in {part}"
+            raise _fault(path, line, f"image {sample} is {where}")
+        true_group, true_name = _about(dataset, sample)
+        if group != true_group:
+            raise _fault(
+                path, line, f"image {sample}: group {group!r} is {true_group!r} in the data"
+            )
+        if name != true_name:
+            raise _fault(path, line, f"image {sample}: class {name!r} is {true_name!r} in the data")
+        role = roles.setdefault((trial, group), _ROLES[part])
+        if role != _ROLES[part] and not dataset.leaks_as_published:
+            raise _fault(path, line, f"group {group} is in {role} and in {_ROLES[part]}")
+        placed[trial, sample] = part
+        split.setdefault(trial, {each: [] for each in PARTS})[part].append(sample)
+    if not split:
+        raise _fault(path, 1, "no image")
+    for trial, parts in split.items():
+        for part in ("train", "validation", "test"):
+            if not parts[part]:
+                raise _fault(path, 1, f"trial {trial} has no image in {part}")
+    return {
+        trial: {part: tuple(sorted(ids)) for part, ids in parts.items()}
+        for trial, parts in split.items()
+    }
+
+
+def _text(dataset: Dataset, split: Split) -> str:
+    """The file's text: trials as they come, parts as in `PARTS`, ids sorted."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for trial, parts in split.items():
+        if unknown := set(parts) - set(PARTS):
+            raise ValueError(f"trial {trial} has parts {sorted(unknown)}, known are {PARTS}")
+        for part in PARTS:
+            for sample in sorted(parts.get(part, ())):
+                writer.writerow((trial, part, sample, *_about(dataset, sample)))
+    return stream.getvalue()
+
+
+def _about(dataset: Dataset, sample: str) -> tuple[str, str]:
+    """Group and class of an image; the class is "" where it has no label."""
+    label = int(dataset.table.at[sample, "label"])
+    name = "" if label == UNLABELLED else dataset.classes[label]
+    return str(dataset.table.at[sample, "group"]), name
+
+
+def _rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Line number and fields of each row below the header."""
+    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        for row in lines:
+            if lines.line_num == 1 and tuple(row) != COLUMNS:
+                raise _fault(path, 1, f"the columns are not {','.join(COLUMNS)}")
+            if len(row) != len(COLUMNS):
+                raise _fault(path, lines.line_num, f"{len(row)} fields for {len(COLUMNS)} columns")
+            if lines.line_num > 1:
+                yield lines.line_num, row
+    except csv.Error as error:
+        raise _fault(path, lines.line_num, str(error)) from error
+
+
+def _fault(path: Path, line: int, what: str) -> DataError:
+    return DataError(
+        f"{path}, line {line}: {what}: restore the file, or delete it to draw the split again"
+    )
+
+
+def _plain(text: str) -> str:
+    """`text` as part of a file name; where that changes it, with a few digits of its hash."""
+    plain = re.sub(r"[^A-Za-z0-9.+-]+", "_", text)[:40]
+    return plain if plain == text else f"{plain}~{hashlib.sha256(text.encode()).hexdigest()[:8]}"

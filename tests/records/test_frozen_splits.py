@@ -1,0 +1,194 @@
+"""Frozen splits: the file decides, the same split gives the same bytes, faults are named."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import benchmark.data
+from benchmark.data.dataset import UNLABELLED, Dataset
+from benchmark.errors import DataError
+from benchmark.records import splits
+from tasks.diagnosis import Diagnosis
+
+SPLIT = {
+    "main": {"train": ("i3", "i0", "i1"), "validation": ("i4",), "test": ("i5",)},
+    "10 %": {"train": ("i4",), "validation": ("i0",), "test": ("i5", "i6"), "unscored": ("i7",)},
+}
+TEXT = """\
+trial,part,id,group,class
+main,train,i0,g0,benign
+main,train,i1,g0,malignant
+main,train,i3,g3,malignant
+main,validation,i4,g4,benign
+main,test,i5,g5,malignant
+10 %,train,i4,g4,benign
+10 %,validation,i0,g0,benign
+10 %,test,i5,g5,malignant
+10 %,test,i6,g6,benign
+10 %,unscored,i7,g6,
+"""
+
+
+@pytest.fixture
+def dataset(tmp_path) -> Dataset:
+    """Eight images; i0 and i1 are of one lesion, i6 and i7 too; i7 has no label."""
+    table = pd.DataFrame(
+        {
+            "path": "",
+            "label": [0, 1, 0, 1, 0, 1, 0, UNLABELLED],
+            "group": ["g0", "g0", "g2", "g3", "g4", "g5", "g6", "g6"],
+            "split": "",
+        },
+        index=pd.Index([f"i{n}" for n in range(8)], name="id"),
+    )
+    return Dataset("hand", tmp_path, table, ("benign", "malignant"))
+
+
+@pytest.fixture
+def path(tmp_path, dataset):
+    """The frozen file of SPLIT."""
+    splits.frozen(tmp_path, dataset, "diagnosis", "1", {}, lambda: SPLIT)
+    return splits.location(tmp_path, dataset, "diagnosis", "1", {})
+
+
+def _refuse():
+    raise AssertionError("drawn although there is a file")
+
+
+def test_the_file_lies_beside_the_records_and_is_named_by_data_task_and_options(tmp_path, dataset):
+    options = {"positive": None, "imbalance": "50"}
+    folder = tmp_path / "v1" / "splits" / f"hand-{dataset.fingerprint[:12]}"
+    assert splits.location(tmp_path, dataset, "imbalance", "2", options) == (
+        folder / "imbalance-v2-imbalance=50.csv"
+    )
+    assert splits.location(tmp_path, dataset, "diagnosis", "1", {}) == folder / "diagnosis-v1.csv"
+
+
+def test_options_that_no_file_name_can_hold_stay_apart(tmp_path, dataset):
+    names = {
+        splits.location(tmp_path, dataset, "t", "1", {"positive": value}).name
+        for value in ("a/b", "a b", "a_b", "../x", "x=1-y=2", "é", "x" * 500)
+    }
+    assert len(names) == 7
+    assert all(len(name) < 100 and "/" not in name for name in names)
+
+
+def test_a_split_is_written_sorted_and_read_back(path, dataset, tmp_path):
+    assert path.read_bytes() == TEXT.encode()
+    found = splits.frozen(tmp_path, dataset, "diagnosis", "1", {}, _refuse)
+    assert list(found) == ["main", "10 %"]
+    assert found["main"] == {
+        "train": ("i0", "i1", "i3"),
+        "validation": ("i4",),
+        "test": ("i5",),
+        "unscored": (),
+    }
+    assert found["10 %"]["unscored"] == ("i7",)
+
+
+def test_the_first_run_and_later_ones_get_the_same_split(tmp_path, dataset):
+    first = splits.frozen(tmp_path, dataset, "diagnosis", "1", {}, lambda: SPLIT)
+    assert first == splits.frozen(tmp_path, dataset, "diagnosis", "1", {}, _refuse)
+
+
+def test_the_file_decides_what_a_later_version_would_draw_otherwise(path, dataset, tmp_path):
+    other = {"main": {"train": ("i2",), "validation": ("i4",), "test": ("i5",)}}
+    found = splits.frozen(tmp_path, dataset, "diagnosis", "1", {}, lambda: other)
+    assert found["main"]["train"] == ("i0", "i1", "i3")
+    again = splits.frozen(tmp_path, dataset, "diagnosis", "2", {}, lambda: other)
+    assert again["main"]["train"] == ("i2",)
+
+
+def test_the_same_split_gives_the_same_bytes(path, dataset, tmp_path):
+    shuffled = {
+        trial: {part: ids[::-1] for part, ids in reversed(parts.items())}
+        for trial, parts in SPLIT.items()
+    }
+    splits.frozen(tmp_path / "other", dataset, "diagnosis", "1", {}, lambda: shuffled)
+    other = splits.location(tmp_path / "other", dataset, "diagnosis", "1", {})
+    assert other.read_bytes() == path.read_bytes()
+
+
+def test_ids_with_commas_and_quotes_come_back(dataset, tmp_path):
+    names = {f"i{n}": f'a "{n}", é' for n in range(8)}
+    odd = dataclasses.replace(dataset, table=dataset.table.rename(index=names))
+    split = {
+        "main": {part: [names[i] for i in ids] for part, ids in SPLIT["main"].items()},
+    }
+    splits.frozen(tmp_path, odd, "diagnosis", "1", {}, lambda: split)
+    found = splits.frozen(tmp_path, odd, "diagnosis", "1", {}, _refuse)
+    assert found["main"]["train"] == tuple(sorted(split["main"]["train"]))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("trial,part", "part,trial", "line 1: the columns are not trial,part,id,group,class"),
+        ("main,train,i3", "main,training,i3", "line 4: part 'training' is none of train,"),
+        ("main,train,i3", "main,train,i9", "line 4: image 'i9' is not in"),
+        ("i3,g3,malignant", "i3,g4,malignant", "line 4: image i3: group 'g4' is 'g3' in the data"),
+        ("i3,g3,malignant", "i3,g3,benign", "line 4: image i3: class 'benign' is 'malignant'"),
+        ("i7,g6,", "i7,g6,benign", "line 11: image i7: class 'benign' is '' in the data"),
+        ("main,train,i1,g0,malignant", "main,train,i0,g0,benign", "line 3: .* twice in train"),
+        (
+            "main,test,i5,g5,malignant",
+            "main,test,i4,g4,benign",
+            "line 6: image i4 is in validation and in test",
+        ),
+        ("main,train,i1", "main,test,i1", "line 3: group g0 is in train and in test"),
+        ("10 %,unscored,i7", "10 %,validation,i7", "line 11: group g6 is in test and in valida"),
+        ("main,validation,i4,g4,benign\n", "", "line 1: trial main has no image in validation"),
+        ("main,train,i1,g0,malignant", "main,train,i1,g0", "line 3: 4 fields for 5 columns"),
+        ("i1,g0,malignant\n", "i1,g0,malignant\n\n", "line 4: 0 fields"),
+        ("main,test,i5,g5", 'main,"test,i5,g5', "line 11: unexpected end of data"),
+    ],
+)
+def test_a_fault_is_named_with_its_line_and_the_remedy(path, dataset, old, new, fault):
+    assert old in TEXT
+    path.write_bytes(TEXT.replace(old, new, 1).encode())
+    with pytest.raises(DataError, match=fault) as caught:
+        splits.read(path, dataset)
+    assert str(caught.value).startswith(str(path))
+    assert str(caught.value).endswith("delete it to draw the split again")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", TEXT.split("\n")[0].encode(), b"\xff\xfe"])
+def test_an_empty_file_or_other_bytes_are_a_named_fault(path, dataset, content):
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="delete it to draw the split again"):
+        splits.read(path, dataset)
+
+
+def test_groups_may_be_in_two_parts_where_the_data_are_published_so(path, dataset):
+    path.write_bytes(TEXT.replace("main,train,i1", "main,test,i1").encode())
+    found = splits.read(path, dataclasses.replace(dataset, leaks_as_published=True))
+    assert found["main"]["test"] == ("i1", "i5")
+
+
+@pytest.mark.parametrize(
+    ("faulty", "fault"),
+    [
+        ({"train": ("i0", "i4")}, "i4 is in train and in validation"),
+        ({"validation": ("i1",)}, "group g0 is in train and in validation"),
+        ({"test": ()}, "no image in test"),
+        ({"other": ("i6",)}, "has parts .'other'."),
+    ],
+)
+def test_a_task_that_draws_a_faulty_split_leaves_no_file(dataset, tmp_path, faulty, fault):
+    parts = {"train": ("i0",), "validation": ("i4",), "test": ("i5",)} | faulty
+    with pytest.raises(ValueError, match=fault):
+        splits.frozen(tmp_path, dataset, "diagnosis", "1", {}, lambda: {"main": parts})
+    assert not list(tmp_path.rglob("*.csv"))
+
+
+def test_a_split_of_real_images_comes_back_as_drawn(real_data, tmp_path):
+    dataset = benchmark.data.load("isic2018", real_data / "ham10000-multi-image-lesions")
+    (trial,) = Diagnosis().trials(dataset)
+    parts = {part: getattr(trial, part) for part in splits.PARTS}
+    for draw in (lambda: {trial.name: parts}, _refuse):
+        found = splits.frozen(tmp_path, dataset, "diagnosis", "1", {}, draw)
+        assert found == {trial.name: parts}
+    assert np.sum([len(ids) for ids in found[trial.name].values()]) == 1148
