@@ -78,9 +78,28 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     parser.add_argument("--arch", required=True, help="architecture; see `list architectures`")
     parser.add_argument("--task", required=True, help="task; see `list tasks`")
+    parser.add_argument(
+        "--imbalance", help="task imbalance: natural (default), or a long tail of ratio 10, 50, 100"
+    )
+    parser.add_argument(
+        "--positive", metavar="CLASS", help="task imbalance: this class against the rest"
+    )
     parser.add_argument("--method", default="cross-entropy", help="default: %(default)s")
+    parser.add_argument(
+        "--method-option",
+        action="append",
+        default=[],
+        type=_option,
+        metavar="NAME=VALUE",
+        help="setting of the method, see `describe`; may be repeated",
+    )
     parser.add_argument("--framework", default="torch", help="torch (default) or keras")
     _add_data_options(parser)
+    parser.add_argument(
+        "--allow-leaks",
+        action="store_true",
+        help="run although train, validation and test share lesions or images; the record says so",
+    )
     parser.add_argument(
         "--pretrain-on",
         action="append",
@@ -224,6 +243,13 @@ def _run(options: argparse.Namespace) -> None:
         dataset=options.dataset,
         data_dir=options.data_dir,
         dataset_options=dict(options.data_option),
+        task_options={
+            name: getattr(options, name)
+            for name in ("imbalance", "positive")
+            if getattr(options, name) is not None
+        },
+        method_options=dict(options.method_option),
+        allow_leaks=options.allow_leaks,
         pretrain_on=options.pretrain_on,
         weights=options.weights,
         explainer=options.explainer,

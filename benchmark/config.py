@@ -6,15 +6,16 @@ A `RunConfig` is fully resolved: nothing is decided later, so the record repeats
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from architectures import FRAMEWORKS, catalogue
 from benchmark.errors import UserError
 from benchmark.registry import DATASETS, EXPLAINERS, METHODS, TASKS
 
 Framework = Literal["torch", "keras"]
+Option = str | int | float | bool | None
 BUDGETS = ("smoke", "quick", "paper")
 DEFAULT_EXPLAINER = "gradcam"
 # Insertion and deletion take 32 forward passes per image, randomisation six maps. Ours.
@@ -25,8 +26,17 @@ class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Options(_Settings):
+    """The settings of one task or method: every field has a default and a description.
+
+    The description says what it means and where the default is from; `describe` prints it. All of
+    them, resolved, are in the record.
+    """
+
+
 class Augmentation(_Settings):
-    """Random changes of a training image; every range is sampled uniformly, per image and epoch.
+    """Random changes of a training image; every range is sampled uniformly, per image and epoch,
+    but `crop_ratio` uniformly in its logarithm.
 
     The geometric part is one affine warp about the centre, so pixels are interpolated once.
     `shear` is in degrees, as in Keras' ImageDataGenerator, whose values the paper budget takes.
@@ -39,6 +49,27 @@ class Augmentation(_Settings):
     zoom: float = Field(0.0, ge=0, lt=1, description="scale from 1 - zoom to 1 + zoom, per axis")
     brightness: tuple[float, float] = (1.0, 1.0)
     border: Literal["reflect", "nearest"] = "reflect"
+    crop: tuple[float, float] = Field(
+        (1.0, 1.0), description="a random part of the image, of this share of its area, fills it"
+    )
+    crop_ratio: tuple[float, float] = Field((1.0, 1.0), description="width / height of that part")
+    jitter: tuple[float, float, float, float] = Field(
+        (0.0, 0.0, 0.0, 0.0), description="brightness, contrast, saturation, hue; as torchvision's"
+    )
+    jitter_probability: float = Field(1.0, ge=0, le=1)
+    greyscale_probability: float = Field(0.0, ge=0, le=1)
+    blur: tuple[float, float] = Field((1.0, 1.0), description="sigma of a 3x3 Gaussian, in pixels")
+    blur_probability: float = Field(0.0, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _check_ranges(self) -> Self:
+        for name in ("crop", "crop_ratio", "blur"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise ValueError(f"{name}: {low} to {high} is no range above 0")
+        if self.crop[1] > 1 or min(self.jitter) < 0 or self.jitter[3] > 0.5:
+            raise ValueError("crop is at most 1, jitter at least 0, its hue at most 0.5")
+        return self
 
 
 class Recipe(_Settings):
@@ -47,18 +78,28 @@ class Recipe(_Settings):
     epochs: int = Field(ge=0, description="0 only for methods that do not train")
     batch_size: int = Field(ge=2)
     optimiser: Literal["adam", "adamw", "sgd"]
+    nesterov: bool = Field(True, description="of sgd")
     learning_rate: float = Field(gt=0)
     weight_decay: float = Field(0.0, ge=0)
-    schedule: Literal["constant", "cosine"]
+    schedule: Literal["constant", "cosine", "thirds"] = Field(
+        description="thirds: a tenth of the rate after every int(epochs / 3) epochs"
+    )
     warmup_epochs: float = Field(0.0, ge=0)
     patience: int | None = Field(None, ge=1, description="epochs without a better validation score")
-    freeze: Literal["none", "paper"] = "none"
-    head: Literal["plain", "paper"] = "plain"
+    freeze: Literal["none", "paper", "backbone", "backbone-weights"] = "none"
+    head: Literal["plain", "paper", "cosine"] = "plain"
     class_weights: bool = False
     bn_momentum: float | None = Field(
         None, gt=0, lt=1, description="BatchNorm momentum, Keras' convention; None: the network's"
     )
     augmentation: Augmentation = Augmentation()
+
+
+class PaperRun(_Settings):
+    """What a method's own paper fixes of a run: its --budget paper."""
+
+    image_size: tuple[int, int]
+    recipe: Recipe
 
 
 class RunConfig(_Settings):
@@ -70,7 +111,12 @@ class RunConfig(_Settings):
     method: str
     dataset: str
     data_dir: str | None
-    dataset_options: dict[str, str | int | float | bool | None] = {}
+    dataset_options: dict[str, Option] = {}
+    task_options: dict[str, Option] = Field({}, description="all of the task's, resolved")
+    method_options: dict[str, Option] = Field({}, description="all of the method's, resolved")
+    allow_leaks: bool = Field(
+        False, description="run although train, validation and test share lesions or images"
+    )
     pretrain_on: tuple[str, ...] = Field((), description="NAME:DIR of the earlier data sets")
     weights: str = "none"
     image_size: tuple[int, int] = Field(description="height, width")
@@ -117,6 +163,9 @@ def configure(
     dataset: str = "synthetic",
     data_dir: str | Path | None = None,
     dataset_options: dict[str, Any] | None = None,
+    task_options: dict[str, Any] | None = None,
+    method_options: dict[str, Any] | None = None,
+    allow_leaks: bool = False,
     pretrain_on: str | list[str] | tuple[str, ...] = (),
     weights: str = "none",
     explainer: str = DEFAULT_EXPLAINER,
@@ -144,7 +193,10 @@ def configure(
         raise UserError(f"unknown budget {budget!r}: choose one of {', '.join(BUDGETS)}")
     if framework not in FRAMEWORKS:
         raise UserError(f"unknown framework {framework!r}: choose one of {', '.join(FRAMEWORKS)}")
-    recipe, size, pretrain_epochs = _budget(budget, row)
+    how = METHODS.get(method)
+    recipe, size, pretrain_epochs = _budget(budget, row, how)
+    if how.head is not None:
+        recipe = {**recipe, "head": how.head}
     if epochs is not None:
         if epochs < 1:
             raise UserError(
@@ -157,7 +209,7 @@ def configure(
     earlier = [pretrain_on] if isinstance(pretrain_on, str) else list(pretrain_on)
     for item in earlier:
         _check_pretraining(item)
-    if not METHODS.get(method).trains:
+    if not how.trains:
         _check_untrained(method, weights, earlier, epochs, seed)
         recipe = {**recipe, "epochs": 0}
     try:
@@ -169,6 +221,11 @@ def configure(
             dataset=dataset,
             data_dir=None if data_dir is None else str(data_dir),
             dataset_options=dataset_options or {},
+            task_options=_resolved(f"task {task}", "--", TASKS.get(task).Options, task_options),
+            method_options=_resolved(
+                f"method {method}", "--method-option ", how.Options, method_options
+            ),
+            allow_leaks=allow_leaks,
             pretrain_on=tuple(earlier),
             weights=weights,
             image_size=size,
@@ -199,6 +256,23 @@ def run_id(config: RunConfig, protocol: dict[str, Any]) -> str:
     return "r" + hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def _resolved(
+    whose: str, flag: str, kind: type[Options], given: dict[str, Any] | None
+) -> dict[str, Option]:
+    """Every option of a task or method, the user's and the defaults."""
+    known = list(kind.model_fields)
+    for name in given or {}:
+        if name not in known:
+            has = f"it takes {', '.join(known)}" if known else "it takes none"
+            raise UserError(f"{flag}{name}: {whose} has no such option: {has}")
+    try:
+        return kind(**(given or {})).model_dump()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{flag}{name} {first.get('input')}: {first['msg']}") from error
+
+
 def _check_pretraining(item: str) -> None:
     name, _, folder = item.partition(":")
     if not folder and DATASETS.get(name).needs_data_dir:
@@ -217,7 +291,10 @@ def _check_untrained(
         raise UserError(f"method {method} draws nothing, so one file is one run: leave out --seed")
 
 
-def _budget(name: str, row: catalogue.Architecture) -> tuple[dict[str, Any], Any, int]:
+def _budget(name: str, row: catalogue.Architecture, method: Any) -> tuple[dict[str, Any], Any, int]:
+    if name == "paper" and method.paper_run is not None:
+        recipe = method.paper_run.recipe
+        return recipe.model_dump(), method.paper_run.image_size, recipe.epochs
     if name == "paper":
         return _paper_budget(row)
     recipe = _SMOKE if name == "smoke" else _QUICK

@@ -67,6 +67,7 @@ TASKS = Registry(
     {
         "diagnosis": "tasks.diagnosis:Diagnosis",
         "explainability": "tasks.explainability:Explainability",
+        "imbalance": "tasks.imbalance:Imbalance",
     },
 )
 
@@ -74,6 +75,18 @@ METHODS = Registry(
     "method",
     {
         "cross-entropy": "benchmark.methods.cross_entropy:CrossEntropy",
+        "class-weighted": "benchmark.methods.class_weighted:ClassWeighted",
+        "class-balanced": "benchmark.methods.class_balanced:ClassBalanced",
+        "focal": "benchmark.methods.focal:Focal",
+        "ldam-drw": "benchmark.methods.ldam_drw:LdamDrw",
+        "balanced-softmax": "benchmark.methods.balanced_softmax:BalancedSoftmax",
+        "logit-adjustment": "benchmark.methods.logit_adjustment:LogitAdjustment",
+        "oversampling": "benchmark.methods.oversampling:Oversampling",
+        "mixup": "benchmark.methods.mixup:Mixup",
+        "crt": "benchmark.methods.crt:Crt",
+        "tau-norm": "benchmark.methods.tau_norm:TauNorm",
+        "supercon": "benchmark.methods.supercon:SuperCon",
+        "supercon-as-released": "benchmark.methods.supercon:SuperConAsReleased",
         "checkpoint": "benchmark.methods.checkpoint:Checkpoint",
     },
 )

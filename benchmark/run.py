@@ -12,7 +12,7 @@ from benchmark.data.images import content_hash
 from benchmark.errors import DataError, UserError
 from benchmark.methods.base import Method
 from benchmark.progress import Display, SilentDisplay
-from benchmark.records import environment
+from benchmark.records import environment, splits
 from benchmark.records.folder import RunFolder
 from benchmark.records.record import (
     DataUsed,
@@ -23,6 +23,7 @@ from benchmark.records.record import (
 )
 from benchmark.records.store import Store
 from benchmark.registry import DATASETS, EXPLAINERS, METHODS, TASKS
+from benchmark.training.adjust import Adjusted
 from benchmark.training.frameworks import select_backend
 from benchmark.training.loop import StageLog
 from benchmark.trial import TrialResult, TrialRunner, Watch
@@ -60,8 +61,9 @@ def execute(
     """Run a resolved configuration, or return the record of the same run made earlier."""
     display = display or SilentDisplay()
     watch = Watch()
-    task: Task = TASKS.get(config.task)()
-    method: Method = METHODS.get(config.method)()
+    of_task, of_method = TASKS.get(config.task), METHODS.get(config.method)
+    task: Task = of_task(of_task.Options(**config.task_options))
+    method: Method = of_method(of_method.Options(**config.method_options))
     if config.framework not in method.frameworks:
         raise UserError(f"method {method.name} does not run in {config.framework}")
     _check_explainer(config, task)
@@ -72,10 +74,10 @@ def execute(
     with watch("weights"):
         weights = _weights_used(config)
     with watch("data"):
-        dataset = load(config.dataset, config.data_dir, **config.dataset_options)
+        dataset = task.prepare(load(config.dataset, config.data_dir, **config.dataset_options))
         dataset.require_images()
         task.check(dataset)
-        trials = task.trials(dataset)
+        trials = _frozen_trials(out, config, task, dataset)
         earlier = [_load_earlier(item) for item in config.pretrain_on]
         for other in earlier:
             _refuse_shared_images(other, dataset, trials)
@@ -99,6 +101,17 @@ def execute(
         store.save(record)
         folder.finish(record)
     return record
+
+
+def _frozen_trials(out: Path, config: RunConfig, task: Task, dataset: Dataset) -> list[Trial]:
+    """The task's trials as they were when this question was first asked of these data."""
+
+    def draw() -> dict[str, dict[str, tuple[str, ...]]]:
+        trials = task.trials(dataset)
+        return {t.name: {part: getattr(t, part) for part in splits.PARTS} for t in trials}
+
+    found = splits.frozen(out, dataset, task.name, task.version, config.task_options, draw)
+    return [Trial(name, **parts) for name, parts in found.items()]
 
 
 def _check_explainer(config: RunConfig, task: Task) -> None:
@@ -220,12 +233,22 @@ def _trial_record(result: TrialResult, task: Task) -> TrialRecord:
     )
 
 
-def _summary(log: StageLog, task: Task) -> TrainingSummary:
+def _summary(log: StageLog | Adjusted, task: Task) -> TrainingSummary:
+    if isinstance(log, Adjusted):
+        return TrainingSummary(
+            stage=f"{log.stage}: {log.chosen}",
+            epochs=0,
+            best_epoch=0,
+            selected_by="nothing" if log.score is None else f"validation {task.selected_by}",
+            selection_score=log.score,
+            images_per_second=0.0,
+            seconds=0.0,
+        )
     return TrainingSummary(
         stage=log.stage,
         epochs=len(log.epochs),
         best_epoch=log.best_epoch,
-        selected_by=f"validation {task.selected_by}",
+        selected_by=f"validation {task.selected_by}" if log.chosen else "last epoch",
         selection_score=log.best_score,
         images_per_second=round(log.images_per_second, 2),
         seconds=round(log.seconds, 3),

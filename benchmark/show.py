@@ -7,7 +7,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from architectures import catalogue
-from benchmark.config import RunConfig
+from benchmark.config import Options, PaperRun, RunConfig
 from benchmark.errors import UserError, unknown_name
 from benchmark.leaderboard.table import title
 from benchmark.records.record import Metric, Record
@@ -256,6 +256,7 @@ def _task(task: Any) -> dict[str, Any]:
         "version": task.version,
         "ranked by": task.headline,
         "needs": ", ".join(sorted(task.needs)) or "labels only",
+        **_options("--", task.Options),
         "protocol": " ".join((task.__doc__ or "").split()),
     }
 
@@ -265,8 +266,30 @@ def _method(method: Any) -> dict[str, Any]:
         "summary": method.summary,
         "source": method.paper,
         "frameworks": ", ".join(sorted(method.frameworks)),
+        **_options("--method-option ", method.Options),
+        **({"network's head": method.head} if method.head else {}),
+        **({"--budget paper": _paper_run(method.paper_run)} if method.paper_run else {}),
         **method.settings,
+        **({"note": method.caveat} if method.caveat else {}),
     }
+
+
+def _options(flag: str, kind: type[Options]) -> dict[str, str]:
+    """Each option's default and what its description says of it."""
+    return {
+        f"{flag}{name}": f"default {'none' if field.default is None else field.default};"
+        f" {field.description}"
+        for name, field in kind.model_fields.items()
+    }
+
+
+def _paper_run(paper: PaperRun) -> str:
+    recipe, (height, width) = paper.recipe, paper.image_size
+    return (
+        f"{height}x{width} px, {recipe.epochs} epochs, batch {recipe.batch_size},"
+        f" {recipe.optimiser}, learning rate {recipe.learning_rate:g}, schedule"
+        f" {recipe.schedule}, weight decay {recipe.weight_decay:g}"
+    )
 
 
 def _dataset(layout: Any) -> dict[str, Any]:

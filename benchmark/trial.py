@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +17,11 @@ from benchmark.data.pipeline import Samples, plain_batches
 from benchmark.data.pixels import open_pixels
 from benchmark.errors import UserError
 from benchmark.explain.outputs import explain
-from benchmark.methods.base import Context, Method
+from benchmark.methods.base import Adjustment, Context, Method, Stage
 from benchmark.progress import Display
 from benchmark.records.folder import RunFolder
 from benchmark.registry import EXPLAINERS
+from benchmark.training.adjust import Adjusted, adjust
 from benchmark.training.engine import Engine
 from benchmark.training.frameworks import make_engine
 from benchmark.training.loop import PREDICTION_BATCH, StageLog, train_stage
@@ -52,7 +53,7 @@ class TrialResult:
     """
 
     trial: Trial
-    logs: list[StageLog]
+    logs: list[StageLog | Adjusted]
     score: Score
     parameters: int
     device: dict[str, str]
@@ -74,7 +75,7 @@ class TrialRunner:
 
     def run(self, dataset: Dataset, trial: Trial, earlier: Sequence[Dataset]) -> TrialResult:
         """Pre-train on each earlier data set in turn, train, score; every file is written."""
-        logs: list[StageLog] = []
+        logs: list[StageLog | Adjusted] = []
         backbone: Path | None = None
         for position, other in enumerate(earlier, start=1):
             title = f"pretrain-{position}-{other.name}"
@@ -129,38 +130,57 @@ class TrialRunner:
         validation_ids: Sequence[str],
         title: str,
         epochs: int,
-    ) -> list[StageLog]:
+    ) -> list[StageLog | Adjusted]:
         """Run the method's stages on one data set; the network is left trained."""
         train = self._samples(dataset, train_ids)
         validation = self._samples(dataset, validation_ids)
-        recipe = self.config.recipe.model_copy(update={"epochs": epochs})
-        context = Context(train.labels, dataset.classes, recipe)
-        logs = []
+        context = Context(
+            labels=train.labels,
+            classes=dataset.classes,
+            recipe=self.config.recipe.model_copy(update={"epochs": epochs}),
+            features=engine.network.architecture.channels,
+            paper=self.config.budget == "paper",
+            seed=self.config.seed,
+        )
+        logs: list[StageLog | Adjusted] = []
         for stage in self.method.stages(context):
             with self.watch("training"):
-                log = train_stage(
-                    engine,
-                    stage,
-                    train,
-                    validation,
-                    self.task.selection,
-                    self.config.seed,
-                    self.folder.checkpoint(f"{title}-{stage.name}"),
-                    self.display,
-                )
-            self.folder.save_history(title, stage.name, log.epochs)
-            target = self.folder.pictures(title) / f"history-{stage.name}.png"
-            log.stage = f"{title} {stage.name}"
-            pictures.history(log.epochs, log.best_epoch, f"{self.config.arch}: {log.stage}", target)
-            logs.append(log)
+                if isinstance(stage, Adjustment):
+                    log = adjust(engine, stage, validation, self.task.selection)
+                    self.display.say(f"{stage.name}: {log.chosen}")
+                    logs.append(replace(log, stage=f"{title} {stage.name}"))
+                    continue
+                logs.append(self._stage(engine, stage, train, validation, title))
         return logs
+
+    def _stage(
+        self, engine: Engine, stage: Stage, train: Samples, validation: Samples, title: str
+    ) -> StageLog:
+        log = train_stage(
+            engine,
+            stage,
+            train,
+            validation,
+            self.task.selection,
+            self.config.seed,
+            self.folder.checkpoint(f"{title}-{stage.name}"),
+            self.display,
+            self.method.batch_statistics,
+        )
+        self.folder.save_history(title, stage.name, log.epochs)
+        target = self.folder.pictures(title) / f"history-{stage.name}.png"
+        log.stage = f"{title} {stage.name}"
+        pictures.history(log.epochs, log.best_epoch, f"{self.config.arch}: {log.stage}", target)
+        return log
 
     def _outputs(self, engine: Engine, dataset: Dataset, trial: Trial) -> Outputs:
         test = self._samples(dataset, trial.test)
-        batches = -(-len(test) // PREDICTION_BATCH)
+        together = self.method.batch_statistics
+        size = self.config.recipe.batch_size if together else PREDICTION_BATCH
+        stream = plain_batches(test, size)
         with self.watch("prediction"):
-            stream = plain_batches(test, PREDICTION_BATCH)
-            probabilities = engine.predict(self.display.track(stream, "predicting", batches))
+            stream = self.display.track(stream, "predicting", -(-len(test) // size))
+            probabilities = engine.predict(stream, together)
         if not self.task.maps:
             return Outputs(trial.test, probabilities)
         with self.watch("explanation"):

@@ -3,7 +3,7 @@
 import pytest
 
 import architectures
-from benchmark.config import BUDGETS, configure, run_id
+from benchmark.config import BUDGETS, Augmentation, configure, run_id
 from benchmark.errors import UserError
 
 PROTOCOL = {"task_version": "1", "data": "f00"}
@@ -109,3 +109,67 @@ def test_a_method_that_does_not_train_takes_a_file_and_nothing_of_training(setti
 def test_a_method_that_does_not_train_has_no_epochs():
     config = configure("Xception", "diagnosis", method="checkpoint", weights="net.keras")
     assert config.recipe.epochs == 0
+
+
+def test_every_setting_of_task_and_method_is_in_the_configuration():
+    config = configure(
+        "MobileNetV2",
+        "imbalance",
+        method="ldam-drw",
+        task_options={"imbalance": "50"},
+        method_options={"beta": 0.999},
+    )
+    assert config.task_options == {"imbalance": "50", "positive": None}
+    assert config.method_options == {"max_margin": 0.5, "beta": 0.999, "deferred": 0.8}
+    assert config.recipe.head == "cosine"
+
+
+def test_the_run_id_depends_on_the_settings_of_task_and_method():
+    ids = [
+        run_id(configure("MobileNetV2", "imbalance", **settings), PROTOCOL)
+        for settings in (
+            {"method": "focal"},
+            {"method": "focal", "method_options": {"gamma": 1}},
+            {"method": "focal", "task_options": {"positive": "MEL"}},
+            {"method": "focal", "allow_leaks": True},
+        )
+    ]
+    assert len(set(ids)) == 4
+
+
+@pytest.mark.parametrize(
+    ("task", "settings", "message"),
+    [
+        ("imbalance", {"task_options": {"imbalance": "20"}}, "--imbalance 20: .*'100'"),
+        ("diagnosis", {"task_options": {"positive": "MEL"}}, "--positive: task diagnosis .* none"),
+        ("diagnosis", {"method": "focal", "method_options": {"alpha": 1}}, "it takes gamma"),
+        (
+            "diagnosis",
+            {"method": "focal", "method_options": {"gamma": -1}},
+            "--method-option gamma -1: .*greater than or equal to 0",
+        ),
+    ],
+)
+def test_settings_that_a_task_or_method_lacks_are_named(task, settings, message):
+    with pytest.raises(UserError, match=message):
+        configure("MobileNetV2", task, **settings)
+
+
+def test_a_method_with_a_paper_of_its_own_has_its_own_paper_budget():
+    config = configure("ResNet50", "imbalance", method="supercon", budget="paper")
+    recipe = config.recipe
+    assert config.image_size == (224, 224)
+    assert (recipe.epochs, recipe.batch_size, recipe.learning_rate) == (100, 128, 0.003)
+    assert (recipe.optimiser, recipe.nesterov, recipe.weight_decay) == ("sgd", False, 5e-5)
+    assert (recipe.schedule, recipe.head) == ("thirds", "plain")
+    # The paper's number of epochs for this one was not found, but SuperCon's has its own.
+    assert configure("DenseNet121", "imbalance", method="supercon", budget="paper")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"crop": (0.0, 1.0)}, {"crop": (0.5, 1.2)}, {"blur": (2.0, 1.0)}, {"jitter": (0, 0, 0, 0.6)}],
+)
+def test_an_augmentation_out_of_range_is_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Augmentation(**wrong)

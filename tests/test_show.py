@@ -1,5 +1,6 @@
 """Tables as people read them."""
 
+import re
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 
 from benchmark.errors import UserError
+from benchmark.registry import METHODS
 from benchmark.show import describe, listing, text_table
 
 
@@ -45,3 +47,19 @@ def test_explainers_are_listed_and_described_without_a_framework():
     assert "integrated-gradients" in done
     assert "Owen values, not Shapley's" in done
     assert done.splitlines()[-1] == ""
+
+
+def test_every_setting_of_every_method_is_described_with_its_source(tmp_path):
+    for name in METHODS.names():
+        method = METHODS.get(name)
+        table = describe(name, tmp_path)[name]
+        for option, field in method.Options.model_fields.items():
+            told = table[f"--method-option {option}"]
+            assert field.description in told
+            assert re.search("ours|code|paper|try|1 for CIFAR", told), (name, option)
+
+
+def test_a_tasks_own_flags_are_described(tmp_path):
+    about = describe("imbalance", tmp_path)["imbalance"]
+    assert "default natural" in about["--imbalance"]
+    assert "default none" in about["--positive"]

@@ -1,11 +1,11 @@
 """Plain supervised training: softmax cross-entropy, with class weights where the recipe says so."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
 
-from benchmark.methods.base import Activations, Batch, Context, Method, Stage, Tensor
+from benchmark.methods.base import Batch, Context, Method, Stage, Tensor, Trainee
 
 
 class CrossEntropy(Method):
@@ -16,7 +16,7 @@ class CrossEntropy(Method):
     paper = "textbook; weights as in the DermXDB benchmark (arXiv 2302.12084, code)"
     settings: ClassVar[dict[str, str]] = {
         "class weights": "largest class count / class count (DermXDB benchmark's code); paper"
-        " budget only",
+        " budget and this method only",
     }
 
     def stages(self, context: Context) -> Iterator[Stage]:
@@ -25,7 +25,7 @@ class CrossEntropy(Method):
 
         weights = class_weights(context) if context.recipe.class_weights else None
 
-        def loss(network: Callable[[Tensor], Activations], batch: Batch) -> Tensor:
+        def loss(network: Trainee, batch: Batch) -> Tensor:
             return losses.cross_entropy(network(batch.images).logits, batch.labels, weights)
 
         yield Stage("train", loss, context.recipe)

@@ -1,6 +1,6 @@
 """The Keras engine on TensorFlow: a traced step per stage, losses through keras.ops."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -10,7 +10,7 @@ import tensorflow as tf
 from architectures.network import Network
 from benchmark.config import Recipe
 from benchmark.methods.base import Batch, Stage
-from benchmark.training.engine import ADAM_EPSILON, SGD_MOMENTUM, Engine, no_cuda
+from benchmark.training.engine import ADAM_EPSILON, SGD_MOMENTUM, Engine, InTraining, no_cuda
 
 
 class KerasEngine(Engine):
@@ -20,51 +20,69 @@ class KerasEngine(Engine):
         gpus = tf.config.list_physical_devices("GPU")
         if device == "cuda" and not gpus:
             raise no_cuda("TensorFlow")
-        self.network = network
+        super().__init__(network, seed)
         self._place = "/GPU:0" if gpus and device != "cpu" else "/CPU:0"
         keras.utils.set_random_seed(seed)
         shape = (None, *network.image_size, 3)
         self._images = tf.TensorSpec(shape, tf.uint8)
-        self._infer = tf.function(self._probabilities, input_signature=[self._images])
+        self._traced: dict[bool, Any] = {}
+        self._parameters: dict[str, Any] = {}
 
-    def begin(self, stage: Stage) -> None:
-        """Freeze what the stage freezes, start a fresh optimiser, trace the step."""
-        self.network.freeze(stage.recipe.freeze)
-        if stage.recipe.bn_momentum is not None:
-            self.network.set_bn_momentum(stage.recipe.bn_momentum)
-        # What is frozen is decided when a function is traced, so both are traced anew.
-        self._infer = tf.function(self._probabilities, input_signature=[self._images])
-        variables = self.network.trainable()
+    def _start(self, stage: Stage) -> None:
+        # What is frozen is decided when a function is traced, so all are traced anew.
+        self._traced.clear()
+        self._parameters = {
+            name: keras.Variable(array, name=name.replace("/", "_"))
+            for name, array in stage.parameters.items()
+        }
+        variables = [*self.network.trainable(), *self._parameters.values()]
         optimiser = _optimiser(stage.recipe)
         optimiser.build(variables)
         self._optimiser = optimiser
         # torch's SGD and Adam add the decay to the gradient; Keras' own would decouple it.
         coupled = 0.0 if stage.recipe.optimiser == "adamw" else stage.recipe.weight_decay
+        network = InTraining(lambda images: self.network.forward(images, True), self._parameters)
 
-        def step(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        def step(views: tuple[Any, ...], labels: Any, inputs: dict[str, Any]) -> tf.Tensor:
             with tf.GradientTape() as tape:
-                batch = Batch(images, labels)
-                loss = stage.loss(lambda pixels: self.network.forward(pixels, True), batch)
+                loss = stage.loss(network, Batch(views, labels, inputs))
             gradients = tape.gradient(loss, variables)
+            # As torch does, what the loss does not touch is left alone, decay included.
+            touched = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
             if coupled:
-                gradients = [g + coupled * v for g, v in zip(gradients, variables, strict=True)]
-            optimiser.apply(gradients, variables)
+                touched = [(g + coupled * v, v) for g, v in touched]
+            optimiser.apply([g for g, _ in touched], [v for _, v in touched])
             return loss
 
-        self._step = tf.function(
-            step, input_signature=[self._images, tf.TensorSpec((None,), tf.int64)]
-        )
+        self._step = tf.function(step)
 
-    def train_step(self, images: np.ndarray, labels: np.ndarray, learning_rate: float) -> Any:
+    def train_step(
+        self,
+        views: tuple[np.ndarray, ...],
+        labels: np.ndarray,
+        inputs: Mapping[str, np.ndarray],
+        learning_rate: float,
+    ) -> Any:
         """One optimiser step."""
         with tf.device(self._place):
             self._optimiser.learning_rate.assign(learning_rate)
-            return self._step(images, labels)
+            return self._step(views, labels, dict(inputs))
 
-    def predict(self, batches: Iterator[np.ndarray]) -> np.ndarray:
-        """Softmax probabilities in inference mode: (N, K) float32."""
+    def _logits(self, images: np.ndarray, training: bool) -> np.ndarray:
+        if training not in self._traced:
+            self._traced[training] = tf.function(
+                lambda pixels: tf.cast(self.network.forward(pixels, training).logits, tf.float32),
+                input_signature=[self._images],
+            )
         with tf.device(self._place):
-            return np.concatenate([self._infer(images).numpy() for images in batches])
+            return self._traced[training](images).numpy()
+
+    def _own(self) -> dict[str, np.ndarray]:
+        return {name: variable.numpy() for name, variable in self._parameters.items()}
+
+    def _assign_own(self, values: Mapping[str, np.ndarray]) -> None:
+        for name, variable in self._parameters.items():
+            variable.assign(values[name])
 
     def optimiser_state(self) -> dict[str, np.ndarray]:
         """The optimiser's variables by position, and the seeds of the dropout layers."""
@@ -92,10 +110,6 @@ class KerasEngine(Engine):
             return None
         return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
 
-    def _probabilities(self, images: tf.Tensor) -> tf.Tensor:
-        logits = self.network.forward(images, training=False).logits
-        return tf.nn.softmax(tf.cast(logits, tf.float32))
-
     def _seeds(self) -> list[Any]:
         variables = self.network.module.variables
         return [v for v in variables if v.path.endswith("seed_generator_state")]
@@ -104,7 +118,7 @@ class KerasEngine(Engine):
 def _optimiser(recipe: Recipe) -> keras.optimizers.Optimizer:
     rate = recipe.learning_rate
     if recipe.optimiser == "sgd":
-        return keras.optimizers.SGD(rate, SGD_MOMENTUM, nesterov=True)
+        return keras.optimizers.SGD(rate, SGD_MOMENTUM, nesterov=recipe.nesterov)
     if recipe.optimiser == "adam":
         return keras.optimizers.Adam(rate, epsilon=ADAM_EPSILON)
     return keras.optimizers.AdamW(rate, epsilon=ADAM_EPSILON, weight_decay=recipe.weight_decay)

@@ -21,6 +21,7 @@ from benchmark.training.engine import Engine
 CHECKPOINT_SECONDS = 30.0
 PREDICTION_BATCH = 32
 _READINGS_PER_SECOND = 4
+_INPUTS = 2  # the pipeline's streams are 0 and 1
 
 # selection(labels (N,), probabilities (N, K)) -> higher is better
 Selection = Callable[[np.ndarray, np.ndarray], float]
@@ -28,16 +29,20 @@ Selection = Callable[[np.ndarray, np.ndarray], float]
 
 @dataclass
 class StageLog:
-    """What happened in a stage, one dictionary per epoch."""
+    """What happened in a stage, one dictionary per epoch.
+
+    `chosen` tells whether `best_epoch` is the best of all, else it is the last.
+    """
 
     stage: str
-    epochs: list[dict[str, float]] = field(default_factory=list)
+    epochs: list[dict[str, Any]] = field(default_factory=list)
     best_epoch: int = 0
+    chosen: bool = True
 
     @property
-    def best_score(self) -> float:
-        """The validation score of the epoch whose weights are kept."""
-        return self.epochs[self.best_epoch - 1]["validation"]
+    def best_score(self) -> float | None:
+        """The validation score of the epoch whose weights are kept; None: there is none."""
+        return self.epochs[self.best_epoch - 1]["validation"] if self.epochs else None
 
     @property
     def seconds(self) -> float:
@@ -60,46 +65,59 @@ def train_stage(
     seed: int,
     checkpoint: Path,
     display: Display,
+    batch_statistics: bool = False,
 ) -> StageLog:
     """Train one stage and leave the network with the weights of its best epoch.
 
-    The epoch with the highest validation score is kept; ties keep the earlier one. A checkpoint
-    at `checkpoint` is continued from, with the exact batches that would have come next.
+    The epoch with the highest validation score is kept, ties keep the earlier one; where the stage
+    has nothing to choose by, the last. A checkpoint at `checkpoint` is continued from, with the
+    exact batches that would have come next. `batch_statistics` is of validation, see
+    `Engine.logits`.
     """
     recipe = stage.recipe
     engine.begin(stage)
-    log = StageLog(stage.name)
+    log = StageLog(stage.name, chosen=stage.choose)
     best: dict[str, np.ndarray] = {}
     saved = load_checkpoint(checkpoint)
     if saved is not None:
         log.epochs, log.best_epoch, best = saved.epochs, saved.best_epoch, saved.best
-        engine.network.assign(saved.weights)
+        engine.assign(saved.weights)
         engine.restore_optimiser(saved.optimiser)
         display.say(f"{stage.name}: continuing after epoch {len(log.epochs)}")
+    best_score = log.best_score
     last_write = -math.inf
+
+    def validate() -> float:
+        size = recipe.batch_size if batch_statistics else PREDICTION_BATCH
+        batches = plain_batches(validation, size)
+        return selection(validation.labels, engine.predict(batches, batch_statistics))
+
     while not _finished(log, recipe):
-        row = _epoch(engine, stage, train, validation, selection, seed, log, display)
+        row = _epoch(engine, stage, train, seed, len(log.epochs), display, validate)
         log.epochs.append(row)
-        if log.best_epoch == 0 or row["validation"] > log.best_score:
+        if not stage.choose or log.best_epoch == 0 or row["validation"] > best_score:
+            best_score = row["validation"]
             log.best_epoch = len(log.epochs)
-            best = engine.network.tensors()
+            best = engine.tensors()
         if _finished(log, recipe) or time.monotonic() - last_write > CHECKPOINT_SECONDS:
             state = Checkpoint(
-                log.epochs, log.best_epoch, engine.network.tensors(), best, engine.optimiser_state()
+                log.epochs, log.best_epoch, engine.tensors(), best, engine.optimiser_state()
             )
             save_checkpoint(checkpoint, state)
             last_write = time.monotonic()
-    engine.network.assign(best)
+    engine.assign(best)
     return log
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """The rate of a step: linear warm-up, then constant or half a cosine down to zero."""
+    """The rate of a step: linear warm-up, then by `Recipe.schedule`; the cosine ends at zero."""
     warmup = recipe.warmup_epochs * steps
     if step < warmup:
         return recipe.learning_rate * (step + 1) / (warmup + 1)
     if recipe.schedule == "constant":
         return recipe.learning_rate
+    if recipe.schedule == "thirds":
+        return recipe.learning_rate * 0.1 ** (step // steps // max(recipe.epochs // 3, 1))
     done = (step - warmup) / max(recipe.epochs * steps - warmup, 1)
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
 
@@ -108,25 +126,30 @@ def _epoch(
     engine: Engine,
     stage: Stage,
     train: Samples,
-    validation: Samples,
-    selection: Selection,
     seed: int,
-    log: StageLog,
+    number: int,
     display: Display,
-) -> dict[str, float]:
-    recipe, number = stage.recipe, len(log.epochs)
+    validate: Callable[[], float],
+) -> dict[str, Any]:
+    recipe = stage.recipe
     steps = steps_per_epoch(len(train), recipe.batch_size)
     watch = display.epoch(stage.name, number + 1, recipe.epochs, steps)
     started = last_reading = time.monotonic()
     losses: list[Any] = []
     images_seen = 0
     summary = ""
+    # Not the pipeline's generators: what a loss draws leaves the batches as they are.
+    generator = np.random.default_rng((seed, number, _INPUTS))
+    views = stage.views or (recipe.augmentation,)
     try:
-        batches = training_batches(train, recipe.augmentation, recipe.batch_size, seed, number)
+        batches = training_batches(
+            train, views, recipe.batch_size, seed, number, stage.class_shares
+        )
         for step, (images, labels) in enumerate(batches):
             rate = learning_rate(recipe, number * steps + step, steps)
-            losses.append(engine.train_step(images, labels, rate))
-            images_seen += len(images)
+            inputs = stage.inputs(number, len(labels), generator) if stage.inputs else {}
+            losses.append(engine.train_step(images, labels, inputs, rate))
+            images_seen += len(labels)
             now = time.monotonic()
             # Reading a loss waits for the device, so it is read a few times a second only.
             due = now - last_reading > 1 / _READINGS_PER_SECOND
@@ -139,10 +162,9 @@ def _epoch(
                 f"{stage.name}: the loss of epoch {number + 1} is {loss}: training diverged; a"
                 f" lower learning rate than {recipe.learning_rate:g} is needed"
             )
-        score = selection(
-            validation.labels, engine.predict(plain_batches(validation, PREDICTION_BATCH))
-        )
-        summary = f"loss {loss:.3f}  validation {score:.3f}  {images_seen / trained:.0f} img/s"
+        score = validate() if stage.choose else None
+        told = "" if score is None else f"  validation {score:.3f}"
+        summary = f"loss {loss:.3f}{told}  {images_seen / trained:.0f} img/s"
     finally:
         watch.close(summary)
     return {

@@ -1,6 +1,6 @@
 """The PyTorch engine: channels_last, bf16 on CUDA, losses through keras.ops on torch tensors."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -9,8 +9,8 @@ import torch
 
 from architectures.network import Network
 from benchmark.config import Recipe
-from benchmark.methods.base import Batch, Stage
-from benchmark.training.engine import ADAM_EPSILON, SGD_MOMENTUM, Engine, no_cuda
+from benchmark.methods.base import Activations, Batch, Stage
+from benchmark.training.engine import ADAM_EPSILON, SGD_MOMENTUM, Engine, InTraining, no_cuda
 
 
 class TorchEngine(Engine):
@@ -20,7 +20,7 @@ class TorchEngine(Engine):
         if device == "cuda" and not torch.cuda.is_available():
             raise no_cuda("PyTorch")
         on_gpu = device != "cpu" and torch.cuda.is_available()
-        self.network = network
+        super().__init__(network, seed)
         self._device = torch.device("cuda" if on_gpu else "cpu")
         self._bf16 = on_gpu and torch.cuda.is_bf16_supported()
         # Measured on a CPU: Xception trains 1.4 times as fast channels_last.
@@ -30,35 +30,55 @@ class TorchEngine(Engine):
             torch.cuda.reset_peak_memory_stats()
         torch.manual_seed(seed)
 
-    def begin(self, stage: Stage) -> None:
-        """Freeze what the stage freezes and start a fresh optimiser."""
-        self.network.freeze(stage.recipe.freeze)
-        if stage.recipe.bn_momentum is not None:
-            self.network.set_bn_momentum(stage.recipe.bn_momentum)
+    def _start(self, stage: Stage) -> None:
         self._loss = stage.loss
-        self._optimiser = _optimiser(self.network.trainable(), stage.recipe)
+        self._parameters = {
+            name: torch.nn.Parameter(torch.tensor(array, device=self._device))
+            for name, array in stage.parameters.items()
+        }
+        trained = [*self.network.trainable(), *self._parameters.values()]
+        self._optimiser = _optimiser(trained, stage.recipe)
 
-    def train_step(self, images: np.ndarray, labels: np.ndarray, learning_rate: float) -> Any:
+    def train_step(
+        self,
+        views: tuple[np.ndarray, ...],
+        labels: np.ndarray,
+        inputs: Mapping[str, np.ndarray],
+        learning_rate: float,
+    ) -> Any:
         """One optimiser step."""
         for group in self._optimiser.param_groups:
             group["lr"] = learning_rate
-        batch = Batch(self._to_device(images), self._to_device(labels))
+        batch = Batch(
+            tuple(self._to_device(images) for images in views),
+            self._to_device(labels),
+            {name: self._to_device(array) for name, array in inputs.items()},
+        )
+        network = InTraining(self._forward, self._parameters)
         self._optimiser.zero_grad(set_to_none=True)
-        with keras.device(self._keras_device()), self._precision():
-            loss = self._loss(lambda pixels: self.network.forward(pixels, training=True), batch)
+        with keras.device(self._keras_device()):
+            loss = self._loss(network, batch)
         loss.backward()
         self._optimiser.step()
         return loss.detach()
 
-    def predict(self, batches: Iterator[np.ndarray]) -> np.ndarray:
-        """Softmax probabilities in inference mode: (N, K) float32."""
-        parts = []
-        with torch.inference_mode():
-            for images in batches:
-                with self._precision():
-                    logits = self.network.forward(self._to_device(images), training=False).logits
-                parts.append(torch.softmax(logits.float(), dim=1))
-        return torch.cat(parts).cpu().numpy()
+    def _forward(self, images: torch.Tensor) -> Activations:
+        # Here and not around the loss: what a method computes itself stays float32.
+        with self._precision():
+            return self.network.forward(images, training=True)
+
+    def _logits(self, images: np.ndarray, training: bool) -> np.ndarray:
+        with torch.no_grad(), self._precision():
+            logits = self.network.forward(self._to_device(images), training).logits
+        return logits.float().cpu().numpy()
+
+    def _own(self) -> dict[str, np.ndarray]:
+        return {name: p.detach().cpu().numpy().copy() for name, p in self._parameters.items()}
+
+    def _assign_own(self, values: Mapping[str, np.ndarray]) -> None:
+        with torch.no_grad():
+            for name, parameter in self._parameters.items():
+                parameter.copy_(torch.from_numpy(values[name]))
 
     def optimiser_state(self) -> dict[str, np.ndarray]:
         """Adam's moments or SGD's momentum by parameter position, and the dropout generator."""
@@ -111,7 +131,11 @@ def _optimiser(parameters: list[torch.nn.Parameter], recipe: Recipe) -> torch.op
     rate, decay = recipe.learning_rate, recipe.weight_decay
     if recipe.optimiser == "sgd":
         return torch.optim.SGD(
-            parameters, lr=rate, momentum=SGD_MOMENTUM, nesterov=True, weight_decay=decay
+            parameters,
+            lr=rate,
+            momentum=SGD_MOMENTUM,
+            nesterov=recipe.nesterov,
+            weight_decay=decay,
         )
     if recipe.optimiser == "adam":
         return torch.optim.Adam(parameters, lr=rate, eps=ADAM_EPSILON, weight_decay=decay)

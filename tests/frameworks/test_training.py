@@ -45,7 +45,7 @@ def _engine(framework, seed=0):
 
 def _train(framework, samples, checkpoint, recipe=RECIPE, seed=0, epochs=None):
     engine = _engine(framework, seed)
-    context = Context(samples.labels, ("dark", "red"), recipe)
+    context = Context(samples.labels, ("dark", "red"), recipe, features=1024)
     (stage,) = CrossEntropy().stages(context)
     log = loop.train_stage(
         engine,
@@ -134,10 +134,10 @@ def test_frozen_layers_keep_their_weights(framework, samples, tmp_path):
     engine = _engine(framework)
     before = engine.network.tensors()
     recipe = RECIPE.model_copy(update={"freeze": "paper", "epochs": 1})
-    context = Context(samples.labels, ("dark", "red"), recipe)
+    context = Context(samples.labels, ("dark", "red"), recipe, features=1024)
     (stage,) = CrossEntropy().stages(context)
     engine.begin(stage)
-    engine.train_step(samples.pixels[:8], samples.labels[:8], 1e-2)
+    engine.train_step((samples.pixels[:8],), samples.labels[:8], {}, 1e-2)
     after = engine.network.tensors()
     changed = {name for name in before if not np.array_equal(before[name], after[name])}
     assert changed

@@ -1,0 +1,32 @@
+"""Focal loss: images that are classified well weigh little."""
+
+from collections.abc import Iterator
+
+from pydantic import Field
+
+from benchmark import config
+from benchmark.methods.base import Batch, Context, Method, Stage, Tensor, Trainee
+
+
+class Focal(Method):
+    """One stage of -(1 - p_y)^gamma log p_y, p by softmax; the paper's own is by sigmoid."""
+
+    name = "focal"
+    summary = "focal loss, softmax form"
+    paper = "Lin et al., ICCV 2017, arXiv 1708.02002; softmax form as in MONICA's code"
+
+    class Options(config.Options):
+        """Of the loss."""
+
+        gamma: float = Field(2.0, ge=0, description="the paper's best; 0 is cross-entropy")
+
+    def stages(self, context: Context) -> Iterator[Stage]:
+        """A single stage over the whole recipe."""
+        from benchmark.methods import losses
+
+        gamma = self.options.gamma
+
+        def loss(network: Trainee, batch: Batch) -> Tensor:
+            return losses.focal(network(batch.images).logits, batch.labels, gamma)
+
+        yield Stage("train", loss, context.recipe)

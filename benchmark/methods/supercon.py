@@ -1,0 +1,197 @@
+"""SuperCon: supervised contrastive training of an encoder, then a linear classifier on it.
+
+What is the paper's, its code's and ours stands in the classes' docstrings.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from benchmark.config import Augmentation, PaperRun, Recipe
+from benchmark.methods.base import Batch, Context, Method, Stage, Tensor, Trainee
+from benchmark.methods.decoupled import ClassifierOptions, classifier_stage
+
+PROJECTION = 128
+# The authors' second stage.
+_PAPER_EPOCHS, _PAPER_RATE = 5, 5e-4
+_BATCHES = 4
+# Its alpha, benign and malignant: in the authors' code beside gamma, and for two classes only.
+_FOCAL_ALPHA = np.array([0.25, 0.75], np.float32)
+
+AUTHORS_AUGMENTATION = Augmentation(
+    horizontal_flip=True,
+    crop=(0.08, 1.0),
+    crop_ratio=(3 / 4, 4 / 3),
+    jitter=(0.8, 0.8, 0.8, 0.2),
+    jitter_probability=0.3,
+    greyscale_probability=0.2,
+    blur=(1.0, 2.0),
+    blur_probability=0.2,
+)
+
+
+class SuperCon(Method):
+    """Two stages: supervised contrastive loss on two views, then a classifier alone.
+
+    The paper (arXiv 2202.05685; only its abstract was at hand): two stages, a feature space that
+    is close within and far between classes, then a classifier on it.
+
+    The authors' code (keyu07/SuperCon_ISIC): the second view's augmentation, the first being
+    the unaugmented image; the mapping head D-D-128 with ReLU; temperature 0.07; all anchors;
+    stage 2 with the encoder's weights frozen, a new linear layer, augmented images, plain
+    cross-entropy; its focal loss is there and not used. --budget paper has its epochs, optimiser,
+    rates and batch size; it starts from ImageNet weights, so give --weights imagenet.
+
+    Ours: BatchNorm in inference mode in stage 2 and in every test, where the code leaves it in
+    training mode; AUC from scores; the epoch of stage 2 by validation score, stage 1 keeps its
+    last; initial weights of the mapping head; in the other budgets the run's optimiser, rate and
+    epochs, with batches four times as large in stage 1, as a contrast needs company.
+    """
+
+    name = "supercon"
+    summary = "supervised contrastive encoder, then a linear classifier on it"
+    paper = "Chen, Zhuang, Chang, SuperCon, arXiv 2202.05685; code keyu07/SuperCon_ISIC"
+    head = "plain"
+    settings: ClassVar[dict[str, str]] = {
+        "stage 1": "supervised contrastive loss over all anchors (Khosla et al., arXiv 2004.11362,"
+        f" eq. 2); mapping head D-D-{PROJECTION}, ReLU, L2-normalised, then discarded (authors'"
+        " code)",
+        "views": "the resized image, and one of: random resized crop of 0.08 to 1 of the area,"
+        " colour jitter .8/.8/.8/.2 with probability 0.3, grey 0.2, horizontal flip 0.5, blur of"
+        " sigma 1 to 2 with probability 0.2 (authors' code)",
+        "stage 2": "encoder frozen, new linear classifier on augmented images (authors' code);"
+        " BatchNorm in inference mode (ours)",
+        "budget paper, stage 2": "5 epochs, rate 5e-4, constant (authors' code)",
+        "other budgets": f"batches {_BATCHES} times the run's in stage 1 (ours)",
+        "start": "the authors start from ImageNet weights: --weights imagenet",
+    }
+    paper_run = PaperRun(
+        image_size=(224, 224),
+        recipe=Recipe(
+            epochs=100,
+            batch_size=128,
+            optimiser="sgd",
+            nesterov=False,
+            learning_rate=0.003,
+            weight_decay=5e-5,
+            schedule="thirds",
+            augmentation=AUTHORS_AUGMENTATION,
+        ),
+    )
+    freeze: ClassVar[str] = "backbone"
+
+    class Options(ClassifierOptions):
+        """Of both stages."""
+
+        temperature: float = Field(0.07, gt=0, description="authors' code")
+        classifier_loss: Literal["cross-entropy", "focal"] = Field(
+            "cross-entropy", description="authors' code; focal is in it too, unused"
+        )
+        gamma: float = Field(
+            5.0,
+            ge=0,
+            description="of focal, with alpha 0.25, 0.75 where there"
+            " are two classes (authors' code)",
+        )
+
+    def stages(self, context: Context) -> Iterator[Stage]:
+        """The encoder, then the classifier."""
+        yield self._contrastive(context)
+        yield self._classifier(context)
+
+    def _contrastive(self, context: Context) -> Stage:
+        from keras import ops
+
+        from benchmark.methods import losses
+
+        temperature = self.options.temperature
+
+        def loss(network: Trainee, batch: Batch) -> Tensor:
+            features = network(ops.concatenate(batch.views)).features
+            mapped = mapping(features, network.parameters)
+            views = ops.reshape(mapped, (len(batch.views), -1, PROJECTION))
+            return losses.supcon(ops.transpose(views, (1, 0, 2)), batch.labels, temperature)
+
+        larger = 1 if context.paper else _BATCHES
+        recipe = context.recipe.model_copy(
+            update={"batch_size": larger * context.recipe.batch_size, "patience": None}
+        )
+        return Stage(
+            "contrast",
+            loss,
+            recipe,
+            views=(Augmentation(), AUTHORS_AUGMENTATION),
+            parameters=initial_mapping(context.features, context.seed),
+            choose=False,
+        )
+
+    def _classifier(self, context: Context) -> Stage:
+        from benchmark.methods import losses
+
+        options = self.options
+        alpha = _FOCAL_ALPHA if len(context.classes) == 2 else None
+
+        def loss(network: Trainee, batch: Batch) -> Tensor:
+            logits = network(batch.images).logits
+            if options.classifier_loss == "focal":
+                return losses.focal(logits, batch.labels, options.gamma, alpha)
+            return losses.cross_entropy(logits, batch.labels)
+
+        settings = options
+        if context.paper:
+            settings = options.model_copy(
+                update={
+                    "classifier_epochs": options.classifier_epochs or _PAPER_EPOCHS,
+                    "classifier_rate": options.classifier_rate or _PAPER_RATE,
+                }
+            )
+        stage = classifier_stage(context, settings, loss, self.freeze)
+        constant = stage.recipe.model_copy(update={"schedule": "constant"})
+        return replace(stage, recipe=constant) if context.paper else stage
+
+
+class SuperConAsReleased(SuperCon):
+    """SuperCon with what its released code does, for comparison.
+
+    Neither its training of the classifier nor its test leaves training mode: BatchNorm normalises
+    by the batch at hand, so that an image's prediction depends on the others in its batch, and the
+    frozen encoder's running statistics move in stage 2. Its "AUC" is computed from predicted
+    classes, which is the record's `hard_label_auc`. The order of the test images, and so their
+    batches, is the data set's (ours: the code's is not known).
+    """
+
+    name = "supercon-as-released"
+    summary = "SuperCon with BatchNorm in training mode throughout, as its code was released"
+    freeze: ClassVar[str] = "backbone-weights"
+    batch_statistics = True
+    caveat = (
+        "predictions depend on the other images in a batch, as in SuperCon's released code, whose"
+        " AUC is of predicted classes: compare it with the hard-label AUC here"
+    )
+    settings: ClassVar[dict[str, str]] = SuperCon.settings | {
+        "stage 2": "encoder's weights frozen, BatchNorm in training mode, in the test too (authors'"
+        " code)",
+    }
+
+
+def initial_mapping(features: int, seed: int) -> dict[str, np.ndarray]:
+    """The mapping head's first weights, Glorot uniform as all of ours, in either framework."""
+    generator = np.random.default_rng((seed, features, PROJECTION))
+    shapes = {"hidden": (features, features), "out": (features, PROJECTION)}
+    found = {}
+    for name, shape in shapes.items():
+        limit = np.sqrt(6 / sum(shape))
+        found[f"{name}/kernel"] = generator.uniform(-limit, limit, shape).astype(np.float32)
+        found[f"{name}/bias"] = np.zeros(shape[1], np.float32)
+    return found
+
+
+def mapping(features: Tensor, parameters: Any) -> Tensor:
+    """(M, D) features to (M, 128), not yet normalised: the loss does that."""
+    from keras import ops
+
+    hidden = ops.matmul(features, parameters["hidden/kernel"]) + parameters["hidden/bias"]
+    return ops.matmul(ops.relu(hidden), parameters["out/kernel"]) + parameters["out/bias"]
