@@ -157,6 +157,7 @@ def _add_data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         ("make", _data_make, "render the synthetic data set into a folder"),
         ("check", _data_check, "decode every image and mask and say what is wrong"),
         ("stats", _data_stats, "count images, classes, groups, metadata and masks"),
+        ("leaks", _data_leaks, "name what the parts of a split share and must not"),
     ):
         action = actions.add_parser(name, help=summary, description=summary)
         _add_data_options(action)
@@ -166,6 +167,13 @@ def _add_data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
                 "--photographs",
                 metavar="FILE",
                 help="write a CSV file: which photograph was found where, and which is missing",
+            )
+        if name == "leaks":
+            action.add_argument(
+                "--split",
+                metavar="FILE",
+                help="CSV file with the columns id and part (train, validation, test), such as one"
+                " of results/v1/splits; default: the data set's own split",
             )
 
 
@@ -335,6 +343,28 @@ def _data_stats(options: argparse.Namespace) -> None:
 
     for title, table in summarise(_dataset(options)).items():
         print(f"{title}\n\n{text_table(table)}\n")
+
+
+# Rows that `data leaks` prints; what it says below them counts all.
+_MOST_LEAKS = 20
+
+
+def _data_leaks(options: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from benchmark.data.leaks import leaks_command
+    from benchmark.progress import TerminalDisplay
+    from benchmark.show import text_table
+
+    split = None if options.split is None else Path(options.split)
+    found, told = leaks_command(_dataset(options), split, TerminalDisplay().track)
+    if len(found):
+        print(f"{text_table(found.head(_MOST_LEAKS))}\n")
+    print(told)
+    if len(found):
+        raise UserError(
+            f"{len(found):,} leaks: runs on this split are refused without --allow-leaks"
+        )
 
 
 def _raters(options: argparse.Namespace) -> None:

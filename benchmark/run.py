@@ -1,5 +1,6 @@
 """One run, from top to bottom: data, split, trials, record. What a trial does is `trial`."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,12 @@ from typing import Any
 import architectures
 from benchmark import __version__
 from benchmark.config import DEFAULT_EXPLAINER, RunConfig, configure, run_id
-from benchmark.data import Dataset, load
+from benchmark.data import Dataset, leaks, load
 from benchmark.data.images import content_hash
-from benchmark.errors import DataError, UserError
+from benchmark.data.pixels import Decoded
+from benchmark.data.splits import without_copies
+from benchmark.errors import UserError
+from benchmark.guards import parts_of, refuse_leaks
 from benchmark.methods.base import Method
 from benchmark.progress import Display, SilentDisplay
 from benchmark.records import environment, splits
@@ -22,7 +26,7 @@ from benchmark.records.record import (
     WeightsUsed,
 )
 from benchmark.records.store import Store
-from benchmark.registry import DATASETS, EXPLAINERS, METHODS, TASKS
+from benchmark.registry import EXPLAINERS, METHODS, TASKS
 from benchmark.training.adjust import Adjusted
 from benchmark.training.frameworks import select_backend
 from benchmark.training.loop import StageLog
@@ -77,10 +81,11 @@ def execute(
         dataset = task.prepare(load(config.dataset, config.data_dir, **config.dataset_options))
         dataset.require_images()
         task.check(dataset)
-        trials = _frozen_trials(out, config, task, dataset)
+        decoded = Decoded(config.image_size, display.track)
+        trials = _frozen_trials(out, config, task, dataset, decoded, display)
         earlier = [_load_earlier(item) for item in config.pretrain_on]
-        for other in earlier:
-            _refuse_shared_images(other, dataset, trials)
+        # By name first, which takes no time; by pixels once it is clear that the run is to be done.
+        refuse_leaks(dataset, trials, earlier, config.allow_leaks)
         name = run_id(config, _protocol(weights, task, dataset, trials, earlier))
     if not overwrite and store.has(name):
         display.say(f"run {name} is done already; --overwrite runs it again")
@@ -90,25 +95,40 @@ def execute(
     for note in (*dataset.notes, *filter(None, [method.caveat])):
         display.say(f"note: {note}")
 
-    runner = TrialRunner(config, task, method, folder, watch, display)
+    with watch("data"):
+        leaking = refuse_leaks(dataset, trials, earlier, config.allow_leaks, decoded, display.track)
+    for note in leaking:
+        display.say(f"note: {note}")
+    runner = TrialRunner(config, task, method, folder, watch, display, decoded)
     results = [runner.run(dataset, trial, earlier) for trial in trials]
     for note in results[0].score.notes:
         display.say(f"note: {note}")
 
     with watch("record"):
-        record = _record(config, name, task, method, weights, dataset, earlier, results, watch)
+        notes = (*filter(None, [method.caveat]), *leaking, *results[0].score.notes)
+        record = _record(config, name, task, notes, weights, dataset, earlier, results, watch)
         # The checkpoints go last: a full disk must not cost what was computed.
         store.save(record)
         folder.finish(record)
     return record
 
 
-def _frozen_trials(out: Path, config: RunConfig, task: Task, dataset: Dataset) -> list[Trial]:
+def _frozen_trials(
+    out: Path, config: RunConfig, task: Task, dataset: Dataset, decoded: Decoded, display: Display
+) -> list[Trial]:
     """The task's trials as they were when this question was first asked of these data."""
 
-    def draw() -> dict[str, dict[str, tuple[str, ...]]]:
-        trials = task.trials(dataset)
-        return {t.name: {part: getattr(t, part) for part in splits.PARTS} for t in trials}
+    def draw() -> dict[str, dict[str, Sequence[str]]]:
+        return {trial.name: apart(trial) for trial in task.trials(dataset)}
+
+    def apart(trial: Trial) -> dict[str, Sequence[str]]:
+        parts = parts_of(trial)
+        found = leaks.find(dataset, parts, decoded(dataset), display.track)
+        kept = without_copies(dataset, parts, found)
+        for part, ids in kept.items():
+            if left_out := len(parts[part]) - len(ids):
+                display.say(f"note: {left_out} images of {part} copy a later part's: left out")
+        return {**kept, "unscored": trial.unscored}
 
     found = splits.frozen(out, dataset, task.name, task.version, config.task_options, draw)
     return [Trial(name, **parts) for name, parts in found.items()]
@@ -139,27 +159,6 @@ def _load_earlier(item: str) -> Dataset:
     return dataset
 
 
-def _refuse_shared_images(earlier: Dataset, dataset: Dataset, trials: list[Trial]) -> None:
-    """Pre-training must not have seen a test lesion: neither its name nor its bytes."""
-    test = sorted({sample for trial in trials for sample in trial.test})
-    rows = dataset.table.loc[test]
-    if earlier.name == dataset.name and DATASETS.get(dataset.name).shared_groups:
-        groups = set(rows["group"]) & set(earlier.table["group"])
-        if groups:
-            raise DataError(
-                f"--pretrain-on {earlier.root}: {len(groups)} lesions or patients (such as"
-                f" {min(groups)}) are also in the test part of {dataset.root}; pre-train on data"
-                " without them"
-            )
-    seen = {content_hash(path) for path in earlier.table["path"]}
-    for sample, path in rows["path"].items():
-        if content_hash(path) in seen:
-            raise DataError(
-                f"--pretrain-on {earlier.root}: the test image {sample} of {dataset.root} is in it,"
-                " byte for byte; pre-train on data without it"
-            )
-
-
 def _protocol(
     weights: WeightsUsed, task: Task, dataset: Dataset, trials: list[Trial], earlier: list[Dataset]
 ) -> dict[str, Any]:
@@ -185,7 +184,7 @@ def _record(
     config: RunConfig,
     name: str,
     task: Task,
-    method: Method,
+    notes: tuple[str, ...],
     weights: WeightsUsed,
     dataset: Dataset,
     earlier: list[Dataset],
@@ -216,7 +215,7 @@ def _record(
         trials=tuple(_trial_record(result, task) for result in results),
         metrics=results[0].score.metrics,
         baselines=results[0].score.baselines,
-        notes=(*filter(None, [method.caveat]), *results[0].score.notes),
+        notes=notes,
     )
 
 

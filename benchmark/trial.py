@@ -14,7 +14,7 @@ from benchmark import pictures
 from benchmark.config import RunConfig
 from benchmark.data import Dataset, splits
 from benchmark.data.pipeline import Samples, plain_batches
-from benchmark.data.pixels import open_pixels
+from benchmark.data.pixels import Decoded
 from benchmark.errors import UserError
 from benchmark.explain.outputs import explain
 from benchmark.methods.base import Adjustment, Context, Method, Stage
@@ -70,8 +70,7 @@ class TrialRunner:
     folder: RunFolder
     watch: Watch
     display: Display
-    # Decoded pixels by data set fingerprint: opening them checks every byte.
-    opened: dict[str, np.ndarray] = field(default_factory=dict)
+    decoded: Decoded
 
     def run(self, dataset: Dataset, trial: Trial, earlier: Sequence[Dataset]) -> TrialResult:
         """Pre-train on each earlier data set in turn, train, score; every file is written."""
@@ -219,11 +218,7 @@ class TrialRunner:
             self.folder.save_maps(trial.name, outputs.ids, outputs.explanations.arrays())
 
     def _samples(self, dataset: Dataset, ids: Sequence[str]) -> Samples:
-        if dataset.fingerprint not in self.opened:
-            with self.watch("data"):
-                self.opened[dataset.fingerprint] = open_pixels(
-                    dataset, self.config.image_size, self.display.track
-                )
-        pixels = self.opened[dataset.fingerprint]
+        with self.watch("data"):
+            pixels = self.decoded(dataset)
         rows = dataset.table.index.get_indexer(list(ids))
         return Samples(pixels, rows, dataset.table["label"].to_numpy(np.int64)[rows])

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -160,3 +161,23 @@ def test_ctrl_c_ends_cleanly_says_how_to_go_on_and_the_next_run_goes_on(tmp_path
     # The first epoch is always kept; whether later ones were depends on how long they took.
     assert re.search(r"continuing after epoch \d", done.stderr)
     assert "train 20/20" in done.stderr
+
+
+def test_a_split_by_image_of_lesions_with_several_is_refused_by_name(real_data, tmp_path):
+    folder = real_data / "ham10000-multi-image-lesions"
+    images = sorted(path.stem for path in (folder / "images").iterdir())
+    random.Random(0).shuffle(images)
+    parts = ["train"] * 700 + ["validation"] * 200 + ["test"] * 248
+    rows = [f"{image},{part}\n" for image, part in zip(images, parts, strict=True)]
+    split = tmp_path / "by-image.csv"
+    split.write_text("id,part\n" + "".join(rows))
+    arguments = ["data", "leaks", "--dataset", "isic2018", "--data-dir", str(folder)]
+    done = _benchmark(*arguments, "--split", str(split))
+    assert done.returncode == 1
+    assert re.search(r"group +train +ISIC_\d+ +validation +ISIC_\d+ +HAM_\d+", done.stdout)
+    assert re.search(r"of 248 test images show a lesion or patient that is also in", done.stdout)
+    assert "--allow-leaks" in done.stderr
+    # Without a file there is no split to look at, and what to do is said.
+    done = _benchmark(*arguments)
+    assert done.returncode == 1
+    assert "--split FILE" in done.stderr

@@ -46,8 +46,6 @@ class Dataset:
         masks: one row per mask file. Columns `id`, `annotator`, `characteristic` ("" when the mask
             marks the whole lesion), `path`, then the layout's own. An annotator may have several
             masks of one characteristic; a mask without a marked pixel says "nothing to see".
-        leaks_as_published: the data set's own split cuts groups and is kept for comparability;
-            anywhere else a group in two parts is an error (`splits.partition`).
         notes: what the reader found odd and how it dealt with it, one sentence each.
     """
 
@@ -57,7 +55,6 @@ class Dataset:
     classes: tuple[str, ...]
     masks: pd.DataFrame = field(default_factory=no_masks)
     notes: tuple[str, ...] = ()
-    leaks_as_published: bool = False
 
     def image(self, sample_id: str) -> np.ndarray:
         """The photograph: (H, W, 3) uint8, RGB.

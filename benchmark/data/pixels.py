@@ -79,6 +79,21 @@ def open_pixels(
     return mapped
 
 
+class Decoded:
+    """The pixels of the data sets of one run, each opened once: opening checks every byte."""
+
+    def __init__(self, image_size: tuple[int, int], progress: Progress | None = None) -> None:
+        self._size, self._progress = image_size, progress
+        self._opened: dict[str, np.memmap] = {}
+
+    def __call__(self, dataset: Dataset) -> np.memmap:
+        """As `open_pixels`, which raises what this raises."""
+        name = dataset.fingerprint
+        if name not in self._opened:
+            self._opened[name] = open_pixels(dataset, self._size, self._progress)
+        return self._opened[name]
+
+
 def in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
     """`function` of every item, in order, computed by a thread per core a little ahead."""
     with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 16)) as pool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmark.data import images, splits
+from benchmark.data import images, leaks
 from benchmark.data.dataset import SAMPLE_COLUMNS, SPLITS, UNLABELLED, Dataset
 from benchmark.data.layouts import dermxdb
 from benchmark.data.pixels import Progress, in_threads, silent
@@ -29,7 +29,7 @@ def check(dataset: Dataset, progress: Progress | None = None) -> list[str]:
 
     Found are: files that cannot be read, masks of another size than their image, empty masks (they
     are used all the same and say "nothing marked"), byte-identical images of different classes or
-    groups, groups in two parts, classes without images.
+    groups, lesions, patients or images in two parts, classes without images.
 
     Args:
         dataset: any; photographs that are not on this machine are passed over.
@@ -37,9 +37,9 @@ def check(dataset: Dataset, progress: Progress | None = None) -> list[str]:
     """
     watch = progress or silent
     problems: list[str] = []
-    if not dataset.leaks_as_published:
-        for group, parts in splits.leaking_groups(dataset.table).items():
-            problems.append(f"group {group} lies in {' and '.join(parts)}")
+    fixed = {name: list(dataset.table.index[dataset.table["split"] == name]) for name in SPLITS}
+    if leaking := leaks.summary(leaks.find(dataset, fixed), fixed):
+        problems.append(leaking)
     present = set(dataset.table["label"])
     for label, name in enumerate(dataset.classes):
         if label not in present:

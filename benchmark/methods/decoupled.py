@@ -8,7 +8,7 @@ from pydantic import Field
 from benchmark import config
 from benchmark.methods.base import Batch, Context, Stage, Tensor, Trainee
 
-_SHARE, _FACTOR = 4, 10.0
+_SHARE = 4
 
 
 class ClassifierOptions(config.Options):
@@ -18,7 +18,7 @@ class ClassifierOptions(config.Options):
         None, ge=1, description=f"none: 1/{_SHARE} of the run's, rounded up (ours)"
     )
     classifier_rate: float | None = Field(
-        None, gt=0, description=f"learning rate; none: {_FACTOR:g} times the run's (ours)"
+        None, gt=0, description="learning rate; none: the run's (ours)"
     )
 
 
@@ -33,7 +33,7 @@ def classifier_stage(
     recipe = context.recipe
     settings = {
         "epochs": options.classifier_epochs or -(-recipe.epochs // _SHARE),
-        "learning_rate": options.classifier_rate or _FACTOR * recipe.learning_rate,
+        "learning_rate": options.classifier_rate or recipe.learning_rate,
         "warmup_epochs": 0.0,
         "freeze": freeze,
     }

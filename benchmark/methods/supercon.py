@@ -17,7 +17,6 @@ from benchmark.methods.decoupled import ClassifierOptions, classifier_stage
 PROJECTION = 128
 # The authors' second stage.
 _PAPER_EPOCHS, _PAPER_RATE = 5, 5e-4
-_BATCHES = 4
 # Its alpha, benign and malignant: in the authors' code beside gamma, and for two classes only.
 _FOCAL_ALPHA = np.array([0.25, 0.75], np.float32)
 
@@ -47,8 +46,8 @@ class SuperCon(Method):
 
     Ours: BatchNorm in inference mode in stage 2 and in every test, where the code leaves it in
     training mode; AUC from scores; the epoch of stage 2 by validation score, stage 1 keeps its
-    last; initial weights of the mapping head; in the other budgets the run's optimiser, rate and
-    epochs, with batches four times as large in stage 1, as a contrast needs company.
+    last; initial weights of the mapping head; in the other budgets the run's optimiser, rate,
+    epochs, batches and augmentation, which all methods share.
     """
 
     name = "supercon"
@@ -59,13 +58,12 @@ class SuperCon(Method):
         "stage 1": "supervised contrastive loss over all anchors (Khosla et al., arXiv 2004.11362,"
         f" eq. 2); mapping head D-D-{PROJECTION}, ReLU, L2-normalised, then discarded (authors'"
         " code)",
-        "views": "the resized image, and one of: random resized crop of 0.08 to 1 of the area,"
-        " colour jitter .8/.8/.8/.2 with probability 0.3, grey 0.2, horizontal flip 0.5, blur of"
-        " sigma 1 to 2 with probability 0.2 (authors' code)",
+        "views": "the resized image, and an augmented one (authors' code)",
         "stage 2": "encoder frozen, new linear classifier on augmented images (authors' code);"
         " BatchNorm in inference mode (ours)",
-        "budget paper, stage 2": "5 epochs, rate 5e-4, constant (authors' code)",
-        "other budgets": f"batches {_BATCHES} times the run's in stage 1 (ours)",
+        "budget paper": "augmentation: random resized crop of 0.08 to 1 of the area, colour jitter"
+        " .8/.8/.8/.2 with probability 0.3, grey 0.2, horizontal flip 0.5, blur of sigma 1 to 2"
+        " with probability 0.2; stage 2: 5 epochs, rate 5e-4, constant (authors' code)",
         "start": "the authors start from ImageNet weights: --weights imagenet",
     }
     paper_run = PaperRun(
@@ -115,15 +113,11 @@ class SuperCon(Method):
             views = ops.reshape(mapped, (len(batch.views), -1, PROJECTION))
             return losses.supcon(ops.transpose(views, (1, 0, 2)), batch.labels, temperature)
 
-        larger = 1 if context.paper else _BATCHES
-        recipe = context.recipe.model_copy(
-            update={"batch_size": larger * context.recipe.batch_size, "patience": None}
-        )
         return Stage(
             "contrast",
             loss,
-            recipe,
-            views=(Augmentation(), AUTHORS_AUGMENTATION),
+            context.recipe,
+            views=(Augmentation(), context.recipe.augmentation),
             parameters=initial_mapping(context.features, context.seed),
             choose=False,
         )

@@ -1,7 +1,8 @@
 """Frozen splits: which image was in which part, written once and read ever after.
 
 A file per data set, task, task version and options, in results/v1/splits, beside the records. The
-files decide: a later version that would draw another split still runs on these.
+files decide: a later version that would draw another split still runs on these. Whether the parts
+share what they must not is the business of `benchmark.data.leaks`.
 """
 
 import csv
@@ -18,8 +19,6 @@ from benchmark.files import atomic_path
 
 PARTS = ("train", "validation", "test", "unscored")
 COLUMNS = ("trial", "part", "id", "group", "class")
-# No group may have two of these; unscored images are of the test part.
-_ROLES = {"train": "train", "validation": "validation", "test": "test", "unscored": "test"}
 
 # Trial -> part -> ids.
 Split = Mapping[str, Mapping[str, Sequence[str]]]
@@ -96,7 +95,6 @@ def read(path: Path, dataset: Dataset) -> Frozen:
 def _parsed(path: Path, text: str, dataset: Dataset) -> Frozen:
     split: dict[str, dict[str, list[str]]] = {}
     placed: dict[tuple[str, str], str] = {}
-    roles: dict[tuple[str, str], str] = {}
     for line, (trial, part, sample, group, name) in _rows(path, text):
         if part not in PARTS:
             raise _fault(path, line, f"part {part!r} is none of {', '.join(PARTS)}")
@@ -113,9 +111,6 @@ def _parsed(path: Path, text: str, dataset: Dataset) -> Frozen:
             )
         if name != true_name:
             raise _fault(path, line, f"image {sample}: class {name!r} is {true_name!r} in the data")
-        role = roles.setdefault((trial, group), _ROLES[part])
-        if role != _ROLES[part] and not dataset.leaks_as_published:
-            raise _fault(path, line, f"group {group} is in {role} and in {_ROLES[part]}")
         placed[trial, sample] = part
         split.setdefault(trial, {each: [] for each in PARTS})[part].append(sample)
     if not split:

@@ -183,15 +183,28 @@ def test_validation_is_never_taken_for_the_missing_test():
     assert len(parts["test"]) == 16
 
 
-def test_group_in_two_fixed_parts_is_a_named_leak():
+def _copies(*pairs):
+    rows = [("pixels", part_a, a, part_b, b) for part_a, a, part_b, b in pairs]
+    return pd.DataFrame(rows, columns=["kind", "part_a", "id_a", "part_b", "id_b"])
+
+
+def test_what_copies_a_later_part_is_left_out_with_its_group():
     table = _plain([30, 30])
-    table["split"] = ["train", "test"] * 30
     table.loc[["i0000", "i0001"], "group"] = "mole-7"
-    assert splits.leaking_groups(table) == {"mole-7": ["test", "train"]}
-    with pytest.raises(DataError, match="group mole-7 lies in test and train"):
-        splits.partition(_dataset(table), 0)
-    kept = splits.partition(_dataset(table, leaks_as_published=True), 0)
-    assert "i0001" in kept["test"]
+    parts = {"train": ["i0000", "i0001", "i0002"], "validation": ["i0003"], "test": ["i0004"]}
+    found = _copies(("train", "i0000", "test", "i0004"), ("validation", "i0003", "test", "i0004"))
+    kept = splits.without_copies(_dataset(table), parts, found)
+    assert kept == {"train": ["i0002"], "validation": [], "test": ["i0004"]}
+
+
+def test_copies_that_the_data_set_itself_put_in_two_parts_stay_a_leak():
+    table = _plain([30, 30])
+    parts = {"train": ["i0000"], "validation": ["i0003"], "test": ["i0004"]}
+    for part, (sample,) in parts.items():
+        table.loc[sample, "split"] = part if part != "validation" else "train"
+    found = _copies(("train", "i0000", "test", "i0004"), ("validation", "i0003", "test", "i0004"))
+    kept = splits.without_copies(_dataset(table), parts, found)
+    assert kept == {"train": ["i0000"], "validation": [], "test": ["i0004"]}
 
 
 def test_class_missing_in_a_fixed_part_is_named():

@@ -137,8 +137,6 @@ def test_ids_with_commas_and_quotes_come_back(dataset, tmp_path):
             "main,test,i4,g4,benign",
             "line 6: image i4 is in validation and in test",
         ),
-        ("main,train,i1", "main,test,i1", "line 3: group g0 is in train and in test"),
-        ("10 %,unscored,i7", "10 %,validation,i7", "line 11: group g6 is in test and in valida"),
         ("main,validation,i4,g4,benign\n", "", "line 1: trial main has no image in validation"),
         ("main,train,i1,g0,malignant", "main,train,i1,g0", "line 3: 4 fields for 5 columns"),
         ("i1,g0,malignant\n", "i1,g0,malignant\n\n", "line 4: 0 fields"),
@@ -162,17 +160,10 @@ def test_an_empty_file_or_other_bytes_are_a_named_fault(path, dataset, content):
         splits.read(path, dataset)
 
 
-def test_groups_may_be_in_two_parts_where_the_data_are_published_so(path, dataset):
-    path.write_bytes(TEXT.replace("main,train,i1", "main,test,i1").encode())
-    found = splits.read(path, dataclasses.replace(dataset, leaks_as_published=True))
-    assert found["main"]["test"] == ("i1", "i5")
-
-
 @pytest.mark.parametrize(
     ("faulty", "fault"),
     [
         ({"train": ("i0", "i4")}, "i4 is in train and in validation"),
-        ({"validation": ("i1",)}, "group g0 is in train and in validation"),
         ({"test": ()}, "no image in test"),
         ({"other": ("i6",)}, "has parts .'other'."),
     ],

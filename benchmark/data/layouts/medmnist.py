@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmark.data import images, splits
+from benchmark.data import images
 from benchmark.data.dataset import Dataset
 from benchmark.data.layouts import Layout, tables
 from benchmark.errors import DataError, UserError
@@ -24,7 +24,7 @@ def read(
 
     Sample ids are "train-00012", "val-00003", "test-00000". With an index beside the archive
     (FILE_index.csv: split, index, lesion_id, perhaps image_id) the group is the lesion, else the
-    image. The published split is kept even where it cuts lesions; a note counts how often.
+    image. The published split is kept even where it cuts lesions.
 
     Args:
         root: the archive, or a folder with one.
@@ -68,13 +68,12 @@ def read(
     index = path.with_name(f"{stem}_index.csv")
     if index.is_file():
         _join(table, index, names)
-        notes += _leaks(table)
     else:
         notes.append(
             f"No {index.name} names the lesions: each image is taken as one of its own, so the"
             " published split may cut lesions or patients unseen."
         )
-    return Dataset("medmnist", root, table, names, notes=tuple(notes), leaks_as_published=True)
+    return Dataset("medmnist", root, table, names, notes=tuple(notes))
 
 
 def _archive(root: Path, file: str | None) -> Path:
@@ -177,24 +176,6 @@ def _join(table: pd.DataFrame, path: Path, classes: tuple[str, ...]) -> None:
     if "image_id" in sheet.rows:
         table["image_id"] = ""
         table.loc[order, "image_id"] = list(sheet.rows["image_id"])
-
-
-def _leaks(table: pd.DataFrame) -> list[str]:
-    """What the published split cuts, counted."""
-    leaking = splits.leaking_groups(table)
-    if not leaking:
-        return []
-    trained = set(table.loc[table["split"] == "train", "group"])
-    seen = {
-        part: (table.loc[table["split"] == part, "group"].isin(trained))
-        for part in ("validation", "test")
-    }
-    counts = " and ".join(f"{int(s.sum())} of the {len(s)} {part}" for part, s in seen.items())
-    return [
-        f"The published split is by image: {len(leaking)} lesions lie in more than one part, and"
-        f" {counts} images show a lesion that is also in train. It is kept, because published"
-        " scores are on it."
-    ]
 
 
 MEDMNIST = Layout(
