@@ -160,6 +160,18 @@ def draw(kind: str, target) -> None:
             by_frequency(target)
 
 
+def test_a_history_without_validation_has_no_axis_for_it(tmp_path):
+    epochs = [{"epoch": n, "loss": 1 / n, "validation": 0.5} for n in (1, 2)]
+    unvalidated = [{**epoch, "validation": None} for epoch in epochs]
+    orange = []
+    for name, rows in (("with", epochs), ("without", unvalidated)):
+        pictures.history(rows, 2, "Net", tmp_path / f"{name}.png")
+        drawn = np.asarray(Image.open(tmp_path / f"{name}.png").convert("RGB")).astype(int)
+        orange.append(int((drawn[..., 0] - drawn[..., 2] > 120).sum()))
+    assert orange[0] > 0
+    assert orange[1] == 0
+
+
 KINDS = ["explanations", "confusion", "history", "curves", "randomisation", "frequency"]
 
 

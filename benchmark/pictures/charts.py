@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
+from typing import Any
 
 import numpy as np
 
@@ -30,19 +31,20 @@ def confusion(counts: np.ndarray, classes: Sequence[str], target: Path) -> None:
         figure.colorbar(image, ax=axis, label="share of the true class", shrink=0.8)
 
 
-def history(epochs: Sequence[dict[str, float]], best_epoch: int, title: str, target: Path) -> None:
-    """Training loss and validation score by epoch, the kept epoch marked."""
+def history(epochs: Sequence[dict[str, Any]], best_epoch: int, title: str, target: Path) -> None:
+    """Training loss by epoch; where there are validation scores, these and the kept epoch too."""
     with drawing(target, 6, 3.4, f"Training history, {title}") as figure:
         axis = figure.subplots()
         numbers = [epoch["epoch"] for epoch in epochs]
         axis.plot(numbers, [epoch["loss"] for epoch in epochs], color=COLOURS[0])
         axis.set_xlabel("epoch")
         axis.set_ylabel("training loss", color=COLOURS[0])
-        other = axis.twinx()
         scores = [epoch["validation"] for epoch in epochs]
-        other.plot(numbers, scores, color=COLOURS[1], marker=".")
-        other.axvline(best_epoch, color="grey", linewidth=0.8, linestyle="--")
-        other.set_ylabel("validation score", color=COLOURS[1])
+        if None not in scores:
+            other = axis.twinx()
+            other.plot(numbers, scores, color=COLOURS[1], marker=".")
+            other.axvline(best_epoch, color="grey", linewidth=0.8, linestyle="--")
+            other.set_ylabel("validation score", color=COLOURS[1])
         axis.set_title(title)
         axis.xaxis.get_major_locator().set_params(integer=True)
 

@@ -71,7 +71,7 @@ class RunFolder:
         """Every page that shows pictures."""
         return sorted(self.path.glob("*/plots/*.html"))
 
-    def save_history(self, trial: str, stage: str, epochs: Sequence[dict[str, float]]) -> None:
+    def save_history(self, trial: str, stage: str, epochs: Sequence[dict[str, Any]]) -> None:
         """One CSV row per epoch."""
         _write_csv(pd.DataFrame(epochs), self.path / trial / f"history-{stage}.csv", index=False)
 

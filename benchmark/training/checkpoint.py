@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -17,7 +18,7 @@ _PARTS = ("weights", "best", "optimiser")
 class Checkpoint:
     """Everything the next epoch depends on; the data order follows from seed and epoch alone."""
 
-    epochs: list[dict[str, float]]
+    epochs: list[dict[str, Any]]
     best_epoch: int
     weights: dict[str, np.ndarray]
     best: dict[str, np.ndarray]

@@ -195,9 +195,7 @@ def test_pretraining_on_the_test_images_is_refused(framework, tmp_path):
 def test_pretraining_on_a_test_lesion_is_refused(framework, real_data, tmp_path):
     folder = real_data / "ham10000-multi-image-lesions"
     settings = {"framework": framework, "budget": "smoke", "dataset": "isic2018", "out": tmp_path}
-    with pytest.raises(
-        DataError, match=r"ISIC_\d+ \(test\).*pre-train on data without"
-    ):
+    with pytest.raises(DataError, match=r"ISIC_\d+ \(test\).*pre-train on data without"):
         run(
             "MobileNetV2",
             "diagnosis",
