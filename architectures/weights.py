@@ -126,6 +126,13 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         ) from error
 
 
+def stored_head(path: Path) -> str | None:
+    """The parts of the head, "pool+dense" for instance, of a file that `write` wrote; else None."""
+    if file_format(path) != "safetensors":
+        return None
+    return read(path)[1].get("head")
+
+
 def file_format(path: Path) -> str:
     """What the file's content says it is, whatever its name: "safetensors", "hdf5" or "keras".
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from shutil import get_terminal_size
 
 from benchmark import __version__
+from benchmark.cli_data import add_data, add_data_options, chosen_dataset, option, options_of
 from benchmark.errors import UserError
 
 EXAMPLES = """\
@@ -48,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_list(commands)
     _add_describe(commands)
-    _add_data(commands)
+    add_data(commands)
     _add_raters(commands)
     _add_leaderboard(commands)
     return parser
@@ -89,12 +90,12 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--method-option",
         action="append",
         default=[],
-        type=_option,
+        type=option,
         metavar="NAME=VALUE",
         help="setting of the method, see `describe`; may be repeated",
     )
     parser.add_argument("--framework", default="torch", help="torch (default) or keras")
-    _add_data_options(parser)
+    add_data_options(parser)
     parser.add_argument(
         "--allow-leaks",
         action="store_true",
@@ -132,7 +133,7 @@ def _add_list(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         "kind",
         nargs="?",
         default="all",
-        help="architectures, tasks, methods, datasets, records or all (default)",
+        help="architectures, tasks, methods, datasets, explainers, records or all (default)",
     )
     parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
     parser.set_defaults(command=_list)
@@ -140,41 +141,9 @@ def _add_list(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 def _add_describe(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = _command(commands, "describe", "one of them by name", "describe Xception")
-    parser.add_argument("name", help="an architecture, task, method, data set or run id")
+    parser.add_argument("name", help="an architecture, task, method, data set, explainer or run id")
     parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
     parser.set_defaults(command=_describe)
-
-
-def _add_data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = _command(
-        commands,
-        "data",
-        "make, check or count a data set",
-        "data stats --dataset dermxdb --data-dir /data/dermxdb",
-    )
-    actions = parser.add_subparsers(metavar="ACTION", required=True)
-    for name, command, summary in (
-        ("make", _data_make, "render the synthetic data set into a folder"),
-        ("check", _data_check, "decode every image and mask and say what is wrong"),
-        ("stats", _data_stats, "count images, classes, groups, metadata and masks"),
-        ("leaks", _data_leaks, "name what the parts of a split share and must not"),
-    ):
-        action = actions.add_parser(name, help=summary, description=summary)
-        _add_data_options(action)
-        action.set_defaults(command=command)
-        if name == "check":
-            action.add_argument(
-                "--photographs",
-                metavar="FILE",
-                help="write a CSV file: which photograph was found where, and which is missing",
-            )
-        if name == "leaks":
-            action.add_argument(
-                "--split",
-                metavar="FILE",
-                help="CSV file with the columns id and part (train, validation, test), such as one"
-                " of results/v1/splits; default: the data set's own split",
-            )
 
 
 def _add_raters(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -184,7 +153,7 @@ def _add_raters(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "how far annotators agree with each other, from the masks alone",
         "raters --dataset dermxdb --data-dir /data/dermxdb",
     )
-    _add_data_options(parser)
+    add_data_options(parser)
     parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
     parser.set_defaults(command=_raters)
 
@@ -197,21 +166,6 @@ def _add_leaderboard(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     parser.set_defaults(command=_leaderboard)
 
 
-def _add_data_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--dataset", default="synthetic", help="data set layout (default: %(default)s)"
-    )
-    parser.add_argument("--data-dir", help="where it lies; a folder below $DERMBENCH_DATA will do")
-    parser.add_argument(
-        "--data-option",
-        action="append",
-        default=[],
-        type=_option,
-        metavar="NAME=VALUE",
-        help="option of the layout, see `describe`; may be repeated",
-    )
-
-
 def _size(text: str) -> tuple[int, int]:
     height, cross, width = text.lower().partition("x")
     try:
@@ -220,18 +174,6 @@ def _size(text: str) -> tuple[int, int]:
         raise argparse.ArgumentTypeError(
             f"{text!r}: write 128 or 400x300 (height x width)"
         ) from None
-
-
-def _option(text: str) -> tuple[str, str | int | float]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise argparse.ArgumentTypeError(f"{text!r}: write NAME=VALUE")
-    for kind in (int, float):
-        try:
-            return name, kind(value)
-        except ValueError:
-            continue
-    return name, value
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -250,13 +192,13 @@ def _run(options: argparse.Namespace) -> None:
         framework=options.framework,
         dataset=options.dataset,
         data_dir=options.data_dir,
-        dataset_options=dict(options.data_option),
+        dataset_options=options_of(options.data_option),
         task_options={
             name: getattr(options, name)
             for name in ("imbalance", "positive")
             if getattr(options, name) is not None
         },
-        method_options=dict(options.method_option),
+        method_options=options_of(options.method_option),
         allow_leaks=options.allow_leaks,
         pretrain_on=options.pretrain_on,
         weights=options.weights,
@@ -301,72 +243,6 @@ def _describe(options: argparse.Namespace) -> None:
     print(text_table(table, wrap=max(get_terminal_size().columns - _LONGEST_FACT, 40)))
 
 
-def _data_make(options: argparse.Namespace) -> None:
-    if options.dataset != "synthetic":
-        raise UserError("only the synthetic data set can be made: --dataset synthetic")
-    if options.data_dir is None:
-        raise UserError("say where to: --data-dir DIR")
-    from pathlib import Path
-
-    Path(options.data_dir).mkdir(parents=True, exist_ok=True)
-    dataset = _dataset(options)
-    print(f"{len(dataset.table)} photographs, {len(dataset.masks)} masks in {dataset.root}")
-
-
-def _data_check(options: argparse.Namespace) -> None:
-    from benchmark.data.summary import check, photographs, tell_photographs
-    from benchmark.progress import TerminalDisplay
-
-    dataset = _dataset(options)
-    # Missing photographs are no fault of the masks: they are told, and the check goes on.
-    for line in tell_photographs(dataset):
-        print(line)
-    if options.photographs:
-        from pathlib import Path
-
-        from benchmark.files import write_text
-
-        write_text(Path(options.photographs), photographs(dataset).to_csv())
-        print(f"all names: {options.photographs}")
-    problems = check(dataset, TerminalDisplay().track)
-    for problem in problems:
-        print(problem)
-    if problems:
-        raise UserError(f"{len(problems)} problems in {dataset.root}")
-    here = int((dataset.table["path"] != "").sum())
-    print(f"{dataset.root}: {here} photographs, {len(dataset.masks)} masks, all sound")
-
-
-def _data_stats(options: argparse.Namespace) -> None:
-    from benchmark.data.summary import summarise
-    from benchmark.show import text_table
-
-    for title, table in summarise(_dataset(options)).items():
-        print(f"{title}\n\n{text_table(table)}\n")
-
-
-# Rows that `data leaks` prints; what it says below them counts all.
-_MOST_LEAKS = 20
-
-
-def _data_leaks(options: argparse.Namespace) -> None:
-    from pathlib import Path
-
-    from benchmark.data.leaks import leaks_command
-    from benchmark.progress import TerminalDisplay
-    from benchmark.show import text_table
-
-    split = None if options.split is None else Path(options.split)
-    found, told = leaks_command(_dataset(options), split, TerminalDisplay().track)
-    if len(found):
-        print(f"{text_table(found.head(_MOST_LEAKS))}\n")
-    print(told)
-    if len(found):
-        raise UserError(
-            f"{len(found):,} leaks: runs on this split are refused without --allow-leaks"
-        )
-
-
 def _raters(options: argparse.Namespace) -> None:
     from pathlib import Path
     from textwrap import shorten
@@ -378,9 +254,10 @@ def _raters(options: argparse.Namespace) -> None:
     from benchmark.show import text_table
 
     if "sessions" in (DATASETS.get(options.dataset).options or {}):
-        # Repeated readings are half of what agreement means; a session asked for comes later.
-        options.data_option = [("sessions", "both"), *options.data_option]
-    dataset = _dataset(options)
+        # Repeated readings are half of what agreement means.
+        asked = any(name == "sessions" for name, _ in options.data_option)
+        options.data_option += [] if asked else [("sessions", "both")]
+    dataset = chosen_dataset(options)
     agreement = raters(dataset, TerminalDisplay().track)
     name = f"{dataset.name}-{dataset.fingerprint[:12]}"
     files = write(agreement, Path(options.out) / "v1" / "raters" / name)
@@ -406,9 +283,3 @@ def _leaderboard(options: argparse.Namespace) -> None:
 def _print_left_out(problems: Sequence[str]) -> None:
     for problem in problems:
         print(f"left out: {problem}", file=sys.stderr)
-
-
-def _dataset(options: argparse.Namespace):  # type: ignore[no-untyped-def]
-    from benchmark.data import load
-
-    return load(options.dataset, options.data_dir, **dict(options.data_option))

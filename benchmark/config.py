@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from architectures import FRAMEWORKS, catalogue
+from architectures.weights import stored_head
 from benchmark.errors import UserError
 from benchmark.registry import DATASETS, EXPLAINERS, METHODS, TASKS
 
@@ -23,7 +24,7 @@ _PROBED_IMAGES = {"smoke": 4, "quick": 16, "paper": 100}
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Options(_Settings):
@@ -32,6 +33,10 @@ class Options(_Settings):
     The description says what it means and where the default is from; `describe` prints it. All of
     them, resolved, are in the record.
     """
+
+    def settled(self, recipe: "Recipe") -> Self:
+        """With what follows from the run's recipe filled in; here nothing does."""
+        return self
 
 
 class Augmentation(_Settings):
@@ -100,6 +105,7 @@ class PaperRun(_Settings):
 
     image_size: tuple[int, int]
     recipe: Recipe
+    options: dict[str, Option] = Field({}, description="of the method, where not its defaults")
 
 
 class RunConfig(_Settings):
@@ -147,7 +153,11 @@ class RunConfig(_Settings):
         """The settings that decide the result: not where the data lie nor what computes it."""
         settings = self.public()
         settings["pretrain_on"] = [item.split(":", 1)[0] for item in self.pretrain_on]
-        return {name: settings[name] for name in settings if name not in ("data_dir", "device")}
+        return {name: settings[name] for name in settings if name not in _DECIDE_NOTHING}
+
+
+# Where the data lie, what computes, and what would be refused and not changed without it.
+_DECIDE_NOTHING = ("data_dir", "device", "allow_leaks")
 
 
 def _last_name(value: Any) -> Any:
@@ -197,6 +207,8 @@ def configure(
     recipe, size, pretrain_epochs = _budget(budget, row, how)
     if how.head is not None:
         recipe = {**recipe, "head": how.head}
+    if not how.takes_class_weights:
+        recipe = {**recipe, "class_weights": False}
     if epochs is not None:
         if epochs < 1:
             raise UserError(
@@ -212,6 +224,8 @@ def configure(
     if not how.trains:
         _check_untrained(method, weights, earlier, epochs, seed)
         recipe = {**recipe, "epochs": 0}
+        if Path(weights).is_file() and stored_head(Path(weights)) == "pool+cosine":
+            recipe = {**recipe, "head": "cosine"}
     try:
         config = RunConfig(
             arch=row.name,
@@ -221,10 +235,10 @@ def configure(
             dataset=dataset,
             data_dir=None if data_dir is None else str(data_dir),
             dataset_options=dataset_options or {},
-            task_options=_resolved(f"task {task}", "--", TASKS.get(task).Options, task_options),
-            method_options=_resolved(
-                f"method {method}", "--method-option ", how.Options, method_options
-            ),
+            task_options=_task_options(task, task_options or {}).model_dump(),
+            method_options=_method_options(how, budget, method_options or {})
+            .settled(Recipe(**recipe))
+            .model_dump(),
             allow_leaks=allow_leaks,
             pretrain_on=tuple(earlier),
             weights=weights,
@@ -256,21 +270,38 @@ def run_id(config: RunConfig, protocol: dict[str, Any]) -> str:
     return "r" + hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _resolved(
-    whose: str, flag: str, kind: type[Options], given: dict[str, Any] | None
-) -> dict[str, Option]:
-    """Every option of a task or method, the user's and the defaults."""
-    known = list(kind.model_fields)
-    for name in given or {}:
+def _task_options(task: str, given: dict[str, Any]) -> Options:
+    kind: type[Options] = TASKS.get(task).Options
+    for name in given:
+        if name not in kind.model_fields:
+            others = [
+                each for each in TASKS.names() if name in TASKS.get(each).Options.model_fields
+            ]
+            known = f"it is of task {', '.join(others)}" if others else "no task has it"
+            raise UserError(f"--{name}: task {task} has no such option, {known}")
+    return _options("--", kind, given)
+
+
+def _method_options(method: Any, budget: str, given: dict[str, Any]) -> Options:
+    known = list(method.Options.model_fields)
+    for name in given:
         if name not in known:
             has = f"it takes {', '.join(known)}" if known else "it takes none"
-            raise UserError(f"{flag}{name}: {whose} has no such option: {has}")
+            raise UserError(
+                f"--method-option {name}: method {method.name} has no such option: {has}"
+            )
+    own = method.paper_run.options if budget == "paper" and method.paper_run else {}
+    return _options("--method-option ", method.Options, {**own, **given})
+
+
+def _options(flag: str, kind: type[Options], given: dict[str, Any]) -> Options:
     try:
-        return kind(**(given or {})).model_dump()
+        return kind(**given)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{flag}{name} {first.get('input')}: {first['msg']}") from error
+        fault = first["msg"].replace("Input should be", "it should be")
+        raise UserError(f"{flag}{name} {first.get('input')}: {fault}") from error
 
 
 def _check_pretraining(item: str) -> None:

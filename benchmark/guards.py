@@ -1,68 +1,144 @@
-"""What a run refuses before it trains: leaks between its parts, and from its pre-training data."""
+"""What a run does for its split: draws it once, and refuses leaks before anything is trained.
 
-from collections.abc import Sequence
+Copies are looked for at one small size, whatever the run's, so that every run finds the same.
+"""
 
-import numpy as np
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
 import pandas as pd
+from pandas.errors import ParserError
 
-from benchmark.data import Dataset, leaks, splits
-from benchmark.data.pixels import Decoded, Progress
-from tasks.base import SPLIT_SEED, Trial
+from benchmark.data import Dataset, copies, leaks
+from benchmark.data import splits as drawing
+from benchmark.data.cache import cache_folder
+from benchmark.data.pixels import Decoded
+from benchmark.files import write_text
+from benchmark.progress import Display
+from benchmark.records import splits
+from tasks.base import SPLIT_SEED, Task, Trial
+
+# The parts of pre-training data that are used.
+EARLIER_PARTS = ("train", "validation")
 
 
-def refuse_leaks(
-    dataset: Dataset,
-    trials: Sequence[Trial],
-    earlier: Sequence[Dataset],
-    allowed: bool,
-    decoded: Decoded | None = None,
-    progress: Progress | None = None,
-) -> tuple[str, ...]:
-    """See that no two parts share an image, a lesion or a patient.
+@dataclass(frozen=True)
+class Guards:
+    """Draws and examines the splits of one run.
 
-    Args:
-        dataset: of the trials.
-        trials: each has a train, a validation and a test part.
-        earlier: data to pre-train on: their own parts are compared too, and all of each with the
-            test images.
+    Attributes:
+        out: the results folder, where splits are frozen.
         allowed: tell of leaks instead of refusing them.
-        decoded: gives the pixels, for near-identical ones; None leaves those out.
-        progress: called as `progress(items, description, total)`, passes the items on.
-
-    Returns:
-        One sentence for each trial or earlier data set that leaks.
-
-    Raises:
-        DataError: there are leaks and they are not allowed.
+        display: where progress goes.
+        decoded: small pixels of every data set.
     """
 
-    def pixels(data: Dataset) -> np.ndarray | None:
-        return None if decoded is None else decoded(data)
+    out: Path
+    allowed: bool
+    display: Display
+    decoded: Decoded
 
-    told: list[str] = []
+    @classmethod
+    def of_run(cls, out: Path, allowed: bool, display: Display) -> "Guards":
+        """With pixels of the size that copies are looked for at."""
+        size = (copies.SMALLEST, copies.SMALLEST)
+        return cls(out, allowed, display, Decoded(size, display.track))
 
-    def judge(
-        found: pd.DataFrame, parts: dict[str, Sequence[str]], other: Dataset | None = None
-    ) -> None:
-        if not allowed:
-            leaks.refuse(found, dataset, parts, other)
-        told.append(leaks.summary(found, parts, allowed))
+    def split(
+        self, task: Task, dataset: Dataset, prepared: Dataset, options: Mapping[str, Any]
+    ) -> splits.FrozenSplit:
+        """The task's trials as they were when this question was first asked of these data."""
 
-    for trial in trials:
-        parts = parts_of(trial)
-        judge(leaks.find(dataset, parts, pixels(dataset), progress), parts)
-    test = sorted({sample for trial in trials for sample in trial.test})
-    for other in earlier:
-        own = splits.partition(other, SPLIT_SEED)
-        found = leaks.find(other, own, pixels(other), progress)
-        if not allowed:
-            leaks.refuse(found, other, own)
-        told.append(leaks.summary(found, own, allowed))
-        found = leaks.between(other, dataset, test, pixels(other), pixels(dataset), progress)
-        judge(found, {"test": test}, other)
-    return tuple(filter(None, told))
+        def draw() -> dict[str, dict[str, Sequence[str]]]:
+            trials = task.trials(self._united(dataset))
+            return {t.name: {part: getattr(t, part) for part in splits.PARTS} for t in trials}
+
+        return splits.frozen(self.out, prepared, task.name, task.version, options, draw)
+
+    def earlier_split(self, dataset: Dataset) -> splits.FrozenSplit:
+        """How data to pre-train on are divided, by the same rules."""
+
+        def draw() -> dict[str, dict[str, list[str]]]:
+            return {"main": drawing.partition(self._united(dataset), SPLIT_SEED)}
+
+        return splits.frozen(self.out, dataset, "pretraining", "1", {}, draw)
+
+    def refuse_leaks(
+        self,
+        dataset: Dataset,
+        trials: Sequence[Trial],
+        earlier: Sequence[tuple[Dataset, Mapping[str, Sequence[str]]]],
+        with_pixels: bool,
+    ) -> tuple[str, ...]:
+        """See that no two parts share an image, a lesion or a patient.
+
+        Args:
+            dataset: of the trials.
+            trials: each has a train, a validation and a test part.
+            earlier: data to pre-train on and their parts: these are compared too, and all of
+                each data set with the test images.
+            with_pixels: look for near-identical images as well.
+
+        Returns:
+            One sentence for each trial or earlier data set that leaks.
+
+        Raises:
+            DataError: there are leaks and they are not allowed.
+        """
+        told = []
+        for trial in trials:
+            parts = {"train": trial.train, "validation": trial.validation, "test": trial.test}
+            told.append(self._judged(dataset, parts, with_pixels))
+        test = sorted({sample for trial in trials for sample in trial.test})
+        for other, all_parts in earlier:
+            used = {name: all_parts[name] for name in EARLIER_PARTS}
+            told.append(self._judged(other, used, with_pixels))
+            found = self._between(other, dataset, test, with_pixels)
+            if not self.allowed:
+                leaks.refuse(found, dataset, {"test": test}, other)
+            told.append(leaks.summary(found, {"test": test}, self.allowed))
+        return tuple(filter(None, told))
+
+    def _judged(
+        self, dataset: Dataset, parts: Mapping[str, Sequence[str]], with_pixels: bool
+    ) -> str:
+        def find() -> pd.DataFrame:
+            pixels = self.decoded(dataset) if with_pixels else None
+            return leaks.find(dataset, parts, pixels, self.display.track)
+
+        found = _remembered(find, with_pixels, dataset.fingerprint, dict(parts))
+        if not self.allowed:
+            leaks.refuse(found, dataset, parts)
+        return leaks.summary(found, parts, self.allowed)
+
+    def _between(
+        self, other: Dataset, dataset: Dataset, test: list[str], with_pixels: bool
+    ) -> pd.DataFrame:
+        def find() -> pd.DataFrame:
+            theirs, ours = (self.decoded(d) if with_pixels else None for d in (other, dataset))
+            return leaks.between(other, dataset, test, theirs, ours, self.display.track)
+
+        return _remembered(find, with_pixels, other.fingerprint, dataset.fingerprint, test)
+
+    def _united(self, dataset: Dataset) -> Dataset:
+        return drawing.united(dataset, self.decoded(dataset), self.display.track)
 
 
-def parts_of(trial: Trial) -> dict[str, Sequence[str]]:
-    """The parts that must share nothing, the earlier used first."""
-    return {"train": trial.train, "validation": trial.validation, "test": trial.test}
+def _remembered(find: Callable[[], pd.DataFrame], *question: Any) -> pd.DataFrame:
+    """What `find` gives, from the cache folder where the same was asked before."""
+    digest = hashlib.sha256(json.dumps([leaks.VERSION, *question]).encode()).hexdigest()
+    path = cache_folder() / "leaks" / f"{digest[:32]}.csv"
+    if path.is_file():
+        try:
+            kept = pd.read_csv(path, dtype=str, keep_default_na=False)
+            similarity = pd.to_numeric(kept["similarity"].replace("", "nan"))
+            return kept.assign(similarity=similarity)[list(leaks.COLUMNS)]
+        except (KeyError, ValueError, ParserError):
+            path.unlink()  # damaged: asked anew
+    found = find()
+    write_text(path, found.to_csv(index=False))
+    return found

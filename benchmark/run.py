@@ -1,6 +1,5 @@
 """One run, from top to bottom: data, split, trials, record. What a trial does is `trial`."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,15 +7,14 @@ from typing import Any
 import architectures
 from benchmark import __version__
 from benchmark.config import DEFAULT_EXPLAINER, RunConfig, configure, run_id
-from benchmark.data import Dataset, leaks, load
+from benchmark.data import Dataset, load
 from benchmark.data.images import content_hash
 from benchmark.data.pixels import Decoded
-from benchmark.data.splits import without_copies
 from benchmark.errors import UserError
-from benchmark.guards import parts_of, refuse_leaks
+from benchmark.guards import Guards
 from benchmark.methods.base import Method
 from benchmark.progress import Display, SilentDisplay
-from benchmark.records import environment, splits
+from benchmark.records import environment
 from benchmark.records.folder import RunFolder
 from benchmark.records.record import (
     DataUsed,
@@ -78,60 +76,49 @@ def execute(
     with watch("weights"):
         weights = _weights_used(config)
     with watch("data"):
-        dataset = task.prepare(load(config.dataset, config.data_dir, **config.dataset_options))
-        dataset.require_images()
+        whole = load(config.dataset, config.data_dir, **config.dataset_options)
+        whole.require_images()
+        dataset = task.prepare(whole)
         task.check(dataset)
-        decoded = Decoded(config.image_size, display.track)
-        trials = _frozen_trials(out, config, task, dataset, decoded, display)
+        guards = Guards.of_run(out, config.allow_leaks, display)
+        split = guards.split(task, whole, dataset, config.task_options)
+        trials = [Trial(name, **parts) for name, parts in split.trials.items()]
         earlier = [_load_earlier(item) for item in config.pretrain_on]
+        earlier_splits = [guards.earlier_split(other) for other in earlier]
+        earlier_parts = [each.trials["main"] for each in earlier_splits]
+        divided = list(zip(earlier, earlier_parts, strict=True))
         # By name first, which takes no time; by pixels once it is clear that the run is to be done.
-        refuse_leaks(dataset, trials, earlier, config.allow_leaks)
+        guards.refuse_leaks(dataset, trials, divided, with_pixels=False)
         name = run_id(config, _protocol(weights, task, dataset, trials, earlier))
     if not overwrite and store.has(name):
         display.say(f"run {name} is done already; --overwrite runs it again")
         return store.load(name)
+    with watch("data"):
+        leaking = guards.refuse_leaks(dataset, trials, divided, with_pixels=True)
+    for frozen in (split, *earlier_splits):
+        frozen.keep()
     folder = RunFolder(out, config, name)
     folder.start(config, overwrite)
     for note in (*dataset.notes, *filter(None, [method.caveat])):
         display.say(f"note: {note}")
 
-    with watch("data"):
-        leaking = refuse_leaks(dataset, trials, earlier, config.allow_leaks, decoded, display.track)
     for note in leaking:
         display.say(f"note: {note}")
-    runner = TrialRunner(config, task, method, folder, watch, display, decoded)
+    decoded = Decoded(config.image_size, display.track)
+    runner = TrialRunner(config, task, method, folder, watch, display, decoded, earlier_parts)
     results = [runner.run(dataset, trial, earlier) for trial in trials]
     for note in results[0].score.notes:
         display.say(f"note: {note}")
 
     with watch("record"):
-        notes = (*filter(None, [method.caveat]), *leaking, *results[0].score.notes)
-        record = _record(config, name, task, notes, weights, dataset, earlier, results, watch)
+        notes = (*filter(None, [method.caveat]), *results[0].score.notes)
+        record = _record(
+            config, name, task, weights, dataset, earlier, results, watch, leaking, notes
+        )
         # The checkpoints go last: a full disk must not cost what was computed.
         store.save(record)
         folder.finish(record)
     return record
-
-
-def _frozen_trials(
-    out: Path, config: RunConfig, task: Task, dataset: Dataset, decoded: Decoded, display: Display
-) -> list[Trial]:
-    """The task's trials as they were when this question was first asked of these data."""
-
-    def draw() -> dict[str, dict[str, Sequence[str]]]:
-        return {trial.name: apart(trial) for trial in task.trials(dataset)}
-
-    def apart(trial: Trial) -> dict[str, Sequence[str]]:
-        parts = parts_of(trial)
-        found = leaks.find(dataset, parts, decoded(dataset), display.track)
-        kept = without_copies(dataset, parts, found)
-        for part, ids in kept.items():
-            if left_out := len(parts[part]) - len(ids):
-                display.say(f"note: {left_out} images of {part} copy a later part's: left out")
-        return {**kept, "unscored": trial.unscored}
-
-    found = splits.frozen(out, dataset, task.name, task.version, config.task_options, draw)
-    return [Trial(name, **parts) for name, parts in found.items()]
 
 
 def _check_explainer(config: RunConfig, task: Task) -> None:
@@ -139,6 +126,11 @@ def _check_explainer(config: RunConfig, task: Task) -> None:
     if not task.maps and config.explainer != DEFAULT_EXPLAINER:
         raise UserError(f"task {task.name} asks for no maps: leave out --explainer")
     if task.maps:
+        if METHODS.get(config.method).batch_statistics:
+            raise UserError(
+                f"method {config.method} judges an image by its batch, a map is of one image alone:"
+                f" task {task.name} needs another method, such as supercon"
+            )
         explainer.require(config.framework)
 
 
@@ -184,12 +176,13 @@ def _record(
     config: RunConfig,
     name: str,
     task: Task,
-    notes: tuple[str, ...],
     weights: WeightsUsed,
     dataset: Dataset,
     earlier: list[Dataset],
     results: list[TrialResult],
     watch: Watch,
+    leaks: tuple[str, ...],
+    notes: tuple[str, ...],
 ) -> Record:
     memory = {"main": environment.peak_memory()}
     device_memory = [r.device_memory for r in results if r.device_memory is not None]
@@ -215,6 +208,7 @@ def _record(
         trials=tuple(_trial_record(result, task) for result in results),
         metrics=results[0].score.metrics,
         baselines=results[0].score.baselines,
+        leaks=leaks,
         notes=notes,
     )
 
@@ -224,6 +218,7 @@ def _trial_record(result: TrialResult, task: Task) -> TrialRecord:
     return TrialRecord(
         name=trial.name,
         split_fingerprint=trial.fingerprint,
+        test_fingerprint=trial.test_fingerprint,
         n_train=len(trial.train),
         n_validation=len(trial.validation),
         n_test=len(trial.test),
@@ -235,13 +230,14 @@ def _trial_record(result: TrialResult, task: Task) -> TrialRecord:
 def _summary(log: StageLog | Adjusted, task: Task) -> TrainingSummary:
     if isinstance(log, Adjusted):
         return TrainingSummary(
-            stage=f"{log.stage}: {log.chosen}",
+            stage=log.stage,
+            chosen=log.chosen,
             epochs=0,
             best_epoch=0,
             selected_by="nothing" if log.score is None else f"validation {task.selected_by}",
             selection_score=log.score,
             images_per_second=0.0,
-            seconds=0.0,
+            seconds=round(log.seconds, 3),
         )
     return TrainingSummary(
         stage=log.stage,
@@ -251,4 +247,5 @@ def _summary(log: StageLog | Adjusted, task: Task) -> TrainingSummary:
         selection_score=log.best_score,
         images_per_second=round(log.images_per_second, 2),
         seconds=round(log.seconds, 3),
+        recipe=log.recipe.model_dump(mode="json"),
     )

@@ -7,7 +7,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from architectures import catalogue
-from benchmark.config import Options, PaperRun, RunConfig
+from benchmark.config import Augmentation, Options, PaperRun, RunConfig
 from benchmark.errors import UserError, unknown_name
 from benchmark.leaderboard.table import title
 from benchmark.records.record import Metric, Record
@@ -277,7 +277,7 @@ def _method(method: Any) -> dict[str, Any]:
 def _options(flag: str, kind: type[Options]) -> dict[str, str]:
     """Each option's default and what its description says of it."""
     return {
-        f"{flag}{name}": f"default {'none' if field.default is None else field.default};"
+        f"{flag}{name}": f"default {'none' if field.default is None else field.default}:"
         f" {field.description}"
         for name, field in kind.model_fields.items()
     }
@@ -287,9 +287,20 @@ def _paper_run(paper: PaperRun) -> str:
     recipe, (height, width) = paper.recipe, paper.image_size
     return (
         f"{height}x{width} px, {recipe.epochs} epochs, batch {recipe.batch_size},"
-        f" {recipe.optimiser}, learning rate {recipe.learning_rate:g}, schedule"
-        f" {recipe.schedule}, weight decay {recipe.weight_decay:g}"
+        f" {recipe.optimiser}{'' if recipe.nesterov else ' without Nesterov'}, learning rate"
+        f" {recipe.learning_rate:g}, schedule {recipe.schedule}, weight decay"
+        f" {recipe.weight_decay:g}, augmentation: {_differing(recipe.augmentation)};"
+        f" {_listed(paper.options)} (authors' code)"
     )
+
+
+def _differing(settings: Augmentation) -> str:
+    """The fields that are not at their defaults."""
+    return _listed(settings.model_dump(exclude_defaults=True))
+
+
+def _listed(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items())
 
 
 def _dataset(layout: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """One trial of a run: pre-training, training, outputs, score, pictures."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ import architectures
 from architectures.network import Network
 from benchmark import pictures
 from benchmark.config import RunConfig
-from benchmark.data import Dataset, splits
+from benchmark.data import Dataset
 from benchmark.data.pipeline import Samples, plain_batches
 from benchmark.data.pixels import Decoded
 from benchmark.errors import UserError
@@ -24,8 +24,8 @@ from benchmark.registry import EXPLAINERS
 from benchmark.training.adjust import Adjusted, adjust
 from benchmark.training.engine import Engine
 from benchmark.training.frameworks import make_engine
-from benchmark.training.loop import PREDICTION_BATCH, StageLog, train_stage
-from tasks.base import SPLIT_SEED, Outputs, Score, Task, Trial
+from benchmark.training.loop import PREDICTION_BATCH, StageLog, predict_together, train_stage
+from tasks.base import Outputs, Score, Task, Trial
 
 
 @dataclass
@@ -71,6 +71,8 @@ class TrialRunner:
     watch: Watch
     display: Display
     decoded: Decoded
+    # Train and validation ids of each earlier data set.
+    earlier_parts: Sequence[Mapping[str, Sequence[str]]] = ()
 
     def run(self, dataset: Dataset, trial: Trial, earlier: Sequence[Dataset]) -> TrialResult:
         """Pre-train on each earlier data set in turn, train, score; every file is written."""
@@ -79,9 +81,11 @@ class TrialRunner:
         for position, other in enumerate(earlier, start=1):
             title = f"pretrain-{position}-{other.name}"
             engine = self._engine(len(other.classes), backbone)
-            parts = splits.partition(other, SPLIT_SEED)
+            parts = self.earlier_parts[position - 1]
             epochs = self.config.pretrain_epochs
-            logs += self._train(engine, other, parts["train"], parts["validation"], title, epochs)
+            logs += self._train(
+                engine, other, parts["train"], parts["validation"], title, epochs, True
+            )
             backbone = self.folder.weights(title)
             engine.network.save(backbone)
         engine = self._engine(len(dataset.classes), backbone)
@@ -129,8 +133,12 @@ class TrialRunner:
         validation_ids: Sequence[str],
         title: str,
         epochs: int,
+        backbone_only: bool = False,
     ) -> list[StageLog | Adjusted]:
-        """Run the method's stages on one data set; the network is left trained."""
+        """Run the method's stages on one data set; the network is left trained.
+
+        With `backbone_only`, without those that are for the head alone.
+        """
         train = self._samples(dataset, train_ids)
         validation = self._samples(dataset, validation_ids)
         context = Context(
@@ -138,11 +146,12 @@ class TrialRunner:
             classes=dataset.classes,
             recipe=self.config.recipe.model_copy(update={"epochs": epochs}),
             features=engine.network.architecture.channels,
-            paper=self.config.budget == "paper",
             seed=self.config.seed,
         )
         logs: list[StageLog | Adjusted] = []
         for stage in self.method.stages(context):
+            if backbone_only and (isinstance(stage, Adjustment) or stage.new_head):
+                continue
             with self.watch("training"):
                 if isinstance(stage, Adjustment):
                     log = adjust(engine, stage, validation, self.task.selection)
@@ -174,12 +183,14 @@ class TrialRunner:
 
     def _outputs(self, engine: Engine, dataset: Dataset, trial: Trial) -> Outputs:
         test = self._samples(dataset, trial.test)
-        together = self.method.batch_statistics
-        size = self.config.recipe.batch_size if together else PREDICTION_BATCH
-        stream = plain_batches(test, size)
         with self.watch("prediction"):
-            stream = self.display.track(stream, "predicting", -(-len(test) // size))
-            probabilities = engine.predict(stream, together)
+            if self.method.batch_statistics:
+                size, seed = self.config.recipe.batch_size, self.config.seed
+                probabilities = predict_together(engine, test, size, seed)
+            else:
+                batches = -(-len(test) // PREDICTION_BATCH)
+                stream = plain_batches(test, PREDICTION_BATCH)
+                probabilities = engine.predict(self.display.track(stream, "predicting", batches))
         if not self.task.maps:
             return Outputs(trial.test, probabilities)
         with self.watch("explanation"):

@@ -42,8 +42,12 @@ class Trial:
     def fingerprint(self) -> str:
         """SHA-256 of the ids of each part, in any order."""
         parts = {"train": self.train, "validation": self.validation, "test": self.test}
-        text = json.dumps({name: sorted(ids) for name, ids in parts.items()}, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _digest({name: sorted(ids) for name, ids in parts.items()})
+
+    @property
+    def test_fingerprint(self) -> str:
+        """SHA-256 of the ids of the test part, in any order."""
+        return _digest(sorted(self.test))
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,10 @@ class Task(ABC):
         self.options = self.Options() if options is None else options
 
     def prepare(self, dataset: Dataset) -> Dataset:
-        """The data as the question has them, such as with other classes; here as they are."""
+        """The data as the question has them, such as with other classes; here as they are.
+
+        `trials` divides the data as they are; all else gets them prepared.
+        """
         return dataset
 
     def check(self, dataset: Dataset) -> None:
@@ -197,6 +204,10 @@ class Task(ABC):
         """Draw the pictures of a trial into `folder`; the files, most telling first."""
 
 
+def _digest(ids: Any) -> str:
+    return hashlib.sha256(json.dumps(ids, sort_keys=True).encode()).hexdigest()
+
+
 def truth(dataset: Dataset, ids: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Labels (N,) int64 and groups (N,) str of some images."""
     rows = dataset.table.loc[list(ids)]
@@ -206,12 +217,25 @@ def truth(dataset: Dataset, ids: tuple[str, ...]) -> tuple[np.ndarray, np.ndarra
 def diagnosis_metrics(dataset: Dataset, outputs: Outputs) -> dict[str, Metric]:
     """Every classification score with its 95 % bootstrap interval over groups."""
     labels, groups = truth(dataset, outputs.ids)
-    weights = statistics.group_weights(groups, statistics.RESAMPLES, BOOTSTRAP_SEED)
+    weights = resamples(labels, groups)
     return with_intervals(
         classification.scores(labels, outputs.probabilities),
         classification.resampled(labels, outputs.probabilities, weights),
         groups,
     )
+
+
+def resamples(labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """(R, N) how often each test image enters each bootstrap resample, for scores over classes.
+
+    A resample that lacks one of the classes asks an easier question: it is left out (ours); where
+    that leaves less than half of them, none is kept, and there is no interval.
+    """
+    weights = statistics.group_weights(groups, statistics.RESAMPLES, BOOTSTRAP_SEED)
+    whole = np.ones(len(weights), bool)
+    for label in np.unique(labels):
+        whole &= weights[:, labels == label].any(axis=1)
+    return weights[whole] if 2 * whole.sum() >= len(weights) else weights[:0]
 
 
 def with_intervals(

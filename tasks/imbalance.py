@@ -18,7 +18,6 @@ from benchmark.errors import DataError, UserError
 from benchmark.metrics import binary, classification, statistics
 from benchmark.records.record import Metric
 from tasks.base import (
-    BOOTSTRAP_SEED,
     SPLIT_SEED,
     Outputs,
     Score,
@@ -26,6 +25,7 @@ from tasks.base import (
     Trial,
     diagnosis_metrics,
     draw_confusion,
+    resamples,
     truth,
     with_intervals,
 )
@@ -36,7 +36,6 @@ BANDS: dict[str, tuple[int, float]] = {
     "medium": (20, 100),
     "few": (1, 19),
 }
-PER_CLASS = ("sensitivity", "specificity", "precision", "f1", "auc")
 
 
 class ImbalanceOptions(Options):
@@ -120,19 +119,22 @@ class Imbalance(Task):
     def trials(self, dataset: Dataset) -> list[Trial]:
         """The split of every task, its training part thinned to the profile.
 
+        One class against the rest is asked of the same images as all classes are.
+
         Raises:
             DataError: as `longtail.profile` and `longtail.draw`.
         """
-        return [self._thinned(dataset, trial) for trial in super().trials(dataset)]
+        asked = self.prepare(dataset)
+        return [self._thinned(asked, trial) for trial in super().trials(dataset)]
 
     def score(
         self, dataset: Dataset, trial: Trial, outputs: Outputs, progress: Progress = silent
     ) -> Score:
         """Macro scores, those of frequent and of rare classes, and a table per class."""
         labels, groups = truth(dataset, outputs.ids)
-        weights = statistics.group_weights(groups, statistics.RESAMPLES, BOOTSTRAP_SEED)
+        weights = resamples(labels, groups)
         # The images as they are come first, then the resamples.
-        weights = np.concatenate([np.ones_like(weights[:1]), weights])
+        weights = np.concatenate([np.ones((1, len(labels)), weights.dtype), weights])
         found = classification.resampled_per_class(labels, outputs.probabilities, weights)
         counts = _class_counts(dataset, trial.train)
         metrics = diagnosis_metrics(dataset, outputs)
@@ -195,10 +197,16 @@ class Imbalance(Task):
         labelled = dataset.table.index[dataset.table["label"] != UNLABELLED]
         whole = _class_counts(dataset, tuple(i for i in labelled if i not in others))
         thinned = f", thinned from {whole.sum()}" if counts.sum() < whole.sum() else ""
+        measured = present.max() / present.min()
         about = (
             f"{counts.sum()} training images{thinned}: {listed}; the largest class has"
-            f" {present.max() / present.min():.1f} times the images of the rarest"
+            f" {measured:.1f} times the images of the rarest"
         )
+        if self.options.imbalance == "natural":
+            return (about,)
+        wanted = float(self.options.imbalance)
+        if abs(measured - wanted) > 0.1 * wanted:
+            about = f"{about}, where {wanted:g} was asked for: whole images, of few"
         return about, *longtail.misses(counts, self._targets(dataset, whole), dataset.classes)
 
 
@@ -264,7 +272,7 @@ def _per_class(
         "n_train": counts,
         "n_test": np.bincount(labels, minlength=len(counts)),
     }
-    for name in PER_CLASS:
+    for name in classification.PER_CLASS:
         ends = [statistics.interval(column) for column in found[name][1:].T]
         columns[name] = found[name][0]
         columns[f"{name}_low"] = [low for low, _ in ends]

@@ -181,3 +181,12 @@ def test_a_split_by_image_of_lesions_with_several_is_refused_by_name(real_data, 
     done = _benchmark(*arguments)
     assert done.returncode == 1
     assert "--split FILE" in done.stderr
+
+
+def test_an_option_given_twice_is_refused(tmp_path):
+    done = _benchmark(
+        *("run", "--arch", "MobileNetV2", "--task", "imbalance", "--method", "focal"),
+        *("--method-option", "gamma=2", "--method-option", "gamma=3", "--out", str(tmp_path)),
+    )
+    assert done.returncode == 1
+    assert "option gamma is given twice, 2 and 3" in done.stderr

@@ -134,14 +134,20 @@ def test_the_run_id_depends_on_the_settings_of_task_and_method():
             {"method": "focal", "allow_leaks": True},
         )
     ]
-    assert len(set(ids)) == 4
+    assert len(set(ids)) == 3
+    # It refuses or does not: it changes nothing.
+    assert ids[0] == ids[3]
 
 
 @pytest.mark.parametrize(
     ("task", "settings", "message"),
     [
         ("imbalance", {"task_options": {"imbalance": "20"}}, "--imbalance 20: .*'100'"),
-        ("diagnosis", {"task_options": {"positive": "MEL"}}, "--positive: task diagnosis .* none"),
+        (
+            "diagnosis",
+            {"task_options": {"positive": "MEL"}},
+            "--positive: task diagn.* imbalance",
+        ),
         ("diagnosis", {"method": "focal", "method_options": {"alpha": 1}}, "it takes gamma"),
         (
             "diagnosis",
@@ -173,3 +179,26 @@ def test_a_method_with_a_paper_of_its_own_has_its_own_paper_budget():
 def test_an_augmentation_out_of_range_is_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Augmentation(**wrong)
+
+
+def test_what_follows_from_the_recipe_is_resolved_and_recorded():
+    config = configure("MobileNetV2", "imbalance", method="crt", epochs=10)
+    assert config.method_options == {"classifier_epochs": 3, "classifier_rate": 1e-3}
+    paper = configure("ResNet50", "imbalance", method="supercon", budget="paper", epochs=8)
+    assert paper.method_options["classifier_epochs"] == 5
+    assert paper.method_options["classifier_rate"] == 5e-4
+
+
+def test_class_weights_stand_only_where_they_are_heeded():
+    weighted = {
+        method: configure("Xception", "diagnosis", budget="paper", method=method).recipe
+        for method in ("cross-entropy", "focal")
+    }
+    assert weighted["cross-entropy"].class_weights
+    assert not weighted["focal"].class_weights
+
+
+@pytest.mark.parametrize(("method", "name"), [("supercon", "temperature"), ("focal", "gamma")])
+def test_infinity_is_no_setting(method, name):
+    with pytest.raises(UserError, match=f"--method-option {name} inf: "):
+        configure("MobileNetV2", "imbalance", method=method, method_options={name: float("inf")})

@@ -7,7 +7,8 @@ import pytest
 
 from benchmark.data.dataset import Dataset
 from benchmark.errors import DataError
-from benchmark.guards import refuse_leaks
+from benchmark.guards import Guards
+from benchmark.progress import SilentDisplay
 from tasks.base import Trial
 
 IDS = [f"i{number}" for number in range(12)]
@@ -33,6 +34,13 @@ def make(tmp_path):
         return Dataset(name, Path(name), table, ("a", "b"))
 
     return made
+
+
+def refuse_leaks(dataset, trials, earlier, allowed):
+    """By name alone; all of each earlier data set is in its parts."""
+    divided = [(other, {"train": IDS[:6], "validation": IDS[6:9]}) for other in earlier]
+    guards = Guards.of_run(Path("unused"), allowed, SilentDisplay())
+    return guards.refuse_leaks(dataset, trials, divided, with_pixels=False)
 
 
 def test_parts_without_anything_in_common_pass(make):
@@ -75,8 +83,25 @@ def test_a_test_image_in_the_data_of_the_pretraining_is_refused(make):
 
 
 def test_the_pretrainings_own_parts_are_looked_at(make):
-    split = ["train"] * 6 + ["validation"] * 3 + ["test"] * 3
-    earlier = make(prefix="h", split=split)
+    earlier = make(prefix="h")
     earlier.table.loc[["i0", "i7"], "group"] = "mole-7"
     with pytest.raises(DataError, match="1 of 3 validation images"):
         refuse_leaks(make(), [WHOLE], [earlier], allowed=False)
+
+
+def test_what_the_pretraining_does_not_use_is_not_looked_at(make):
+    earlier = make(prefix="h")
+    earlier.table.loc[["i0", "i9"], "group"] = "mole-7"
+    assert refuse_leaks(make(), [WHOLE], [earlier], allowed=False) == ()
+
+
+def test_a_damaged_memory_of_leaks_is_asked_anew(make, shared_cache):
+    dataset = make(prefix="q")
+    dataset.table.loc[["i0", "i9"], "group"] = "mole-7"
+    (told,) = refuse_leaks(dataset, [WHOLE], [], allowed=True)
+    newest = max((shared_cache / "leaks").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    assert "mole-7" in newest.read_text()
+    assert refuse_leaks(dataset, [WHOLE], [], allowed=True) == (told,)
+    newest.write_text("kind\nnonsense")
+    assert refuse_leaks(dataset, [WHOLE], [], allowed=True) == (told,)
+    assert "mole-7" in newest.read_text()

@@ -18,6 +18,8 @@ from benchmark.data.pixels import Progress, open_pixels, silent
 from benchmark.errors import DataError, UserError
 from benchmark.registry import DATASETS
 
+# Raise when the same parts would be told otherwise: the rules here or in `copies`.
+VERSION = 1
 COLUMNS = ("kind", "part_a", "id_a", "part_b", "id_b", "shared", "similarity")
 # Kind of leak to what an image of the later part does, {part} being the earlier one.
 KINDS = {
@@ -183,7 +185,8 @@ def refuse(
 def read_parts(path: Path, dataset: Dataset) -> dict[str, list[str]]:
     """A split from a CSV file with the columns `id` and `part` (train, validation or test).
 
-    Further columns are passed over; samples that the file does not list are in no part.
+    Further columns are passed over, and rows of the part "unscored", so that a file of a run will
+    do; samples that the file does not list are in no part.
 
     Returns:
         "train", "validation" and "test", each to its ids in the order of the file.
@@ -200,7 +203,7 @@ def read_parts(path: Path, dataset: Dataset) -> dict[str, list[str]]:
         [
             (line, f"{cell!r} is no part")
             for line, cell in sheet.items("part")
-            if cell not in SPLITS
+            if cell not in (*SPLITS, "unscored")
         ],
         f"write {', '.join(SPLITS[:-1])} or {SPLITS[-1]}",
     )

@@ -4,11 +4,17 @@ Which part is used for what is a task's business.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
+from benchmark.data import copies
 from benchmark.data.dataset import SPLITS, UNLABELLED, Dataset
+from benchmark.data.images import content_hash
+from benchmark.data.pixels import Progress
 from benchmark.errors import DataError
 
 # The share of the free samples that a missing part gets (ours): 60/20/20 where nothing is fixed,
@@ -112,30 +118,34 @@ def partition(dataset: Dataset, seed: int) -> dict[str, list[str]]:
     return {name: parts[name] for name in SPLITS}
 
 
-def without_copies(
-    dataset: Dataset, parts: Mapping[str, Sequence[str]], found: pd.DataFrame
-) -> dict[str, list[str]]:
-    """The parts, without the groups of the earlier one that copy an image of the later one.
+def united(dataset: Dataset, pixels: np.ndarray, progress: Progress | None = None) -> Dataset:
+    """The data set, groups that hold copies of one image made one group, to be divided.
 
-    HAM10000 has a few lesions under two names, so that drawing by group can put two photographs of
-    one lesion, or one photograph twice, into two parts. What the data set itself put where it is,
-    is left: then it is a leak, and no accident of ours.
+    HAM10000 has a few lesions under two names: by its names alone, two photographs of one lesion
+    could fall into two parts. Copies are byte-identical or near-identical (`copies.find`).
 
     Args:
-        dataset: of all the samples.
-        parts: name of the part to sample ids.
-        found: of `leaks.find` on these parts; only its rows of kind "bytes" and "pixels" count.
+        dataset: any with photographs.
+        pixels: (N, H, W, 3) uint8 in the order of the table, both sides 28 or more.
+        progress: called as `progress(items, description, total)`, passes the items on.
     """
     table = dataset.table
-    unwanted: dict[str, set[str]] = {name: set() for name in parts}
-    for row in found[found["kind"].isin(["bytes", "pixels"])].itertuples():
-        fixed = ((row.id_a, row.part_a), (row.id_b, row.part_b))
-        if not all(table.at[sample, "split"] == part for sample, part in fixed):
-            unwanted[row.part_a].add(table.at[row.id_a, "group"])
-    return {
-        name: [i for i in ids if table.at[i, "group"] not in unwanted[name]]
-        for name, ids in parts.items()
-    }
+    seen = copies.thumbnails(pixels, range(len(table)), progress)
+    pairs = copies.find(seen, seen, progress)
+    groups, group_of = np.unique(table["group"].to_numpy(str), return_inverse=True)
+    _, content = np.unique([content_hash(path) for path in table["path"]], return_inverse=True)
+    # One graph of groups and contents: what hangs together stays together.
+    ends = (
+        np.concatenate([group_of[pairs["first"]], group_of]),
+        np.concatenate([group_of[pairs["second"]], len(groups) + content]),
+    )
+    count = len(groups) + len(table)
+    graph = coo_array((np.ones(len(ends[0])), ends), shape=(count, count))
+    _, part_of = connected_components(graph, directed=False)
+    # Groups are sorted, so the first of a part is its name.
+    _, first = np.unique(part_of[: len(groups)], return_index=True)
+    names = dict(zip(part_of[: len(groups)][first], groups[first], strict=True))
+    return replace(dataset, table=table.assign(group=[names[part_of[group]] for group in group_of]))
 
 
 def _assign(

@@ -8,7 +8,7 @@ import pandas as pd
 from benchmark.errors import UserError
 from benchmark.files import atomic_path, write_text
 from benchmark.leaderboard.baselines import baseline_rows
-from benchmark.leaderboard.columns import COLUMNS, add_rows, file_name
+from benchmark.leaderboard.columns import COLUMNS, add_rows, file_name, leaks_told
 from benchmark.leaderboard.common import add_common
 from benchmark.leaderboard.curves import curves
 from benchmark.leaderboard.published import reported_rows
@@ -63,7 +63,7 @@ def build(results: str | Path) -> Built:
         draw_curve(curve, root / curve.plot)
     with atomic_path(root / "table.csv") as temporary:
         table.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
-    write_text(root / "leaderboard.md", markdown(table, plots, notes, joined))
+    write_text(root / "leaderboard.md", markdown(table, plots, notes, leaks_told(counted), joined))
     drawn = (*plots.values(), *(curve.plot for curve in joined))
     paths = [root / "leaderboard.md", root / "table.csv", *(root / p for p in drawn)]
     return Built(tuple(paths), (*stored.problems, *disputes))

@@ -5,7 +5,8 @@ What a row of runs holds is `table`; the other kinds come from `baselines` and `
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
@@ -28,7 +29,7 @@ class Columns:
     and whose `n_seeds` the runs of its mean; it has SPREAD columns in place of intervals.
 
     `question` holds the task's options as "imbalance=50, positive=MEL", see `options_of`; `leaks`
-    is LEAKS where lesions of the test images may be among the training images. `split` digests the
+    is LEAKS where the records name what their parts share, see `leaks_told`. `split` digests the
     trials' splits. `weights` is the kind of weights a run started with and `weights_source` which
     those were, see `WeightsUsed`. `pretrained_on` names earlier data sets with the first digits of
     their fingerprints. `explainer` made the maps that are scored, "" where a task asks for none.
@@ -99,7 +100,7 @@ PROTOCOL = (
     COLUMNS.explainer,
 )
 
-# In the column `leaks` where they are allowed.
+# In the column `leaks` where there are any; a run without leave to have them was refused.
 LEAKS = "allowed"
 
 # Begins an option in `question`; a value may hold commas.
@@ -150,7 +151,7 @@ def protocol(record: Record) -> dict[str, str]:
         COLUMNS.task: record.task,
         COLUMNS.task_version: record.task_version,
         COLUMNS.data: record.data.fingerprint,
-        COLUMNS.leaks: LEAKS if record.config.get("allow_leaks") else "",
+        COLUMNS.leaks: LEAKS if record.leaks else "",
         COLUMNS.question: _question(record.config.get("task_options")),
         COLUMNS.split: digest(sorted(f"{t.name} {t.split_fingerprint}" for t in record.trials)),
         COLUMNS.headline: record.headline,
@@ -159,6 +160,18 @@ def protocol(record: Record) -> dict[str, str]:
         COLUMNS.explainer: _explainer(record),
     }
     return values | {COLUMNS.section: digest([values[c] for c in PROTOCOL])[:8]}
+
+
+def leaks_told(records: Iterable[Record]) -> dict[str, tuple[str, ...]]:
+    """By `section`, of those that leak: a sentence for each leak, as the records have them.
+
+    Pixels are compared at the images' size, so that runs of one section may tell of other leaks.
+    """
+    found: dict[str, dict[str, None]] = defaultdict(dict)
+    for record in sorted(records, key=lambda r: (r.created, r.run_id)):
+        if record.leaks:
+            found[protocol(record)[COLUMNS.section]] |= dict.fromkeys(record.leaks)
+    return {section: tuple(sentences) for section, sentences in found.items()}
 
 
 def options_of(question: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from benchmark.leaderboard.curves import Curve, Line
-from benchmark.leaderboard.table import plain, title
+from benchmark.leaderboard.table import counted, plain, title
 from benchmark.pictures.figure import COLOURS, drawing
 
 # Lines in one plot; the others are in the table.
@@ -32,7 +32,8 @@ def draw_curve(curve: Curve, target: Path) -> None:
     """
     lines = curve.lines[:MOST_LINES]
     headline, heading = plain(title(curve.headline)), plain(curve.title)
-    about = f"{heading}: {headline} of {len(lines)} lines at {', '.join(curve.profiles.values())}"
+    drawn, profiles = counted(len(lines), "line"), ", ".join(curve.profiles.values())
+    about = f"{heading}: {headline} of {drawn} at {profiles}"
     told, names = _words(curve)
     best = " ".join(names[0].split())
     # Nothing may stand above or below the legend, which makes no room for itself.
@@ -74,7 +75,7 @@ def _panels(figure: Figure, curve: Curve) -> list[Axes]:
     first.set_xlim(*(10**end for end in _span(curve)))
     first.set_xticks(list(curve.ratios.values()), list(curve.ratios))
     first.xaxis.set_minor_locator(NullLocator())
-    first.set_xlabel("ratio of the most to the least frequent class (log scale)")
+    first.set_xlabel("ratio asked for (largest to rarest class)")
     # A band holds all that belongs to one ratio.
     half = 10 ** (_step(curve) * (len(curve.lines[:MOST_LINES]) + 1) / 2)
     for ratio in curve.ratios.values():
@@ -115,7 +116,10 @@ def _words(curve: Curve) -> tuple[str, list[str]]:
     names = [_wrapped(_said(line.told) or shared) for line in curve.lines[:MOST_LINES]]
     if len(names) == 1:
         return "", names
-    parts = ["highest mean first", *([f"{left_out} more in the table"] if left_out > 0 else [])]
+    parts = [
+        "highest mean over the ratios first",
+        *([f"{left_out} more in the table"] if left_out > 0 else []),
+    ]
     return _wrapped("; ".join([*parts, *([f"all: {shared}"] if shared else [])])), names
 
 
@@ -125,7 +129,7 @@ def _wrapped(words: str) -> str:
 
 def _said(told: Mapping[str, str]) -> str:
     """What a line is called by, in words."""
-    words = (f"{value} epochs" if name == "epochs" else value for name, value in told.items())
+    words = (counted(value, "epoch") if name == "epochs" else value for name, value in told.items())
     return plain(", ".join(words))
 
 

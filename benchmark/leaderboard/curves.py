@@ -5,7 +5,7 @@ A section ranks the runs of one ratio. A curve shows what becomes of each row as
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 from typing import NamedTuple
@@ -23,6 +23,7 @@ from benchmark.leaderboard.columns import (
 from benchmark.leaderboard.table import (
     ROW_ORDER,
     asked,
+    counted,
     leaking,
     pretraining,
     varying_settings,
@@ -31,7 +32,7 @@ from benchmark.records.record import Record
 
 # The option whose values make a curve.
 _OPTION = "imbalance"
-# What rows of all ratios of a curve agree in.
+# What rows of all ratios of a curve agree in, besides their test images.
 _SHARED = tuple(c for c in PROTOCOL if c not in (COLUMNS.question, COLUMNS.split))
 # What a line is called by.
 _TOLD = {
@@ -77,7 +78,10 @@ class Curve:
         others: profiles that are no ratio and what they are called, such as {"natural": "natural
             (58:1)"}.
         shared: what is the same in every line, as `Line.told`.
-        lines: those with the most profiles first, the best mean first among them.
+        test: digest of the test images' fingerprints, "" where the records do not have any.
+        left_out: a sentence for each profile of which the rows of a split are not in the curve.
+        lines: those with the most ratios first; among those with the same ones, the highest mean
+            over them first.
     """
 
     section: str
@@ -87,6 +91,8 @@ class Curve:
     ratios: dict[str, float]
     others: dict[str, str]
     shared: dict[str, str]
+    test: str
+    left_out: tuple[str, ...]
     lines: tuple[Line, ...]
 
     @property
@@ -98,36 +104,74 @@ class Curve:
 def curves(table: pd.DataFrame, records: Iterable[Record]) -> list[Curve]:
     """A curve for each question that runs with a score answer at two profiles, a ratio among them.
 
-    Runs of one curve agree in task, data, headline, weights, pre-training, leaks and every option
-    but the ratio (ours).
+    Runs of one curve agree in task, data, test images, headline, weights, pre-training, leaks and
+    every option but the ratio. Of a profile that was run on several splits, which happens after a
+    frozen one was edited, only that with the most rows is in it, the newest of several (ours).
 
     Args:
         table: from `build_table`.
-        records: those in the table; their notes tell the natural ratio.
+        records: those in the table; they know the test images, their notes the natural ratio.
     """
     by_id = {record.run_id: record for record in records}
+    tests = _tests(table, by_id)
     found = defaultdict(list)
     for at, row in table[table[COLUMNS.kind] == "run"].iterrows():
         options = options_of(row[COLUMNS.question])
         if options.pop(_OPTION, None) and pd.notna(row[row[COLUMNS.headline]]):
-            found[*(row[c] for c in _SHARED), *options.items()].append(at)
-    joined = [_curve(table.loc[places], by_id) for places in found.values()]
+            test = tests[row[COLUMNS.split]]
+            found[test, *(row[c] for c in _SHARED), *options.items()].append(at)
+    joined = [_curve(table.loc[places], test, by_id) for (test, *_), places in found.items()]
     return [curve for curve in joined if curve.ratios and len(curve.profiles) > 1]
 
 
-def _curve(rows: pd.DataFrame, records: Mapping[str, Record]) -> Curve:
-    first = rows.iloc[0]
+def _tests(table: pd.DataFrame, records: Mapping[str, Record]) -> dict[str, str]:
+    """By split a digest of its trials' test images; "" where no record of the split has them."""
+    found: dict[str, str] = {}
+    runs = table[table[COLUMNS.kind] == "run"]
+    for split, ids in zip(runs[COLUMNS.split], runs[COLUMNS.run_ids], strict=True):
+        for run in ids.split():
+            trials = records[run].trials
+            known = all(trial.test_fingerprint for trial in trials)
+            test = digest(sorted(f"{t.name} {t.test_fingerprint}" for t in trials)) if known else ""
+            # Runs of one split have the same test images, even if an older one does not say which.
+            found[split] = found.get(split) or test
+    return found
+
+
+def _one_split_each(rows: pd.DataFrame, profile: pd.Series) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The rows of one split per profile, and a sentence for each profile that had several."""
+    kept, told = [], []
+    for name in sorted(set(profile)):
+        splits = [part for _, part in rows[profile == name].groupby(COLUMNS.split)]
+        splits.sort(key=lambda part: (len(part), part[COLUMNS.created].max()), reverse=True)
+        kept.append(splits[0])
+        if len(splits) > 1:
+            shown, *others = (
+                f"{part[COLUMNS.split].iloc[0][:8]} ({counted(len(part), 'row')})"
+                for part in splits
+            )
+            told.append(
+                f"{' '.join(asked({_OPTION: name})).capitalize()} was run on several splits with"
+                f" the same test images: shown is {shown}, left out {', '.join(others)}."
+            )
+    return pd.concat(kept).sort_index(), tuple(told)
+
+
+def _curve(rows: pd.DataFrame, test: str, records: Mapping[str, Record]) -> Curve:
     options = [options_of(question) for question in rows[COLUMNS.question]]
     profile = pd.Series([each[_OPTION] for each in options], rows.index)
+    rows, left_out = _one_split_each(rows, profile)
+    profile = profile[rows.index]
+    first = rows.iloc[0]
     ratios = sorted({name for name in profile if name.isdigit()}, key=int)
     others = sorted(set(profile) - set(ratios))
     lines, shared = _lines(rows, profile)
-    lines.sort(key=lambda line: (-len(line.points), -mean(p.value for p in line.points.values())))
+    lines.sort(key=lambda line: _place(line, ratios))
     names = " / ".join(sorted(rows[COLUMNS.dataset].unique()))
     rest = {name: value for name, value in options[0].items() if name != _OPTION}
     about = f"{first[COLUMNS.task]} (version {first[COLUMNS.task_version]}) on {names} by ratio"
     readable = file_name(f"{first[COLUMNS.task]}-{first[COLUMNS.dataset]}")
-    key = digest([*(first[c] for c in _SHARED), *asked(rest)])[:8]
+    key = digest([test, *(first[c] for c in _SHARED), *asked(rest)])[:8]
     return Curve(
         section=first[COLUMNS.section],
         plot=f"plots/{readable}-{key}-curve.png",
@@ -136,8 +180,18 @@ def _curve(rows: pd.DataFrame, records: Mapping[str, Record]) -> Curve:
         ratios={name: float(name) for name in ratios},
         others={name: _called(name, rows[profile == name], records) for name in others},
         shared=shared,
+        test=test,
+        left_out=left_out,
         lines=tuple(lines),
     )
+
+
+def _place(line: Line, ratios: Sequence[str]) -> tuple[int, list[int], float]:
+    """What lines are sorted by: means are compared only where they are over the same ratios."""
+    own = [at for at, ratio in enumerate(ratios) if ratio in line.points]
+    # Without a ratio the table's order stays.
+    average = mean(line.points[ratios[at]].value for at in own) if own else 0.0
+    return -len(own), own, -average
 
 
 def _lines(rows: pd.DataFrame, profile: pd.Series) -> tuple[list[Line], dict[str, str]]:
@@ -153,7 +207,7 @@ def _lines(rows: pd.DataFrame, profile: pd.Series) -> tuple[list[Line], dict[str
     lines = []
     for at, places in enumerate(same):
         points = {}
-        for place in reversed(places):
+        for place in places:
             value, low, high = scores[place].tolist()
             points[profile.iloc[place]] = Point(value, low, high, int(seeds[place]))
         told = {name: values[at] for name, values in differing.items()}

@@ -15,7 +15,14 @@ from matplotlib.patches import Patch
 from benchmark.files import atomic_path
 from benchmark.leaderboard.columns import COLUMNS, SPREAD, metric_columns
 from benchmark.leaderboard.published import publication
-from benchmark.leaderboard.table import conditions, leading, plain, title, varying_settings
+from benchmark.leaderboard.table import (
+    conditions,
+    counted,
+    leading,
+    plain,
+    title,
+    varying_settings,
+)
 
 # Rows of one kind in one plot; what ranks below is in the table.
 MOST_ROWS = 40
@@ -158,7 +165,7 @@ def _labels(rows: pd.DataFrame) -> list[str]:
     for column in (*told, COLUMNS.budget, COLUMNS.epochs):
         if runs[column].nunique() > 1:
             for label, value in zip(labels, runs[column], strict=True):
-                label.append(f"{value} epochs" if column == COLUMNS.epochs else value)
+                label.append(counted(value, "epoch") if column == COLUMNS.epochs else value)
     for label, settings in zip(labels, varying_settings(runs), strict=True):
         label.append(settings)
     of_runs = iter(labels)

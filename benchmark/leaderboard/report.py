@@ -11,9 +11,9 @@ from benchmark.leaderboard.curves import Curve, Point
 from benchmark.leaderboard.published import publication
 from benchmark.leaderboard.table import (
     conditions,
+    counted,
     heading,
     leading,
-    leaking,
     plain,
     section_id,
     sections,
@@ -28,13 +28,14 @@ _CAVEATS = {
     "file": " How the files were trained, and on which images, is not known here.",
 }
 
-_LEAKS = (
-    "**Not to be compared with other sections**: images of one lesion are in train and test, which"
-    " rewards memory."
-)
+_LEAKS = "**Not to be compared with other sections**, because leaks reward memory."
 _OTHERS = (
     "The natural training set is no point of the curve, because its frequent classes too have"
     " other numbers of images."
+)
+_UNKNOWN = (
+    "The records are of an older DermBench, which did not note the test images: whether those of"
+    " all ratios are the same is not known."
 )
 
 # Whatever can begin markup in GitHub's Markdown, inside a table cell or a heading.
@@ -45,6 +46,7 @@ def markdown(
     table: pd.DataFrame,
     plots: Mapping[str, str],
     notes: Mapping[str, str],
+    leaks: Mapping[str, Sequence[str]],
     curves: Sequence[Curve],
 ) -> str:
     """The leaderboard as one Markdown document. The same table gives the same text.
@@ -53,13 +55,14 @@ def markdown(
         table: from `build_table`, with at least one run, and rows that are not runs.
         plots: `section_id` to the path of its plot, relative to the document, for every section.
         notes: `section_id` to a sentence that stands below its table.
+        leaks: from `leaks_told`; they stand below the section's heading.
         curves: each stands above the first of its sections.
     """
     parts = ["# DermBench leaderboard"]
     for section in sections(table):
         own = section_id(section)
         parts += [_curve(curve) for curve in curves if curve.section == own]
-        parts.append(_section(section, plots, notes.get(own, "")))
+        parts.append(_section(section, plots[own], notes.get(own, ""), leaks.get(own, ())))
     parts.append(_notes(table))
     return "\n\n".join(parts) + "\n"
 
@@ -81,10 +84,12 @@ def cell(value: float, low: float, high: float) -> str:
 def _curve(curve: Curve) -> str:
     """The section of one curve: its plot, and a row for each line."""
     about = (
-        f"**{escape(title(curve.headline))}** with its 95 % interval at each ratio, highest mean"
-        " first; rows that lack a ratio come last."
+        f"**{escape(title(curve.headline))}** with its 95 % interval at each ratio asked for,"
+        " highest mean over the ratios first; rows that lack a ratio come last."
+        + f" {f'Test images `{curve.test[:8]}`.' if curve.test else _UNKNOWN}"
         + (f" {_OTHERS}" if curve.others else "")
         + _shared({name: escape(value) for name, value in curve.shared.items()})
+        + "".join(f" {escape(sentence)}" for sentence in curve.left_out)
     )
     told = list(dict.fromkeys(name for line in curve.lines for name in line.told))
     columns = {name: [escape(line.told.get(name, "")) for line in curve.lines] for name in told}
@@ -98,8 +103,7 @@ def _curve(curve: Curve) -> str:
 def _point(point: Point | None) -> str:
     if point is None:
         return "-"
-    seeds = f"{point.seeds} seed{'s' if point.seeds > 1 else ''}"
-    return f"{cell(point.value, point.low, point.high)}, {seeds}"
+    return f"{cell(point.value, point.low, point.high)}, {counted(point.seeds, 'seed')}"
 
 
 def _shared(values: Mapping[str, str]) -> str:
@@ -107,8 +111,7 @@ def _shared(values: Mapping[str, str]) -> str:
     return f" The same in every row: {told}." if told else ""
 
 
-def _section(section: pd.DataFrame, plots: Mapping[str, str], note: str) -> str:
-    picture = plots[section_id(section)]
+def _section(section: pd.DataFrame, picture: str, note: str, leaks: Sequence[str]) -> str:
     reported = section[section[COLUMNS.kind] == "reported"]
     if len(reported) == len(section):
         name = f"Reported: {escape(publication().title)}"
@@ -122,11 +125,11 @@ def _section(section: pd.DataFrame, plots: Mapping[str, str], note: str) -> str:
         f"Ranked by **{escape(title(first[COLUMNS.headline]))}**. Data"
         f" `{first[COLUMNS.data][:8]}`, split `{first[COLUMNS.split][:8]}`."
         + _shared(shared)
-        + (f" {_LEAKS}" if leaking(runs) else "")
         + _CAVEATS.get(first[COLUMNS.weights], "")
     )
     parts = [
         f"## {task} (version {version}) on {names}, {escape(conditions(runs))}",
+        *([" ".join([_LEAKS, *map(escape, leaks)])] if leaks else []),
         about,
         f"![{task} on {names}]({picture})",
         tabulate(told, headers="keys", tablefmt="github", disable_numparse=True),

@@ -66,13 +66,16 @@ _ON_PAGE = {
 }
 
 # Settings with a column of their own, and those that do not tell one row from another: the seeds
-# are what a row is the mean of; where the data lie and what computes must not matter.
+# are what a row is the mean of; where the data lie, what computes and what would have been allowed
+# must not matter.
 _OWN_COLUMN = frozenset(
     {"arch", "framework", "task", "method", "dataset", "weights", "pretrain_on", "explainer"}
 )
-_OWN_COLUMN |= {"image_size", "budget", "recipe.epochs", "allow_leaks"}
+_OWN_COLUMN |= {"image_size", "budget", "recipe.epochs"}
 _QUESTION, _METHODS_OWN = "task_options.", "method_options."
-_NOT_IDENTIFYING = frozenset({"seed", "data_dir", "device"})
+_NOT_IDENTIFYING = frozenset({"seed", "data_dir", "device", "allow_leaks"})
+# Settings that a method may decide.
+_BY_METHOD = frozenset({"recipe.head", "recipe.class_weights"})
 
 # What tells rows of one section apart; runs of one rank, or without one, are sorted by it.
 ROW_ORDER = (
@@ -85,7 +88,7 @@ def rows_of(records: Iterable[Record]) -> list[list[Record]]:
     """The records of each row, one per seed, in the order of the seeds.
 
     Two records share a row when they agree in protocol, data, architecture, method and every
-    setting but the seed, the device and the data's folder. Of two records of one seed the newer
+    setting but `_NOT_IDENTIFYING`. Of two records of one seed the newer
     counts.
     """
     rows: dict[tuple[str, ...], dict[str, Record]] = defaultdict(dict)
@@ -152,13 +155,14 @@ def shown_metrics(section: pd.DataFrame) -> list[str]:
 def varying_settings(section: pd.DataFrame) -> list[str]:
     """For each row, the settings in which the rows of the section differ, such as "epochs=9".
 
-    A method's own options are compared with those of rows of the same method only.
+    A method's own options, and what it decides of the recipe, are compared with those of rows of
+    the same method only.
     """
     rows = [json.loads(settings) for settings in section[COLUMNS.settings]]
     methods = section[COLUMNS.method].tolist()
     told: list[list[str]] = [[] for _ in rows]
     for key in sorted({key for row in rows for key in row}):
-        own = key.startswith(_METHODS_OWN)
+        own = key.startswith(_METHODS_OWN) or key in _BY_METHOD
         values = defaultdict(set)
         for row, method in zip(rows, methods, strict=True):
             values[own and method].add(text(row.get(key)))
@@ -189,8 +193,8 @@ def _asked(name: str, value: str) -> str:
 
 
 def leaking(section: pd.DataFrame) -> str:
-    """A warning where a section's runs may have trained on lesions of the test images, else ""."""
-    return "leaks allowed: train and test share lesions" if section[COLUMNS.leaks].iloc[0] else ""
+    """A warning where the parts of a section's runs share what they must not, else ""."""
+    return "leaks allowed" if section[COLUMNS.leaks].iloc[0] else ""
 
 
 def pretraining(section: pd.DataFrame) -> str:
@@ -206,6 +210,11 @@ def pretraining(section: pd.DataFrame) -> str:
 def plain(name: str) -> str:
     """Text from a record on one line, without control characters."""
     return "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in name)
+
+
+def counted(count: object, noun: str) -> str:
+    """Such as "1 epoch" or "9 epochs"."""
+    return f"{count} {noun}" if str(count) == "1" else f"{count} {noun}s"
 
 
 def title(metric: str) -> str:

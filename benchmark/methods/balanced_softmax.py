@@ -11,7 +11,7 @@ class BalancedSoftmax(Method):
 
     name = "balanced-softmax"
     summary = "softmax that knows the class counts while it trains"
-    paper = "Ren et al., NeurIPS 2020, arXiv 2007.10740, eq. 3 and 4"
+    paper = "Ren et al., NeurIPS 2020, arXiv 2007.10740"
     settings: ClassVar[dict[str, str]] = {
         "equals": "logit-adjustment with when=training and tau=1; without the paper's meta sampler"
     }

@@ -70,7 +70,6 @@ class Context:
         classes: class names in label order.
         recipe: the run's training settings.
         features: D, the length of the network's features.
-        paper: whether the budget is the paper's.
         seed: of the run.
     """
 
@@ -78,7 +77,6 @@ class Context:
     classes: tuple[str, ...]
     recipe: Recipe
     features: int
-    paper: bool = False
     seed: int = 0
 
     def class_counts(self) -> np.ndarray:
@@ -153,6 +151,7 @@ class Method(ABC):
         head: the network's head, where the method needs one of its own; see `Recipe.head`.
         paper_run: the settings of --budget paper; None: those of the DermXDB benchmark.
         batch_statistics: whether test images too are normalised by their own batch.
+        takes_class_weights: whether it heeds `Recipe.class_weights`.
     """
 
     name: ClassVar[str]
@@ -166,6 +165,7 @@ class Method(ABC):
     head: ClassVar[str | None] = None
     paper_run: ClassVar[PaperRun | None] = None
     batch_statistics: ClassVar[bool] = False
+    takes_class_weights: ClassVar[bool] = False
     # Of the class's own `Options`.
     options: Any
 

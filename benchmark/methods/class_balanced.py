@@ -14,7 +14,7 @@ class ClassBalanced(Method):
 
     name = "class-balanced"
     summary = "cross-entropy weighted by effective number of images"
-    paper = "Cui et al., CVPR 2019, arXiv 1901.05555, eq. 2 and 3"
+    paper = "Cui et al., CVPR 2019, arXiv 1901.05555"
 
     class Options(config.Options):
         """Of the weights."""

@@ -18,6 +18,7 @@ class CrossEntropy(Method):
         "class weights": "largest class count / class count (DermXDB benchmark's code); paper"
         " budget and this method only",
     }
+    takes_class_weights = True
 
     def stages(self, context: Context) -> Iterator[Stage]:
         """A single stage over the whole recipe."""

@@ -13,7 +13,7 @@ class Crt(Method):
 
     name = "crt"
     summary = "classifier re-training on class-balanced draws, encoder frozen"
-    paper = "Kang et al., ICLR 2020, arXiv 1910.09217, section 4.1"
+    paper = "Kang et al., ICLR 2020, arXiv 1910.09217"
     settings: ClassVar[dict[str, str]] = {
         "encoder": "of the best validation epoch, BatchNorm in inference mode in the second stage"
         " (ours)",

@@ -1,6 +1,7 @@
 """What decoupled methods share: a new linear classifier on an encoder that is left as it is."""
 
 from collections.abc import Callable
+from typing import Self
 
 import numpy as np
 from pydantic import Field
@@ -12,14 +13,22 @@ _SHARE = 4
 
 
 class ClassifierOptions(config.Options):
-    """Of the second stage."""
+    """Of the second stage; a run's configuration has both as numbers."""
 
     classifier_epochs: int | None = Field(
-        None, ge=1, description=f"none: 1/{_SHARE} of the run's, rounded up (ours)"
+        None, ge=1, description=f"1/{_SHARE} of the run's, rounded up, where none are given (ours)"
     )
     classifier_rate: float | None = Field(
-        None, gt=0, description="learning rate; none: the run's (ours)"
+        None, gt=0, description="learning rate; the run's where none is given (ours)"
     )
+
+    def settled(self, recipe: config.Recipe) -> Self:
+        """With the numbers that follow from the run's recipe."""
+        numbers = {
+            "classifier_epochs": self.classifier_epochs or -(-recipe.epochs // _SHARE),
+            "classifier_rate": self.classifier_rate or recipe.learning_rate,
+        }
+        return self.model_copy(update=numbers)
 
 
 def classifier_stage(
@@ -30,10 +39,12 @@ def classifier_stage(
     class_shares: np.ndarray | None = None,
 ) -> Stage:
     """The second stage: the head is drawn anew and is all that is trained."""
-    recipe = context.recipe
+    recipe, options = context.recipe, options.settled(context.recipe)
     settings = {
-        "epochs": options.classifier_epochs or -(-recipe.epochs // _SHARE),
-        "learning_rate": options.classifier_rate or recipe.learning_rate,
+        "epochs": options.classifier_epochs,
+        "learning_rate": options.classifier_rate,
+        # Steps that suit the first stage's epochs would come at once in so few.
+        "schedule": "constant" if recipe.schedule == "thirds" else recipe.schedule,
         "warmup_epochs": 0.0,
         "freeze": freeze,
     }

@@ -18,7 +18,12 @@ class Focal(Method):
     class Options(config.Options):
         """Of the loss."""
 
-        gamma: float = Field(2.0, ge=0, description="the paper's best; 0 is cross-entropy")
+        gamma: float = Field(
+            2.0,
+            ge=0,
+            description="the paper's best, there with alpha 0.25, which is left"
+            " out here (ours); 0 is cross-entropy",
+        )
 
     def stages(self, context: Context) -> Iterator[Stage]:
         """A single stage over the whole recipe."""

@@ -17,12 +17,14 @@ class LdamDrw(Method):
 
     name = "ldam-drw"
     summary = "label-distribution-aware margins, deferred re-weighting, normalised classifier"
-    paper = "Cao et al., NeurIPS 2019, arXiv 1906.07413, eq. 12 and 13, algorithm 1"
+    paper = "Cao et al., NeurIPS 2019, arXiv 1906.07413; code kaidic/LDAM-DRW"
     head = "cosine"
     settings: ClassVar[dict[str, str]] = {
-        "margins": "max_margin (n_min / n_c)^(1/4) (eq. 13)",
+        "margins": "max_margin (n_min / n_c)^(1/4) (paper)",
         "scale": f"{COSINE_SCALE:g} (authors' code), in training and in the network's logits",
-        "class weights": "effective numbers of the class-balanced loss (authors' code)",
+        "class weights": "effective numbers of the class-balanced loss, a batch's losses divided by"
+        " the sum of its weights (authors' code); in the last epoch at least (ours)",
+        "epoch": "the best by validation of all, those before the class weights too (ours)",
     }
 
     class Options(config.Options):
@@ -44,7 +46,7 @@ class LdamDrw(Method):
 
         counts, options = context.class_counts(), self.options
         late = rates.effective_number_weights(counts, options.beta).astype(np.float32)
-        first = round(options.deferred * context.recipe.epochs)
+        first = _first_weighted(options.deferred, context.recipe.epochs)
 
         def inputs(epoch: int, size: int, generator: np.random.Generator) -> dict[str, np.ndarray]:
             return {"class_weights": late if epoch >= first else np.ones_like(late)}
@@ -61,3 +63,8 @@ class LdamDrw(Method):
             )
 
         yield Stage("train", loss, context.recipe, inputs=inputs)
+
+
+def _first_weighted(deferred: float, epochs: int) -> int:
+    """The first epoch, from 0, with class weights: the last at the latest, or none at all."""
+    return epochs if deferred == 1 else min(round(deferred * epochs), epochs - 1)

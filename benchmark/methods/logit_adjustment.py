@@ -1,7 +1,7 @@
 """Logit adjustment: the class prior is taken out, after training or within its loss."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -25,7 +25,10 @@ class LogitAdjustment(Method):
 
     name = "logit-adjustment"
     summary = "the class prior taken out of the logits, post-hoc or in training"
-    paper = "Menon et al., ICLR 2021, arXiv 2007.07314, eq. 9 (post-hoc) and 10 (training)"
+    paper = "Menon et al., ICLR 2021, arXiv 2007.07314"
+    settings: ClassVar[dict[str, str]] = {
+        "epoch": "post-hoc: the best by validation before the adjustment (ours)"
+    }
 
     class Options(config.Options):
         """When, and how much of the prior."""

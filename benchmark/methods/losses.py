@@ -81,12 +81,13 @@ def ldam(
         counts: (K,) training images of each class.
         max_margin: the margin of the rarest class, see `rates.ldam_margins`.
         scale: what the cosines are multiplied by.
-        class_weights: as in `cross_entropy`, mean over N; for deferred re-weighting.
+        class_weights: (K,) float, for deferred re-weighting; the losses' sum is divided by that of
+            the images' weights, as in their code.
     """
     cosines = _precise(cosines)
     margins = _like(rates.ldam_margins(counts, max_margin), cosines)
     logits = float(scale) * (cosines - margins * _one_hot(labels, cosines))
-    return cross_entropy(logits, labels, class_weights)
+    return cross_entropy(logits, labels, class_weights, normalised=True)
 
 
 def logit_adjusted(logits: Tensor, labels: Tensor, counts: np.ndarray, tau: float = 1.0) -> Tensor:

@@ -15,7 +15,7 @@ class Mixup(Method):
 
     name = "mixup"
     summary = "cross-entropy on blends of two images"
-    paper = "Zhang et al., ICLR 2018, arXiv 1710.09412, eq. 1"
+    paper = "Zhang et al., ICLR 2018, arXiv 1710.09412"
     settings: ClassVar[dict[str, str]] = {
         "share": "one Beta(alpha, alpha) draw per batch, partners by a random permutation of the"
         " batch (authors' code)",

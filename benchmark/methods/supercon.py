@@ -4,7 +4,6 @@ What is the paper's, its code's and ours stands in the classes' docstrings.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -15,10 +14,8 @@ from benchmark.methods.base import Batch, Context, Method, Stage, Tensor, Traine
 from benchmark.methods.decoupled import ClassifierOptions, classifier_stage
 
 PROJECTION = 128
-# The authors' second stage.
-_PAPER_EPOCHS, _PAPER_RATE = 5, 5e-4
-# Its alpha, benign and malignant: in the authors' code beside gamma, and for two classes only.
-_FOCAL_ALPHA = np.array([0.25, 0.75], np.float32)
+# Of the frequent class and of the rare one: the authors' benign and malignant.
+_FOCAL_ALPHA = (0.25, 0.75)
 
 AUTHORS_AUGMENTATION = Augmentation(
     horizontal_flip=True,
@@ -46,8 +43,10 @@ class SuperCon(Method):
 
     Ours: BatchNorm in inference mode in stage 2 and in every test, where the code leaves it in
     training mode; AUC from scores; the epoch of stage 2 by validation score, stage 1 keeps its
-    last; initial weights of the mapping head; in the other budgets the run's optimiser, rate,
-    epochs, batches and augmentation, which all methods share.
+    last; initial weights of the mapping head; crops are taken of the image as it enters the
+    network, not of the original; a last batch that is not full is dropped; the preprocessing is
+    the architecture's; the focal loss lets the gradient through its weight; in the other budgets
+    the run's optimiser, rate, epochs, batches and augmentation, which all methods share.
     """
 
     name = "supercon"
@@ -60,10 +59,7 @@ class SuperCon(Method):
         " code)",
         "views": "the resized image, and an augmented one (authors' code)",
         "stage 2": "encoder frozen, new linear classifier on augmented images (authors' code);"
-        " BatchNorm in inference mode (ours)",
-        "budget paper": "augmentation: random resized crop of 0.08 to 1 of the area, colour jitter"
-        " .8/.8/.8/.2 with probability 0.3, grey 0.2, horizontal flip 0.5, blur of sigma 1 to 2"
-        " with probability 0.2; stage 2: 5 epochs, rate 5e-4, constant (authors' code)",
+        " BatchNorm in inference mode, epoch by validation (ours)",
         "start": "the authors start from ImageNet weights: --weights imagenet",
     }
     paper_run = PaperRun(
@@ -78,6 +74,7 @@ class SuperCon(Method):
             schedule="thirds",
             augmentation=AUTHORS_AUGMENTATION,
         ),
+        options={"classifier_epochs": 5, "classifier_rate": 5e-4},
     )
     freeze: ClassVar[str] = "backbone"
 
@@ -91,8 +88,8 @@ class SuperCon(Method):
         gamma: float = Field(
             5.0,
             ge=0,
-            description="of focal, with alpha 0.25, 0.75 where there"
-            " are two classes (authors' code)",
+            description="of focal; with two classes alpha is 0.25 for the frequent and 0.75 for the"
+            " rare one (authors' code)",
         )
 
     def stages(self, context: Context) -> Iterator[Stage]:
@@ -126,7 +123,7 @@ class SuperCon(Method):
         from benchmark.methods import losses
 
         options = self.options
-        alpha = _FOCAL_ALPHA if len(context.classes) == 2 else None
+        alpha = _focal_alpha(context.class_counts())
 
         def loss(network: Trainee, batch: Batch) -> Tensor:
             logits = network(batch.images).logits
@@ -134,17 +131,7 @@ class SuperCon(Method):
                 return losses.focal(logits, batch.labels, options.gamma, alpha)
             return losses.cross_entropy(logits, batch.labels)
 
-        settings = options
-        if context.paper:
-            settings = options.model_copy(
-                update={
-                    "classifier_epochs": options.classifier_epochs or _PAPER_EPOCHS,
-                    "classifier_rate": options.classifier_rate or _PAPER_RATE,
-                }
-            )
-        stage = classifier_stage(context, settings, loss, self.freeze)
-        constant = stage.recipe.model_copy(update={"schedule": "constant"})
-        return replace(stage, recipe=constant) if context.paper else stage
+        return classifier_stage(context, options, loss, self.freeze)
 
 
 class SuperConAsReleased(SuperCon):
@@ -152,9 +139,12 @@ class SuperConAsReleased(SuperCon):
 
     Neither its training of the classifier nor its test leaves training mode: BatchNorm normalises
     by the batch at hand, so that an image's prediction depends on the others in its batch, and the
-    frozen encoder's running statistics move in stage 2. Its "AUC" is computed from predicted
-    classes, which is the record's `hard_label_auc`. The order of the test images, and so their
-    batches, is the data set's (ours: the code's is not known).
+    frozen encoder's running statistics move in stage 2. So does what else an architecture does in
+    training only, such as EfficientNetB0's stochastic depth. Its "AUC" is computed from predicted
+    classes, which is the record's `hard_label_auc`.
+
+    Ours: batches of validation and test images are drawn from the run's seed; the code takes them
+    in the order of its list, and in the order of a data set one class may fill a batch.
     """
 
     name = "supercon-as-released"
@@ -163,12 +153,21 @@ class SuperConAsReleased(SuperCon):
     batch_statistics = True
     caveat = (
         "predictions depend on the other images in a batch, as in SuperCon's released code, whose"
-        " AUC is of predicted classes: compare it with the hard-label AUC here"
+        " AUC is of predicted classes: compare it with the hard-label AUC here; method checkpoint"
+        " scores such a network by running statistics, which is another score"
     )
     settings: ClassVar[dict[str, str]] = SuperCon.settings | {
         "stage 2": "encoder's weights frozen, BatchNorm in training mode, in the test too (authors'"
         " code)",
     }
+
+
+def _focal_alpha(counts: np.ndarray) -> np.ndarray | None:
+    """(2,) float32 of two classes; None of more, for which the authors' code has nothing."""
+    if len(counts) != 2:
+        return None
+    frequent, rare = _FOCAL_ALPHA
+    return np.array([rare, frequent] if counts[0] < counts[1] else [frequent, rare], np.float32)
 
 
 def initial_mapping(features: int, seed: int) -> dict[str, np.ndarray]:

@@ -25,11 +25,12 @@ class TauNorm(Method):
 
     name = "tau-norm"
     summary = "weight vectors of the classifier normalised after training"
-    paper = "Kang et al., ICLR 2020, arXiv 1910.09217, section 4.3, eq. 6"
+    paper = "Kang et al., ICLR 2020, arXiv 1910.09217"
     settings: ClassVar[dict[str, str]] = {
         "tau": f"{_TAUS[0]:g} to {_TAUS[-1]:g} by tenths (range: paper; step: ours), by the task's"
         " validation score; a tie keeps the smaller",
         "bias": "dropped (paper)",
+        "epoch": "the best by validation before the normalisation (ours)",
     }
 
     def stages(self, context: Context) -> Iterator[Stage | Adjustment]:

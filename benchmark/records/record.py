@@ -72,6 +72,8 @@ class TrainingSummary(_Part):
     selection_score: float | None
     images_per_second: float
     seconds: float
+    chosen: str = Field("", description="what an adjustment without training chose")
+    recipe: dict[str, object] = Field({}, description="the stage's own, where it is trained")
 
 
 class TrialRecord(_Part):
@@ -79,6 +81,7 @@ class TrialRecord(_Part):
 
     name: str
     split_fingerprint: str = Field(description="SHA-256 of the ids of each part")
+    test_fingerprint: str = Field("", description="SHA-256 of the ids of the test part alone")
     n_train: int
     n_validation: int
     n_test: int
@@ -114,4 +117,5 @@ class Record(_Part):
     trials: tuple[TrialRecord, ...]
     metrics: dict[str, Metric]
     baselines: dict[str, Baseline] = Field({}, description="by name, where the task has them")
+    leaks: tuple[str, ...] = Field((), description="what the parts share, allowed by a flag")
     notes: tuple[str, ...] = ()

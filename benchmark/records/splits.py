@@ -10,6 +10,7 @@ import hashlib
 import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,41 @@ from benchmark.errors import DataError
 from benchmark.files import atomic_path
 
 PARTS = ("train", "validation", "test", "unscored")
+# Parts that a data set may fix and no task divides; unscored images are of the test part.
+_FIXED = {"validation": "validation", "test": "test", "unscored": "test"}
 COLUMNS = ("trial", "part", "id", "group", "class")
 
 # Trial -> part -> ids.
 Split = Mapping[str, Mapping[str, Sequence[str]]]
 Frozen = dict[str, dict[str, tuple[str, ...]]]
+
+
+@dataclass(frozen=True)
+class FrozenSplit:
+    """A split and the file it is from or goes to.
+
+    `trials` has trial -> part -> sorted ids, every part of `PARTS`.
+    """
+
+    path: Path
+    text: str
+    trials: Frozen
+
+    def keep(self) -> None:
+        """Write the file where there is none yet.
+
+        Raises:
+            DataError: another run has meanwhile written another split.
+            UserError: it cannot be written.
+        """
+        if not self.path.exists():
+            with atomic_path(self.path) as temporary:
+                temporary.write_bytes(self.text.encode())
+        if self.path.read_bytes() != self.text.encode():
+            raise DataError(
+                f"{self.path}: another run has frozen another split meanwhile: run the same command"
+                " again, it will use that one"
+            )
 
 
 def frozen(
@@ -32,8 +63,8 @@ def frozen(
     task_version: str,
     options: Mapping[str, Any],
     draw: Callable[[], Split],
-) -> Frozen:
-    """The split of a task on a data set: from its file, which is written where there is none.
+) -> FrozenSplit:
+    """The split of a task on a data set: from its file, drawn where there is none.
 
     Args:
         out: the results folder.
@@ -43,24 +74,17 @@ def frozen(
         options: the task's; those that are None are left out of the file's name.
         draw: makes the split: trial -> part (of `PARTS`) -> ids; called only without a file.
 
-    Returns:
-        Trial -> part -> sorted ids, every part of `PARTS`; trials in the order they were drawn in.
-
     Raises:
         DataError: the file is damaged or does not fit the data; names line and remedy.
-        UserError: it cannot be written.
     """
     path = location(out, dataset, task, task_version, options)
     if path.exists():
         return read(path, dataset)
     text = _text(dataset, draw())
     try:
-        split = _parsed(path, text, dataset)
+        return FrozenSplit(path, text, _parsed(path, text, dataset))
     except DataError as error:
         raise ValueError(f"task {task} drew a faulty split: {error}") from error
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(text.encode())
-    return split
 
 
 def location(
@@ -74,7 +98,7 @@ def location(
     return Path(out) / "v1" / "splits" / folder / f"{name}.csv"
 
 
-def read(path: Path, dataset: Dataset) -> Frozen:
+def read(path: Path, dataset: Dataset) -> FrozenSplit:
     """Read a frozen split, checking every line against the data.
 
     Raises:
@@ -89,12 +113,13 @@ def read(path: Path, dataset: Dataset) -> Frozen:
         ) from error
     except UnicodeDecodeError as error:
         raise _fault(path, 1, f"not UTF-8 text ({error})") from error
-    return _parsed(path, text, dataset)
+    return FrozenSplit(path, text, _parsed(path, text, dataset))
 
 
 def _parsed(path: Path, text: str, dataset: Dataset) -> Frozen:
     split: dict[str, dict[str, list[str]]] = {}
     placed: dict[tuple[str, str], str] = {}
+    classes: dict[tuple[str, str], set[str]] = {}
     for line, (trial, part, sample, group, name) in _rows(path, text):
         if part not in PARTS:
             raise _fault(path, line, f"part {part!r} is none of {', '.join(PARTS)}")
@@ -111,14 +136,21 @@ def _parsed(path: Path, text: str, dataset: Dataset) -> Frozen:
             )
         if name != true_name:
             raise _fault(path, line, f"image {sample}: class {name!r} is {true_name!r} in the data")
+        own = dataset.table.at[sample, "split"]
+        if own in _FIXED and own != _FIXED.get(part, part):
+            raise _fault(path, line, f"image {sample} is in {part} here and in {own} in the data")
         placed[trial, sample] = part
+        classes.setdefault((trial, part), set()).add(name)
         split.setdefault(trial, {each: [] for each in PARTS})[part].append(sample)
     if not split:
         raise _fault(path, 1, "no image")
+    occurring = {dataset.classes[n] for n in set(dataset.table["label"]) - {UNLABELLED}}
     for trial, parts in split.items():
         for part in ("train", "validation", "test"):
             if not parts[part]:
                 raise _fault(path, 1, f"trial {trial} has no image in {part}")
+        for name in sorted(occurring - classes[trial, "train"]):
+            raise _fault(path, 1, f"trial {trial} has no image of class {name} in train")
     return {
         trial: {part: tuple(sorted(ids)) for part, ids in parts.items()}
         for trial, parts in split.items()

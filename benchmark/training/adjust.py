@@ -1,5 +1,6 @@
 """Changing a trained classifier without training it, by a choice on validation images."""
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ class Adjusted:
     stage: str
     chosen: str
     score: float | None
+    seconds: float
 
 
 def adjust(
@@ -27,6 +29,7 @@ def adjust(
 
     The validation logits are computed once for all candidates. Ties keep the earlier candidate.
     """
+    started = time.monotonic()
     candidates = adjustment.candidates(*engine.network.classifier())
     best, score = candidates[0], None
     if len(candidates) > 1:
@@ -38,4 +41,4 @@ def adjust(
         place = int(np.argmax(scores))
         best, score = candidates[place], scores[place]
     engine.network.scale_logits(best.scale, best.shift)
-    return Adjusted(adjustment.name, best.name, score)
+    return Adjusted(adjustment.name, best.name, score, time.monotonic() - started)

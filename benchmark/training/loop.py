@@ -21,7 +21,8 @@ from benchmark.training.engine import Engine
 CHECKPOINT_SECONDS = 30.0
 PREDICTION_BATCH = 32
 _READINGS_PER_SECOND = 4
-_INPUTS = 2  # the pipeline's streams are 0 and 1
+# Streams of random numbers; the pipeline's are 0 and 1.
+_INPUTS, _TOGETHER = 2, 3
 
 # selection(labels (N,), probabilities (N, K)) -> higher is better
 Selection = Callable[[np.ndarray, np.ndarray], float]
@@ -31,10 +32,12 @@ Selection = Callable[[np.ndarray, np.ndarray], float]
 class StageLog:
     """What happened in a stage, one dictionary per epoch.
 
-    `chosen` tells whether `best_epoch` is the best of all, else it is the last.
+    `chosen` tells whether `best_epoch` is the best of all, else it is the last. `recipe` is the
+    stage's own.
     """
 
     stage: str
+    recipe: Recipe
     epochs: list[dict[str, Any]] = field(default_factory=list)
     best_epoch: int = 0
     chosen: bool = True
@@ -76,7 +79,7 @@ def train_stage(
     """
     recipe = stage.recipe
     engine.begin(stage)
-    log = StageLog(stage.name, chosen=stage.choose)
+    log = StageLog(stage.name, recipe, chosen=stage.choose)
     best: dict[str, np.ndarray] = {}
     saved = load_checkpoint(checkpoint)
     if saved is not None:
@@ -88,9 +91,11 @@ def train_stage(
     last_write = -math.inf
 
     def validate() -> float:
-        size = recipe.batch_size if batch_statistics else PREDICTION_BATCH
-        batches = plain_batches(validation, size)
-        return selection(validation.labels, engine.predict(batches, batch_statistics))
+        if batch_statistics:
+            found = predict_together(engine, validation, recipe.batch_size, seed)
+        else:
+            found = engine.predict(plain_batches(validation, PREDICTION_BATCH))
+        return selection(validation.labels, found)
 
     while not _finished(log, recipe):
         row = _epoch(engine, stage, train, seed, len(log.epochs), display, validate)
@@ -107,6 +112,19 @@ def train_stage(
             last_write = time.monotonic()
     engine.assign(best)
     return log
+
+
+def predict_together(engine: Engine, samples: Samples, batch_size: int, seed: int) -> np.ndarray:
+    """Softmax probabilities (N, K) float32 by the statistics of batches drawn from the seed.
+
+    In the samples' own order images of one class may fill a batch.
+    """
+    order = np.random.default_rng((seed, _TOGETHER)).permutation(len(samples))
+    drawn = Samples(samples.pixels, samples.rows[order], samples.labels[order])
+    found = engine.predict(plain_batches(drawn, batch_size), batch_statistics=True)
+    restored = np.empty_like(found)
+    restored[order] = found
+    return restored
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:

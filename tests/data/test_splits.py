@@ -5,10 +5,13 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import benchmark.data
-from benchmark.data import splits
+from benchmark.data import load, splits
 from benchmark.data.dataset import UNLABELLED, Dataset
+from benchmark.data.images import read_image
+from benchmark.data.pixels import open_pixels, resize
 from benchmark.errors import DataError
 
 SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
@@ -183,28 +186,54 @@ def test_validation_is_never_taken_for_the_missing_test():
     assert len(parts["test"]) == 16
 
 
-def _copies(*pairs):
-    rows = [("pixels", part_a, a, part_b, b) for part_a, a, part_b, b in pairs]
-    return pd.DataFrame(rows, columns=["kind", "part_a", "id_a", "part_b", "id_b"])
+def _photographs(tmp_path, groups, drawn):
+    """A data set of small random photographs; equal numbers in `drawn` are the same picture."""
+    paths = []
+    for place, number in enumerate(drawn):
+        pixels = np.random.default_rng(number).integers(0, 255, (8, 8, 3), np.uint8)
+        path = tmp_path / f"{place}.png"
+        # Another size, so that copies differ in their bytes.
+        side = 40 + place
+        Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC).save(path)
+        paths.append(str(path))
+    ids = [f"i{place}" for place in range(len(drawn))]
+    columns = {"path": paths, "label": 0, "group": groups, "split": ""}
+    table = pd.DataFrame(columns, index=pd.Index(ids, name="id"))
+    return Dataset("made", tmp_path, table, ("a",))
 
 
-def test_what_copies_a_later_part_is_left_out_with_its_group():
-    table = _plain([30, 30])
-    table.loc[["i0000", "i0001"], "group"] = "mole-7"
-    parts = {"train": ["i0000", "i0001", "i0002"], "validation": ["i0003"], "test": ["i0004"]}
-    found = _copies(("train", "i0000", "test", "i0004"), ("validation", "i0003", "test", "i0004"))
-    kept = splits.without_copies(_dataset(table), parts, found)
-    assert kept == {"train": ["i0002"], "validation": [], "test": ["i0004"]}
+def _united_groups(dataset):
+    pixels = np.stack([resize(read_image(path), (28, 28)) for path in dataset.table["path"]])
+    united = splits.united(dataset, pixels)
+    assert list(united.table.index) == list(dataset.table.index)
+    return list(united.table["group"])
 
 
-def test_copies_that_the_data_set_itself_put_in_two_parts_stay_a_leak():
-    table = _plain([30, 30])
-    parts = {"train": ["i0000"], "validation": ["i0003"], "test": ["i0004"]}
-    for part, (sample,) in parts.items():
-        table.loc[sample, "split"] = part if part != "validation" else "train"
-    found = _copies(("train", "i0000", "test", "i0004"), ("validation", "i0003", "test", "i0004"))
-    kept = splits.without_copies(_dataset(table), parts, found)
-    assert kept == {"train": ["i0000"], "validation": [], "test": ["i0004"]}
+def test_groups_with_copies_of_one_image_are_one_group(tmp_path):
+    dataset = _photographs(tmp_path, ["d", "b", "c", "a", "e"], [1, 2, 3, 1, 4])
+    assert _united_groups(dataset) == ["a", "b", "c", "a", "e"]
+    assert list(dataset.table["group"]) == ["d", "b", "c", "a", "e"]
+
+
+def test_what_hangs_together_by_several_copies_is_one_group(tmp_path):
+    # i0 is i1's copy, i1's lesion has i2, i2 is i3's copy.
+    dataset = _photographs(tmp_path, ["d", "b", "b", "c", "e"], [1, 1, 2, 2, 3])
+    assert _united_groups(dataset) == ["b", "b", "b", "b", "e"]
+
+
+def test_byte_identical_images_are_united_even_where_nothing_is_to_be_seen(tmp_path):
+    dataset = _photographs(tmp_path, ["b", "a", "c"], [1, 2, 3])
+    flat = np.full((30, 30, 3), 90, np.uint8)
+    for sample in ("i0", "i2"):
+        Image.fromarray(flat).save(dataset.table.at[sample, "path"])
+    assert _united_groups(dataset) == ["b", "a", "b"]
+
+
+def test_no_lesion_of_the_real_sets_has_two_names(real_data):
+    for folder in ("isic2018-task3", "ham10000-multi-image-lesions"):
+        dataset = load("isic2018", real_data / folder)
+        united = splits.united(dataset, open_pixels(dataset, 28))
+        assert united.table["group"].nunique() == dataset.table["group"].nunique()
 
 
 def test_class_missing_in_a_fixed_part_is_named():

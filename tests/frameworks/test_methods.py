@@ -137,6 +137,14 @@ def test_as_released_an_image_is_judged_by_its_company(framework, samples):
     np.testing.assert_allclose(alone[0][0], alone[1][0], atol=1e-5)
 
 
+def test_batches_judged_together_are_drawn_and_put_back_in_order(framework, samples):
+    engine = _engine(framework, METHODS.get("supercon-as-released")())
+    found = loop.predict_together(engine, samples, 4, 0)
+    order = np.random.default_rng((0, 3)).permutation(24)
+    expected = engine.predict(iter([samples.pixels[order[4:8]]]), batch_statistics=True)
+    np.testing.assert_allclose(found[order[4:8]], expected, atol=1e-5)
+
+
 def test_an_interrupted_contrast_continues_with_its_mapping_head(
     framework, samples, tmp_path, monkeypatch
 ):

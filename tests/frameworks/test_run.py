@@ -219,7 +219,9 @@ def test_a_leaking_split_runs_only_with_a_flag_that_the_record_carries(
         run("MobileNetV2", "imbalance", **settings)
     record = run("MobileNetV2", "imbalance", **settings, allow_leaks=True)
     assert record.config["allow_leaks"] is True
-    assert any("also in train" in note and "allowed" in note for note in record.notes)
+    (told,) = record.leaks
+    assert "also in train" in told
+    assert "allowed by --allow-leaks" in told
 
 
 def test_two_stages_on_a_thinned_question_of_two_classes(framework, tmp_path):
@@ -239,11 +241,28 @@ def test_two_stages_on_a_thinned_question_of_two_classes(framework, tmp_path):
     first, second = record.trials[0].stages
     assert (first.stage, first.selected_by) == ("main contrast", "last epoch")
     assert (second.stage, second.selected_by) == ("main classifier", "validation macro_f1")
+    assert (first.recipe["freeze"], second.recipe["freeze"]) == ("none", "backbone")
     assert record.metrics["average_precision"].value is not None
     (frozen,) = (tmp_path / "v1" / "splits").rglob("*.csv")
     lines = frozen.read_text().splitlines()
     thinned = sum(",train," in line and line.endswith(",Psoriasis") for line in lines)
     assert 0 < thinned < sum(",test," in line for line in lines)
+
+
+def test_a_method_that_judges_by_the_batch_explains_no_image(framework, tmp_path):
+    settings = {"framework": framework, "budget": "smoke", "method": "supercon-as-released"}
+    with pytest.raises(UserError, match="a map is of one image alone"):
+        run("MobileNetV2", "explainability", **settings, out=tmp_path)
+
+
+def test_a_network_with_a_normalised_classifier_is_scored_as_it_is(framework, tmp_path):
+    settings = {"framework": framework, "budget": "smoke", "out": tmp_path}
+    trained = run("MobileNetV2", "diagnosis", **settings, method="ldam-drw")
+    weights = RunFolder.of_record(tmp_path, trained).weights("main")
+    scored = run("MobileNetV2", "diagnosis", **settings, method="checkpoint", weights=str(weights))
+    assert scored.metrics["macro_auc"].value == pytest.approx(
+        trained.metrics["macro_auc"].value, abs=1e-6
+    )
 
 
 def test_a_split_is_what_its_frozen_file_says(framework, tmp_path):

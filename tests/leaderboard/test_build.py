@@ -192,7 +192,7 @@ def test_a_long_section_is_cut_in_the_plot_and_whole_in_the_report(tmp_path):
     height = imread(tmp_path / "plot.png").shape[0]
     bars(table.head(MOST_ROWS), tmp_path / "forty.png")
     assert height == imread(tmp_path / "forty.png").shape[0]
-    text = markdown(table, {section_id(s): "p.png" for s in sections(table)}, {}, [])
+    text = markdown(table, {section_id(s): "p.png" for s in sections(table)}, {}, {}, [])
     assert f"method-{MOST_ROWS + 19:03d}" in text
 
 

@@ -5,11 +5,12 @@ from benchmark.records.record import DataUsed, Record, TrialRecord, WeightsUsed
 CREATED = "2025-03-01T12:00:00+00:00"
 
 
-def trial(metrics, name="main", split="s" * 64):
-    """One trial of three images."""
+def trial(metrics, name="main", split="s" * 64, test="t" * 64):
+    """One trial of three images; `test` is "" in a record from before there was one."""
     return TrialRecord(
         name=name,
         split_fingerprint=split,
+        test_fingerprint=test,
         n_train=1,
         n_validation=1,
         n_test=1,

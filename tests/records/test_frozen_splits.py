@@ -14,7 +14,12 @@ from tasks.diagnosis import Diagnosis
 
 SPLIT = {
     "main": {"train": ("i3", "i0", "i1"), "validation": ("i4",), "test": ("i5",)},
-    "10 %": {"train": ("i4",), "validation": ("i0",), "test": ("i5", "i6"), "unscored": ("i7",)},
+    "10 %": {
+        "train": ("i4", "i3"),
+        "validation": ("i0",),
+        "test": ("i5", "i6"),
+        "unscored": ("i7",),
+    },
 }
 TEXT = """\
 trial,part,id,group,class
@@ -23,6 +28,7 @@ main,train,i1,g0,malignant
 main,train,i3,g3,malignant
 main,validation,i4,g4,benign
 main,test,i5,g5,malignant
+10 %,train,i3,g3,malignant
 10 %,train,i4,g4,benign
 10 %,validation,i0,g0,benign
 10 %,test,i5,g5,malignant
@@ -49,8 +55,15 @@ def dataset(tmp_path) -> Dataset:
 @pytest.fixture
 def path(tmp_path, dataset):
     """The frozen file of SPLIT."""
-    splits.frozen(tmp_path, dataset, "diagnosis", "1", {}, lambda: SPLIT)
+    _frozen(tmp_path, dataset, "1", lambda: SPLIT)
     return splits.location(tmp_path, dataset, "diagnosis", "1", {})
+
+
+def _frozen(out, dataset, version, draw):
+    """The trials of a split that a run would use, and keep."""
+    split = splits.frozen(out, dataset, "diagnosis", version, {}, draw)
+    split.keep()
+    return split.trials
 
 
 def _refuse():
@@ -77,7 +90,7 @@ def test_options_that_no_file_name_can_hold_stay_apart(tmp_path, dataset):
 
 def test_a_split_is_written_sorted_and_read_back(path, dataset, tmp_path):
     assert path.read_bytes() == TEXT.encode()
-    found = splits.frozen(tmp_path, dataset, "diagnosis", "1", {}, _refuse)
+    found = _frozen(tmp_path, dataset, "1", _refuse)
     assert list(found) == ["main", "10 %"]
     assert found["main"] == {
         "train": ("i0", "i1", "i3"),
@@ -89,16 +102,16 @@ def test_a_split_is_written_sorted_and_read_back(path, dataset, tmp_path):
 
 
 def test_the_first_run_and_later_ones_get_the_same_split(tmp_path, dataset):
-    first = splits.frozen(tmp_path, dataset, "diagnosis", "1", {}, lambda: SPLIT)
-    assert first == splits.frozen(tmp_path, dataset, "diagnosis", "1", {}, _refuse)
+    first = _frozen(tmp_path, dataset, "1", lambda: SPLIT)
+    assert first == _frozen(tmp_path, dataset, "1", _refuse)
 
 
 def test_the_file_decides_what_a_later_version_would_draw_otherwise(path, dataset, tmp_path):
-    other = {"main": {"train": ("i2",), "validation": ("i4",), "test": ("i5",)}}
-    found = splits.frozen(tmp_path, dataset, "diagnosis", "1", {}, lambda: other)
+    other = {"main": {"train": ("i2", "i3"), "validation": ("i4",), "test": ("i5",)}}
+    found = _frozen(tmp_path, dataset, "1", lambda: other)
     assert found["main"]["train"] == ("i0", "i1", "i3")
-    again = splits.frozen(tmp_path, dataset, "diagnosis", "2", {}, lambda: other)
-    assert again["main"]["train"] == ("i2",)
+    again = _frozen(tmp_path, dataset, "2", lambda: other)
+    assert again["main"]["train"] == ("i2", "i3")
 
 
 def test_the_same_split_gives_the_same_bytes(path, dataset, tmp_path):
@@ -106,7 +119,7 @@ def test_the_same_split_gives_the_same_bytes(path, dataset, tmp_path):
         trial: {part: ids[::-1] for part, ids in reversed(parts.items())}
         for trial, parts in SPLIT.items()
     }
-    splits.frozen(tmp_path / "other", dataset, "diagnosis", "1", {}, lambda: shuffled)
+    _frozen(tmp_path / "other", dataset, "1", lambda: shuffled)
     other = splits.location(tmp_path / "other", dataset, "diagnosis", "1", {})
     assert other.read_bytes() == path.read_bytes()
 
@@ -117,8 +130,8 @@ def test_ids_with_commas_and_quotes_come_back(dataset, tmp_path):
     split = {
         "main": {part: [names[i] for i in ids] for part, ids in SPLIT["main"].items()},
     }
-    splits.frozen(tmp_path, odd, "diagnosis", "1", {}, lambda: split)
-    found = splits.frozen(tmp_path, odd, "diagnosis", "1", {}, _refuse)
+    _frozen(tmp_path, odd, "1", lambda: split)
+    found = _frozen(tmp_path, odd, "1", _refuse)
     assert found["main"]["train"] == tuple(sorted(split["main"]["train"]))
 
 
@@ -130,7 +143,7 @@ def test_ids_with_commas_and_quotes_come_back(dataset, tmp_path):
         ("main,train,i3", "main,train,i9", "line 4: image 'i9' is not in"),
         ("i3,g3,malignant", "i3,g4,malignant", "line 4: image i3: group 'g4' is 'g3' in the data"),
         ("i3,g3,malignant", "i3,g3,benign", "line 4: image i3: class 'benign' is 'malignant'"),
-        ("i7,g6,", "i7,g6,benign", "line 11: image i7: class 'benign' is '' in the data"),
+        ("i7,g6,", "i7,g6,benign", "line 12: image i7: class 'benign' is '' in the data"),
         ("main,train,i1,g0,malignant", "main,train,i0,g0,benign", "line 3: .* twice in train"),
         (
             "main,test,i5,g5,malignant",
@@ -140,7 +153,7 @@ def test_ids_with_commas_and_quotes_come_back(dataset, tmp_path):
         ("main,validation,i4,g4,benign\n", "", "line 1: trial main has no image in validation"),
         ("main,train,i1,g0,malignant", "main,train,i1,g0", "line 3: 4 fields for 5 columns"),
         ("i1,g0,malignant\n", "i1,g0,malignant\n\n", "line 4: 0 fields"),
-        ("main,test,i5,g5", 'main,"test,i5,g5', "line 11: unexpected end of data"),
+        ("main,test,i5,g5", 'main,"test,i5,g5', "line 12: unexpected end of data"),
     ],
 )
 def test_a_fault_is_named_with_its_line_and_the_remedy(path, dataset, old, new, fault):
@@ -171,7 +184,7 @@ def test_an_empty_file_or_other_bytes_are_a_named_fault(path, dataset, content):
 def test_a_task_that_draws_a_faulty_split_leaves_no_file(dataset, tmp_path, faulty, fault):
     parts = {"train": ("i0",), "validation": ("i4",), "test": ("i5",)} | faulty
     with pytest.raises(ValueError, match=fault):
-        splits.frozen(tmp_path, dataset, "diagnosis", "1", {}, lambda: {"main": parts})
+        _frozen(tmp_path, dataset, "1", lambda: {"main": parts})
     assert not list(tmp_path.rglob("*.csv"))
 
 
@@ -180,6 +193,37 @@ def test_a_split_of_real_images_comes_back_as_drawn(real_data, tmp_path):
     (trial,) = Diagnosis().trials(dataset)
     parts = {part: getattr(trial, part) for part in splits.PARTS}
     for draw in (lambda: {trial.name: parts}, _refuse):
-        found = splits.frozen(tmp_path, dataset, "diagnosis", "1", {}, draw)
+        found = _frozen(tmp_path, dataset, "1", draw)
         assert found == {trial.name: parts}
     assert np.sum([len(ids) for ids in found[trial.name].values()]) == 1148
+
+
+def test_a_run_that_is_refused_leaves_no_file(tmp_path, dataset):
+    split = splits.frozen(tmp_path, dataset, "diagnosis", "1", {}, lambda: SPLIT)
+    assert not split.path.exists()
+    split.keep()
+    split.keep()
+    assert split.path.read_text() == TEXT
+
+
+def test_another_runs_split_is_never_overwritten(tmp_path, dataset):
+    split = splits.frozen(tmp_path, dataset, "diagnosis", "1", {}, lambda: SPLIT)
+    split.path.parent.mkdir(parents=True)
+    split.path.write_text("another")
+    with pytest.raises(DataError, match="run the same command again"):
+        split.keep()
+    assert split.path.read_text() == "another"
+
+
+def test_an_image_cannot_leave_the_part_that_the_data_fix(path, dataset):
+    dataset.table.loc["i3", "split"] = "test"
+    with pytest.raises(
+        DataError, match="line 4: image i3 is in train here and in test in the data"
+    ):
+        splits.read(path, dataset)
+
+
+def test_every_class_is_trained_on(path, dataset):
+    path.write_text(TEXT.replace("10 %,train,i3,g3,malignant\n", ""))
+    with pytest.raises(DataError, match="10 % has no image of class malignant in train"):
+        splits.read(path, dataset)

@@ -38,3 +38,24 @@ def test_warm_up_rises_and_never_exceeds_the_rate():
     rates = [learning_rate(recipe, step, STEPS) for step in range(40)]
     assert 0 < rates[0] < rates[5] < rates[9] < 0.5
     assert max(rates) == rates[10] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("epochs", "drops"),
+    [
+        (100, [33, 66, 99]),
+        (7, [2, 4, 6]),
+        (3, [1, 2]),
+        # Thirds of less than an epoch: after each.
+        (2, [1]),
+        (1, []),
+    ],
+)
+def test_thirds_drop_to_a_tenth_after_every_whole_third(epochs, drops):
+    """SuperCon's code: a step schedule of int(epochs / 3) epochs."""
+    recipe = _recipe(epochs=epochs, schedule="thirds")
+    for epoch in range(epochs):
+        expected = 0.5 * 0.1 ** sum(drop <= epoch for drop in drops)
+        for step in (0, STEPS - 1):
+            rate = learning_rate(recipe, epoch * STEPS + step, STEPS)
+            assert rate == pytest.approx(expected, rel=1e-12)

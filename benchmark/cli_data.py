@@ -1,0 +1,164 @@
+"""The command line's part that is about data: `data ...`, and the options that name a data set."""
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from benchmark.errors import UserError
+
+if TYPE_CHECKING:
+    from benchmark.data import Dataset
+
+Value = str | int | float
+
+
+def add_data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command `data` and its actions."""
+    summary = "make, check or count a data set, find leaks"
+    example = "data stats --dataset dermxdb --data-dir /data/dermxdb"
+    parser = commands.add_parser(
+        "data",
+        help=summary,
+        description=summary,
+        epilog=f"example:\n  python -m benchmark {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    for name, command, summary in (
+        ("make", _data_make, "render the synthetic data set into a folder"),
+        ("check", _data_check, "decode every image and mask and say what is wrong"),
+        ("stats", _data_stats, "count images, classes, groups, metadata and masks"),
+        ("leaks", _data_leaks, "name what the parts of a split share and must not"),
+    ):
+        action = actions.add_parser(name, help=summary, description=summary)
+        add_data_options(action)
+        action.set_defaults(command=command)
+        if name == "check":
+            action.add_argument(
+                "--photographs",
+                metavar="FILE",
+                help="write a CSV file: which photograph was found where, and which is missing",
+            )
+        if name == "leaks":
+            action.add_argument(
+                "--split",
+                metavar="FILE",
+                help="CSV file with the columns id and part (train, validation, test), such as one"
+                " of results/v1/splits; default: the data set's own split",
+            )
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name a data set."""
+    parser.add_argument(
+        "--dataset", default="synthetic", help="data set layout (default: %(default)s)"
+    )
+    parser.add_argument("--data-dir", help="where it lies; a folder below $DERMBENCH_DATA will do")
+    parser.add_argument(
+        "--data-option",
+        action="append",
+        default=[],
+        type=option,
+        metavar="NAME=VALUE",
+        help="option of the layout, see `describe`; may be repeated",
+    )
+
+
+def option(text: str) -> tuple[str, Value]:
+    """NAME=VALUE, the value as a number where it is one."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r}: write NAME=VALUE")
+    for kind in (int, float):
+        try:
+            return name, kind(value)
+        except ValueError:
+            continue
+    return name, value
+
+
+def options_of(pairs: Sequence[tuple[str, Value]]) -> dict[str, Value]:
+    """Options by name.
+
+    Raises:
+        UserError: one is given twice.
+    """
+    found: dict[str, Value] = {}
+    for name, value in pairs:
+        if name in found:
+            raise UserError(f"option {name} is given twice, {found[name]} and {value}: give one")
+        found[name] = value
+    return found
+
+
+def chosen_dataset(options: argparse.Namespace) -> "Dataset":
+    """The data set that the options name."""
+    from benchmark.data import load
+
+    return load(options.dataset, options.data_dir, **options_of(options.data_option))
+
+
+def _data_make(options: argparse.Namespace) -> None:
+    if options.dataset != "synthetic":
+        raise UserError("only the synthetic data set can be made: --dataset synthetic")
+    if options.data_dir is None:
+        raise UserError("say where to: --data-dir DIR")
+    from pathlib import Path
+
+    Path(options.data_dir).mkdir(parents=True, exist_ok=True)
+    dataset = chosen_dataset(options)
+    print(f"{len(dataset.table)} photographs, {len(dataset.masks)} masks in {dataset.root}")
+
+
+def _data_check(options: argparse.Namespace) -> None:
+    from benchmark.data.summary import check, photographs, tell_photographs
+    from benchmark.progress import TerminalDisplay
+
+    dataset = chosen_dataset(options)
+    # Missing photographs are no fault of the masks: they are told, and the check goes on.
+    for line in tell_photographs(dataset):
+        print(line)
+    if options.photographs:
+        from pathlib import Path
+
+        from benchmark.files import write_text
+
+        write_text(Path(options.photographs), photographs(dataset).to_csv())
+        print(f"all names: {options.photographs}")
+    problems = check(dataset, TerminalDisplay().track)
+    for problem in problems:
+        print(problem)
+    if problems:
+        raise UserError(f"{len(problems)} problems in {dataset.root}")
+    here = int((dataset.table["path"] != "").sum())
+    print(f"{dataset.root}: {here} photographs, {len(dataset.masks)} masks, all sound")
+
+
+def _data_stats(options: argparse.Namespace) -> None:
+    from benchmark.data.summary import summarise
+    from benchmark.show import text_table
+
+    for title, table in summarise(chosen_dataset(options)).items():
+        print(f"{title}\n\n{text_table(table)}\n")
+
+
+# Rows that `data leaks` prints; what it says below them counts all.
+_MOST_LEAKS = 20
+
+
+def _data_leaks(options: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from benchmark.data.leaks import leaks_command
+    from benchmark.progress import TerminalDisplay
+    from benchmark.show import text_table
+
+    split = None if options.split is None else Path(options.split)
+    found, told = leaks_command(chosen_dataset(options), split, TerminalDisplay().track)
+    if len(found):
+        print(f"{text_table(found.head(_MOST_LEAKS))}\n")
+    print(told)
+    if len(found):
+        raise UserError(
+            f"{len(found):,} leaks: runs on this split are refused without --allow-leaks"
+        )
