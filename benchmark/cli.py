@@ -1,11 +1,12 @@
 """The command line: parse, call, print. Imports nothing heavy before a command needs it."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from shutil import get_terminal_size
 
-from benchmark import __version__
+from benchmark import __version__, interrupt
 from benchmark.cli_data import add_data, add_data_options, chosen_dataset, option, options_of
 from benchmark.errors import UserError
 
@@ -21,14 +22,17 @@ examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit status."""
     options = _parser().parse_args(arguments)
+    interrupt.heed()
     try:
         options.command(options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(options.interrupted, file=sys.stderr)
-        return 130
+        print(options.interrupted, file=sys.stderr, flush=True)
+        sys.stdout.flush()
+        # Not by returning: threads that still read images would abort an orderly exit.
+        os._exit(130)
     except BrokenPipeError:
         # The reader of a pipe, such as `head`, has seen enough.
         sys.stderr.close()

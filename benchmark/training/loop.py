@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmark import interrupt
 from benchmark.config import Recipe
 from benchmark.data.pipeline import Samples, plain_batches, steps_per_epoch, training_batches
 from benchmark.errors import UserError
@@ -164,6 +165,7 @@ def _epoch(
             train, views, recipe.batch_size, seed, number, stage.class_shares
         )
         for step, (images, labels) in enumerate(batches):
+            interrupt.check()
             rate = learning_rate(recipe, number * steps + step, steps)
             inputs = stage.inputs(number, len(labels), generator) if stage.inputs else {}
             losses.append(engine.train_step(images, labels, inputs, rate))

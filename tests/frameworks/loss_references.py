@@ -28,7 +28,11 @@ def ldam(cosines, labels, counts, max_margin=0.5, scale=30.0, class_weights=None
     margins = np.asarray(counts) ** -0.25
     shifted = np.array(cosines)
     shifted[np.arange(len(labels)), labels] -= (margins / margins.max() * max_margin)[labels]
-    return cross_entropy(scale * shifted, labels, class_weights)
+    losses = np.array(
+        [cross_entropy(scale * shifted[[i]], labels[[i]]) for i in range(len(labels))]
+    )
+    weights = np.ones(len(labels)) if class_weights is None else np.asarray(class_weights)[labels]
+    return (weights * losses).sum() / weights.sum()
 
 
 def balanced_softmax(logits, labels, counts):
