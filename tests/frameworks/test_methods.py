@@ -104,7 +104,9 @@ def test_every_method_trains_all_of_the_network_and_predicts(framework, samples,
     method = METHODS.get(name)()
     fresh = _engine(framework, method).network.tensors()
     engine, _ = _train(framework, name, samples, tmp_path)
-    assert _changed(fresh, engine.network.tensors()) == set(fresh)
+    # tau-normalisation drops the bias, which is then 0 as at the beginning.
+    untouched = {"head/dense_1/bias"} if name == "tau-norm" else set()
+    assert _changed(fresh, engine.network.tensors()) == set(fresh) - untouched
     probabilities = engine.predict(plain_batches(samples, 8), method.batch_statistics)
     assert np.isfinite(probabilities).all()
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
