@@ -76,9 +76,9 @@ def _stage(engine, stage, samples, folder, batch_statistics=False):
     )
 
 
-def _train(framework, name, samples, folder, recipe=RECIPE):
+def _train(framework, name, samples, folder, recipe=RECIPE, **options):
     """Every stage; the engine, and its network's tensors before the last training stage."""
-    method = METHODS.get(name)()
+    method = METHODS.get(name)(METHODS.get(name).Options(**options))
     engine = _engine(framework, method)
     before = {}
     for stage in method.stages(_context(samples, recipe)):
@@ -275,3 +275,36 @@ def test_tau_is_chosen_by_the_validation_score(framework, samples):
     after, bias = engine.network.classifier()
     np.testing.assert_allclose(after, scaled * np.linalg.norm(scaled, axis=0) ** -0.3, rtol=1e-5)
     np.testing.assert_allclose(bias, 0, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "options"),
+    # Three batches make an epoch here: a quarter of the epochs would be nine steps.
+    [("supercon", {"classifier_epochs": 20}), ("ldam-drw", {})],
+)
+def test_what_is_plain_to_see_is_learnt(framework, samples, tmp_path, name, options):
+    recipe = RECIPE.model_copy(update={"epochs": 12, "batch_size": 8})
+    engine, _ = _train(framework, name, samples, tmp_path, recipe, **options)
+    probabilities = engine.predict(plain_batches(samples, 8))
+    assert Diagnosis().selection(samples.labels, probabilities) > 0.95
+
+
+@pytest.mark.slow
+def test_a_contrast_brings_a_class_together_and_classes_apart(framework, samples, tmp_path):
+    method = METHODS.get("supercon")()
+    recipe = RECIPE.model_copy(update={"epochs": 12, "batch_size": 8})
+    engine = _engine(framework, method)
+
+    def nearness():
+        features = engine.network.features(samples.pixels)
+        directions = features / np.linalg.norm(features, axis=1, keepdims=True)
+        same = samples.labels[:, None] == samples.labels
+        others = ~np.eye(len(features), dtype=bool)
+        cosines = directions @ directions.T
+        return cosines[same & others].mean() - cosines[~same].mean()
+
+    before = nearness()
+    _stage(engine, next(method.stages(_context(samples, recipe))), samples, tmp_path)
+    assert before < 0.1
+    assert nearness() > 0.25
