@@ -44,7 +44,7 @@ def add_data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
                 "--split",
                 metavar="FILE",
                 help="CSV file with the columns id and part (train, validation, test), such as one"
-                " of results/v1/splits; default: the data set's own split",
+                " of results/v1/splits; default: the data set's own, else what a run would draw",
             )
 
 
@@ -149,12 +149,20 @@ _MOST_LEAKS = 20
 def _data_leaks(options: argparse.Namespace) -> None:
     from pathlib import Path
 
-    from benchmark.data.leaks import leaks_command
+    from benchmark.data.leaks import fixed_parts, leaks_command, read_parts
+    from benchmark.guards import Guards
     from benchmark.progress import TerminalDisplay
     from benchmark.show import text_table
 
-    split = None if options.split is None else Path(options.split)
-    found, told = leaks_command(chosen_dataset(options), split, TerminalDisplay().track)
+    dataset, display = chosen_dataset(options), TerminalDisplay()
+    whose, parts = "the data set's own split", fixed_parts(dataset)
+    if options.split is not None:
+        whose, parts = options.split, read_parts(Path(options.split), dataset)
+    elif parts is None:
+        whose = "the split that a run would draw"
+        parts = Guards.of_run(Path(), False, display).drawn(dataset)
+    print(f"{whose}\n")
+    found, told = leaks_command(dataset, parts, display.track)
     if len(found):
         print(f"{text_table(found.head(_MOST_LEAKS))}\n")
     print(told)

@@ -63,9 +63,13 @@ class Guards:
         """How data to pre-train on are divided, by the same rules."""
 
         def draw() -> dict[str, dict[str, list[str]]]:
-            return {"main": drawing.partition(self._united(dataset), SPLIT_SEED)}
+            return {"main": self.drawn(dataset)}
 
         return splits.frozen(self.out, dataset, "pretraining", "1", {}, draw)
+
+    def drawn(self, dataset: Dataset) -> dict[str, list[str]]:
+        """Train, validation and test ids of a data set that no task changes, drawn anew."""
+        return drawing.partition(self._united(dataset), SPLIT_SEED)
 
     def refuse_leaks(
         self,

@@ -177,10 +177,11 @@ def test_a_split_by_image_of_lesions_with_several_is_refused_by_name(real_data, 
     assert re.search(r"group +train +ISIC_\d+ +validation +ISIC_\d+ +HAM_\d+", done.stdout)
     assert re.search(r"of 248 test images show a lesion or patient that is also in", done.stdout)
     assert "--allow-leaks" in done.stderr
-    # Without a file there is no split to look at, and what to do is said.
+    # Without a file it is the split by lesion that a run would draw.
     done = _benchmark(*arguments)
-    assert done.returncode == 1
-    assert "--split FILE" in done.stderr
+    assert done.returncode == 0
+    assert "the split that a run would draw" in done.stdout
+    assert "No image, lesion, patient or copy lies in two parts." in done.stdout
 
 
 def test_an_option_given_twice_is_refused(tmp_path):

@@ -15,7 +15,7 @@ from benchmark.data import copies, images
 from benchmark.data.dataset import SPLITS, Dataset
 from benchmark.data.layouts import tables
 from benchmark.data.pixels import Progress, open_pixels, silent
-from benchmark.errors import DataError, UserError
+from benchmark.errors import DataError
 from benchmark.registry import DATASETS
 
 # Raise when the same parts would be told otherwise: the rules here or in `copies`.
@@ -222,34 +222,23 @@ def read_parts(path: Path, dataset: Dataset) -> dict[str, list[str]]:
     return parts
 
 
-def fixed_parts(dataset: Dataset) -> dict[str, list[str]]:
-    """The split that the data set itself fixes.
-
-    Raises:
-        UserError: it fixes none.
-    """
+def fixed_parts(dataset: Dataset) -> dict[str, list[str]] | None:
+    """The split that the data set itself fixes; None where it leaves it to the run."""
     split = dataset.table["split"]
     parts = {name: list(dataset.table.index[split == name]) for name in SPLITS}
-    if sum(map(bool, parts.values())) < 2:
-        raise UserError(
-            f"{dataset.root} fixes no split, and runs divide it by whole lesions or patients: name"
-            " a file with the columns id and part (train, validation, test) with --split FILE"
-        )
-    return parts
+    return parts if sum(map(bool, parts.values())) > 1 else None
 
 
 def leaks_command(
-    dataset: Dataset, split_file: Path | None = None, progress: Progress | None = None
+    dataset: Dataset, parts: Mapping[str, Sequence[str]], progress: Progress | None = None
 ) -> tuple[pd.DataFrame, str]:
     """What `data leaks` prints: the table of `find` and one sentence.
 
-    The split is the file's, else the data set's own. Pixels are compared where all photographs are
-    on this machine.
+    Pixels are compared where all photographs are on this machine.
 
     Raises:
-        UserError, DataError: as `read_parts`, `fixed_parts` and `open_pixels`.
+        UserError, DataError: as `open_pixels`.
     """
-    parts = read_parts(split_file, dataset) if split_file else fixed_parts(dataset)
     complete = bool((dataset.table["path"] != "").all())
     pixels = open_pixels(dataset, copies.SMALLEST, progress) if complete else None
     found = find(dataset, parts, pixels, progress)

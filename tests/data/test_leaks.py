@@ -11,7 +11,7 @@ import benchmark.data
 from benchmark.data import leaks, splits
 from benchmark.data.dataset import SPLITS, Dataset
 from benchmark.data.pixels import open_pixels
-from benchmark.errors import DataError, UserError
+from benchmark.errors import DataError
 
 HAM = "ham10000-multi-image-lesions"
 
@@ -164,7 +164,7 @@ def test_lesion_of_a_patient_is_found_where_the_other_row_names_no_patient(datas
 def test_missing_photographs_are_not_alike(dataset):
     dataset.table["path"] = ""
     assert leaks.find(dataset, _parts(dataset)).empty
-    found, told = leaks.leaks_command(dataset)
+    found, told = leaks.leaks_command(dataset, _parts(dataset))
     assert found.empty
     assert told.endswith("Pixels were not compared: photographs are missing.")
 
@@ -299,30 +299,31 @@ def test_split_file_without_parts_is_named(dataset, tmp_path):
         leaks.read_parts(path, dataset)
 
 
-def test_command_checks_the_file_else_the_own_split(dataset, tmp_path):
+def test_command_says_what_was_looked_at_and_found(dataset, tmp_path):
     dataset.table.at["test-0", "group"] = dataset.table.at["train-0", "group"]
-    found, told = leaks.leaks_command(dataset)
+    found, told = leaks.leaks_command(dataset, _parts(dataset))
     assert _pairs(found) == {("group", "train-0", "test-0")}
     assert told == (
         "4 train, 4 validation, 4 test images. 1 of 4 test images show a lesion or patient that is"
         " also in train."
     )
     path = _write(tmp_path / "s.csv", "train-0,train,", "test-0,train,", "test-1,test,")
-    found, told = leaks.leaks_command(dataset, path)
+    found, told = leaks.leaks_command(dataset, leaks.read_parts(path, dataset))
     assert found.empty
     assert told.endswith("No image, lesion, patient or copy lies in two parts.")
 
 
-def test_command_without_any_split_says_what_to_give(dataset):
+def test_a_data_set_that_fixes_less_than_two_parts_fixes_no_split(dataset):
     dataset.table["split"] = ""
-    with pytest.raises(UserError, match=r"fixes no split.* --split FILE"):
-        leaks.leaks_command(dataset)
+    assert leaks.fixed_parts(dataset) is None
+    dataset.table["split"] = "train"
+    assert leaks.fixed_parts(dataset) is None
 
 
 def test_published_split_of_dermamnist_shows_693_and_348_images_of_training_lesions(real_data):
     file = "dermamnist.npz"
     dataset = benchmark.data.load("medmnist", real_data / "dermamnist-rebuilt", file=file)
-    found, told = leaks.leaks_command(dataset)
+    found, told = leaks.leaks_command(dataset, _parts(dataset))
     counts = found.groupby(["part_a", "part_b", "kind"]).size()
     assert counts["train", "test", "group"] == 693
     assert counts["train", "validation", "group"] == 348
