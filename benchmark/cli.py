@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from shutil import get_terminal_size
 
 from benchmark import __version__, interrupt
-from benchmark.cli_data import add_data, add_data_options, chosen_dataset, option, options_of
+from benchmark.cli_data import (
+    add_data,
+    add_data_options,
+    chosen_dataset,
+    command,
+    option,
+    options_of,
+)
 from benchmark.errors import UserError
 
 EXAMPLES = """\
@@ -59,23 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    name: str,
-    summary: str,
-    example: str,
-) -> argparse.ArgumentParser:
-    return commands.add_parser(
-        name,
-        help=summary,
-        description=summary,
-        epilog=f"example:\n  python -m benchmark {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-
-
 def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = _command(
+    parser = command(
         commands,
         "run",
         "train one network, score it, leave a record",
@@ -132,7 +124,7 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _add_list(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = _command(commands, "list", "what there is to choose from", "list architectures")
+    parser = command(commands, "list", "what there is to choose from", "list architectures")
     parser.add_argument(
         "kind",
         nargs="?",
@@ -144,14 +136,14 @@ def _add_list(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 
 def _add_describe(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = _command(commands, "describe", "one of them by name", "describe Xception")
+    parser = command(commands, "describe", "one of them by name", "describe Xception")
     parser.add_argument("name", help="an architecture, task, method, data set, explainer or run id")
     parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
     parser.set_defaults(command=_describe)
 
 
 def _add_raters(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = _command(
+    parser = command(
         commands,
         "raters",
         "how far annotators agree with each other, from the masks alone",
@@ -163,7 +155,7 @@ def _add_raters(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _add_leaderboard(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = _command(
+    parser = command(
         commands, "leaderboard", "records -> table, Markdown and plots", "leaderboard --out results"
     )
     parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")

@@ -1,4 +1,4 @@
-"""The command line's part that is about data: `data ...`, and the options that name a data set."""
+"""What commands are made of, the options that name a data set, and the command `data ...`."""
 
 import argparse
 from collections.abc import Sequence
@@ -12,19 +12,32 @@ if TYPE_CHECKING:
 Value = str | int | float
 
 
-def add_data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command `data` and its actions."""
-    summary = "make, check or count a data set, find leaks"
-    example = "data stats --dataset dermxdb --data-dir /data/dermxdb"
-    parser = commands.add_parser(
-        "data",
+def command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    summary: str,
+    example: str,
+) -> argparse.ArgumentParser:
+    """Add a command, with an example below its help."""
+    return commands.add_parser(
+        name,
         help=summary,
         description=summary,
         epilog=f"example:\n  python -m benchmark {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def add_data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command `data` and its actions."""
+    parser = command(
+        commands,
+        "data",
+        "make, check or count a data set, find leaks",
+        "data stats --dataset dermxdb --data-dir /data/dermxdb",
+    )
     actions = parser.add_subparsers(metavar="ACTION", required=True)
-    for name, command, summary in (
+    for name, function, summary in (
         ("make", _data_make, "render the synthetic data set into a folder"),
         ("check", _data_check, "decode every image and mask and say what is wrong"),
         ("stats", _data_stats, "count images, classes, groups, metadata and masks"),
@@ -32,7 +45,7 @@ def add_data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     ):
         action = actions.add_parser(name, help=summary, description=summary)
         add_data_options(action)
-        action.set_defaults(command=command)
+        action.set_defaults(command=function)
         if name == "check":
             action.add_argument(
                 "--photographs",

@@ -153,11 +153,11 @@ class RunConfig(_Settings):
         """The settings that decide the result: not where the data lie nor what computes it."""
         settings = self.public()
         settings["pretrain_on"] = [item.split(":", 1)[0] for item in self.pretrain_on]
-        return {name: settings[name] for name in settings if name not in _DECIDE_NOTHING}
+        return {name: settings[name] for name in settings if name not in DECIDE_NOTHING}
 
 
 # Where the data lie, what computes, and what would be refused and not changed without it.
-_DECIDE_NOTHING = ("data_dir", "device", "allow_leaks")
+DECIDE_NOTHING = ("data_dir", "device", "allow_leaks")
 
 
 def _last_name(value: Any) -> Any:

@@ -101,10 +101,7 @@ class Guards:
         for other, all_parts in earlier:
             used = {name: all_parts[name] for name in EARLIER_PARTS}
             told.append(self._judged(other, used, with_pixels))
-            found = self._between(other, dataset, test, with_pixels)
-            if not self.allowed:
-                leaks.refuse(found, dataset, {"test": test}, other)
-            told.append(leaks.summary(found, {"test": test}, self.allowed))
+            told.append(self._judged_between(other, dataset, test, with_pixels))
         return tuple(filter(None, told))
 
     def _judged(
@@ -115,18 +112,28 @@ class Guards:
             return leaks.find(dataset, parts, pixels, self.display.track)
 
         found = _remembered(find, with_pixels, dataset.fingerprint, dict(parts))
-        if not self.allowed:
-            leaks.refuse(found, dataset, parts)
-        return leaks.summary(found, parts, self.allowed)
+        return self._told(found, dataset, parts)
 
-    def _between(
+    def _judged_between(
         self, other: Dataset, dataset: Dataset, test: list[str], with_pixels: bool
-    ) -> pd.DataFrame:
+    ) -> str:
         def find() -> pd.DataFrame:
             theirs, ours = (self.decoded(d) if with_pixels else None for d in (other, dataset))
             return leaks.between(other, dataset, test, theirs, ours, self.display.track)
 
-        return _remembered(find, with_pixels, other.fingerprint, dataset.fingerprint, test)
+        found = _remembered(find, with_pixels, other.fingerprint, dataset.fingerprint, test)
+        return self._told(found, dataset, {"test": test}, other)
+
+    def _told(
+        self,
+        found: pd.DataFrame,
+        dataset: Dataset,
+        parts: Mapping[str, Sequence[str]],
+        earlier: Dataset | None = None,
+    ) -> str:
+        if not self.allowed:
+            leaks.refuse(found, dataset, parts, earlier)
+        return leaks.summary(found, parts, self.allowed)
 
     def _united(self, dataset: Dataset) -> Dataset:
         return drawing.united(dataset, self.decoded(dataset), self.display.track)

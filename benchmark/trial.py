@@ -13,7 +13,7 @@ from architectures.network import Network
 from benchmark import pictures
 from benchmark.config import RunConfig
 from benchmark.data import Dataset
-from benchmark.data.pipeline import Samples, plain_batches
+from benchmark.data.pipeline import Samples
 from benchmark.data.pixels import Decoded
 from benchmark.errors import UserError
 from benchmark.explain.outputs import explain
@@ -24,7 +24,7 @@ from benchmark.registry import EXPLAINERS
 from benchmark.training.adjust import Adjusted, adjust
 from benchmark.training.engine import Engine
 from benchmark.training.frameworks import make_engine
-from benchmark.training.loop import PREDICTION_BATCH, StageLog, predict_together, train_stage
+from benchmark.training.loop import StageLog, predict, train_stage
 from tasks.base import Outputs, Score, Task, Trial
 
 
@@ -184,13 +184,8 @@ class TrialRunner:
     def _outputs(self, engine: Engine, dataset: Dataset, trial: Trial) -> Outputs:
         test = self._samples(dataset, trial.test)
         with self.watch("prediction"):
-            if self.method.batch_statistics:
-                size, seed = self.config.recipe.batch_size, self.config.seed
-                probabilities = predict_together(engine, test, size, seed)
-            else:
-                batches = -(-len(test) // PREDICTION_BATCH)
-                stream = plain_batches(test, PREDICTION_BATCH)
-                probabilities = engine.predict(self.display.track(stream, "predicting", batches))
+            together = self.config.recipe.batch_size if self.method.batch_statistics else None
+            probabilities = predict(engine, test, together, self.config.seed, self.display.track)
         if not self.task.maps:
             return Outputs(trial.test, probabilities)
         with self.watch("explanation"):

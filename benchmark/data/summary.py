@@ -37,8 +37,8 @@ def check(dataset: Dataset, progress: Progress | None = None) -> list[str]:
     """
     watch = progress or silent
     problems: list[str] = []
-    fixed = {name: list(dataset.table.index[dataset.table["split"] == name]) for name in SPLITS}
-    if leaking := leaks.summary(leaks.find(dataset, fixed), fixed):
+    fixed = leaks.fixed_parts(dataset)
+    if fixed and (leaking := leaks.summary(leaks.find(dataset, fixed), fixed)):
         problems.append(leaking)
     present = set(dataset.table["label"])
     for label, name in enumerate(dataset.classes):

@@ -163,10 +163,7 @@ def protocol(record: Record) -> dict[str, str]:
 
 
 def leaks_told(records: Iterable[Record]) -> dict[str, tuple[str, ...]]:
-    """By `section`, of those that leak: a sentence for each leak, as the records have them.
-
-    Pixels are compared at the images' size, so that runs of one section may tell of other leaks.
-    """
+    """By `section`, of those that leak: a sentence for each leak, as the records have them."""
     found: dict[str, dict[str, None]] = defaultdict(dict)
     for record in sorted(records, key=lambda r: (r.created, r.run_id)):
         if record.leaks:

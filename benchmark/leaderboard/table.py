@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel
 
-from benchmark.config import RunConfig
+from benchmark.config import DECIDE_NOTHING, RunConfig
 from benchmark.errors import UserError
 from benchmark.leaderboard.columns import (
     COLUMNS,
@@ -73,7 +73,7 @@ _OWN_COLUMN = frozenset(
 )
 _OWN_COLUMN |= {"image_size", "budget", "recipe.epochs"}
 _QUESTION, _METHODS_OWN = "task_options.", "method_options."
-_NOT_IDENTIFYING = frozenset({"seed", "data_dir", "device", "allow_leaks"})
+_NOT_IDENTIFYING = frozenset({"seed", *DECIDE_NOTHING})
 # Settings that a method may decide.
 _BY_METHOD = frozenset({"recipe.head", "recipe.class_weights"})
 

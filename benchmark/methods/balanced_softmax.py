@@ -1,9 +1,10 @@
 """Balanced softmax: cross-entropy with the class counts in the denominator."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import ClassVar
 
-from benchmark.methods.base import Batch, Context, Method, Stage, Tensor, Trainee
+from benchmark.methods.base import Context, Method, Stage, on_logits
 
 
 class BalancedSoftmax(Method):
@@ -20,9 +21,5 @@ class BalancedSoftmax(Method):
         """A single stage over the whole recipe."""
         from benchmark.methods import losses
 
-        counts = context.class_counts()
-
-        def loss(network: Trainee, batch: Batch) -> Tensor:
-            return losses.balanced_softmax(network(batch.images).logits, batch.labels, counts)
-
-        yield Stage("train", loss, context.recipe)
+        loss = partial(losses.balanced_softmax, counts=context.class_counts())
+        yield Stage("train", on_logits(loss), context.recipe)

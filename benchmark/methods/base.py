@@ -113,6 +113,11 @@ class Stage:
     choose: bool = True
 
 
+def on_logits(loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Trainee, Batch], Tensor]:
+    """A stage's loss from one of a batch's logits (N, K) and labels (N,)."""
+    return lambda network, batch: loss(network(batch.images).logits, batch.labels)
+
+
 @dataclass(frozen=True)
 class LogitScaling:
     """New logits = `scale` * logits + `shift`, (K,) each, by changing the classifier's weights."""

@@ -1,12 +1,13 @@
 """Class-balanced loss: cross-entropy weighted by the effective number of images of a class."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from pydantic import Field
 
 from benchmark import config
 from benchmark.methods import rates
-from benchmark.methods.base import Batch, Context, Method, Stage, Tensor, Trainee
+from benchmark.methods.base import Context, Method, Stage, on_logits
 
 
 class ClassBalanced(Method):
@@ -32,7 +33,5 @@ class ClassBalanced(Method):
 
         weights = rates.effective_number_weights(context.class_counts(), self.options.beta)
 
-        def loss(network: Trainee, batch: Batch) -> Tensor:
-            return losses.cross_entropy(network(batch.images).logits, batch.labels, weights)
-
-        yield Stage("train", loss, context.recipe)
+        loss = partial(losses.cross_entropy, class_weights=weights)
+        yield Stage("train", on_logits(loss), context.recipe)

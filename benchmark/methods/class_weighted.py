@@ -1,10 +1,11 @@
 """Cross-entropy in which every class weighs the same in all, however many images it has."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import ClassVar
 
 from benchmark.methods import rates
-from benchmark.methods.base import Batch, Context, Method, Stage, Tensor, Trainee
+from benchmark.methods.base import Context, Method, Stage, on_logits
 
 
 class ClassWeighted(Method):
@@ -24,7 +25,5 @@ class ClassWeighted(Method):
 
         weights = rates.inverse_frequency_weights(context.class_counts())
 
-        def loss(network: Trainee, batch: Batch) -> Tensor:
-            return losses.cross_entropy(network(batch.images).logits, batch.labels, weights)
-
-        yield Stage("train", loss, context.recipe)
+        loss = partial(losses.cross_entropy, class_weights=weights)
+        yield Stage("train", on_logits(loss), context.recipe)

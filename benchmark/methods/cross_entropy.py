@@ -1,11 +1,12 @@
 """Plain supervised training: softmax cross-entropy, with class weights where the recipe says so."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 
-from benchmark.methods.base import Batch, Context, Method, Stage, Tensor, Trainee
+from benchmark.methods.base import Context, Method, Stage, on_logits
 
 
 class CrossEntropy(Method):
@@ -26,10 +27,8 @@ class CrossEntropy(Method):
 
         weights = class_weights(context) if context.recipe.class_weights else None
 
-        def loss(network: Trainee, batch: Batch) -> Tensor:
-            return losses.cross_entropy(network(batch.images).logits, batch.labels, weights)
-
-        yield Stage("train", loss, context.recipe)
+        loss = partial(losses.cross_entropy, class_weights=weights)
+        yield Stage("train", on_logits(loss), context.recipe)
 
 
 def class_weights(context: Context) -> np.ndarray:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from benchmark.methods.base import Batch, Context, Method, Stage, Tensor, Trainee
+from benchmark.methods.base import Context, Method, Stage, on_logits
 from benchmark.methods.decoupled import ClassifierOptions, classifier_stage
 from benchmark.methods.oversampling import equal_shares
 
@@ -25,8 +25,6 @@ class Crt(Method):
         """The whole recipe, then the classifier."""
         from benchmark.methods import losses
 
-        def loss(network: Trainee, batch: Batch) -> Tensor:
-            return losses.cross_entropy(network(batch.images).logits, batch.labels)
-
+        loss = on_logits(losses.cross_entropy)
         yield Stage("train", loss, context.recipe)
         yield classifier_stage(context, self.options, loss, class_shares=equal_shares(context))

@@ -1,11 +1,12 @@
 """Focal loss: images that are classified well weigh little."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from pydantic import Field
 
 from benchmark import config
-from benchmark.methods.base import Batch, Context, Method, Stage, Tensor, Trainee
+from benchmark.methods.base import Context, Method, Stage, on_logits
 
 
 class Focal(Method):
@@ -29,9 +30,5 @@ class Focal(Method):
         """A single stage over the whole recipe."""
         from benchmark.methods import losses
 
-        gamma = self.options.gamma
-
-        def loss(network: Trainee, batch: Batch) -> Tensor:
-            return losses.focal(network(batch.images).logits, batch.labels, gamma)
-
-        yield Stage("train", loss, context.recipe)
+        loss = partial(losses.focal, gamma=self.options.gamma)
+        yield Stage("train", on_logits(loss), context.recipe)

@@ -1,6 +1,7 @@
 """Logit adjustment: the class prior is taken out, after training or within its loss."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -8,16 +9,7 @@ from pydantic import Field
 
 from benchmark import config
 from benchmark.methods import rates
-from benchmark.methods.base import (
-    Adjustment,
-    Batch,
-    Context,
-    LogitScaling,
-    Method,
-    Stage,
-    Tensor,
-    Trainee,
-)
+from benchmark.methods.base import Adjustment, Context, LogitScaling, Method, Stage, on_logits
 
 
 class LogitAdjustment(Method):
@@ -47,14 +39,12 @@ class LogitAdjustment(Method):
         counts, tau = context.class_counts(), self.options.tau
         within = tau if self.options.when == "training" else 0.0
 
-        def loss(network: Trainee, batch: Batch) -> Tensor:
-            logits = network(batch.images).logits
-            return losses.logit_adjusted(logits, batch.labels, counts, within)
+        loss = partial(losses.logit_adjusted, counts=counts, tau=within)
 
         def shifted(kernel: np.ndarray, bias: np.ndarray) -> list[LogitScaling]:
             shift = -tau * rates.log_prior(counts)
             return [LogitScaling(f"tau {tau:g}", np.ones_like(shift), shift)]
 
-        yield Stage("train", loss, context.recipe)
+        yield Stage("train", on_logits(loss), context.recipe)
         if self.options.when == "post-hoc":
             yield Adjustment("adjust", shifted)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from benchmark.methods.base import Batch, Context, Method, Stage, Tensor, Trainee
+from benchmark.methods.base import Context, Method, Stage, on_logits
 
 
 class Oversampling(Method):
@@ -23,9 +23,7 @@ class Oversampling(Method):
         """A single stage over the whole recipe."""
         from benchmark.methods import losses
 
-        def loss(network: Trainee, batch: Batch) -> Tensor:
-            return losses.cross_entropy(network(batch.images).logits, batch.labels)
-
+        loss = on_logits(losses.cross_entropy)
         yield Stage("train", loss, context.recipe, class_shares=equal_shares(context))
 
 

@@ -4,13 +4,15 @@ What is the paper's, its code's and ours stands in the classes' docstrings.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
+from architectures.initial import draw
 from benchmark.config import Augmentation, PaperRun, Recipe
-from benchmark.methods.base import Batch, Context, Method, Stage, Tensor, Trainee
+from benchmark.methods.base import Batch, Context, Method, Stage, Tensor, Trainee, on_logits
 from benchmark.methods.decoupled import ClassifierOptions, classifier_stage
 
 PROJECTION = 128
@@ -123,14 +125,10 @@ class SuperCon(Method):
         from benchmark.methods import losses
 
         options = self.options
-        alpha = _focal_alpha(context.class_counts())
-
-        def loss(network: Trainee, batch: Batch) -> Tensor:
-            logits = network(batch.images).logits
-            if options.classifier_loss == "focal":
-                return losses.focal(logits, batch.labels, options.gamma, alpha)
-            return losses.cross_entropy(logits, batch.labels)
-
+        loss = on_logits(losses.cross_entropy)
+        if options.classifier_loss == "focal":
+            alpha = _focal_alpha(context.class_counts())
+            loss = on_logits(partial(losses.focal, gamma=options.gamma, alpha=alpha))
         return classifier_stage(context, options, loss, self.freeze)
 
 
@@ -176,9 +174,8 @@ def initial_mapping(features: int, seed: int) -> dict[str, np.ndarray]:
     shapes = {"hidden": (features, features), "out": (features, PROJECTION)}
     found = {}
     for name, shape in shapes.items():
-        limit = np.sqrt(6 / sum(shape))
-        found[f"{name}/kernel"] = generator.uniform(-limit, limit, shape).astype(np.float32)
-        found[f"{name}/bias"] = np.zeros(shape[1], np.float32)
+        found[f"{name}/kernel"] = draw("kernel", shape, "glorot", generator)
+        found[f"{name}/bias"] = draw("bias", shape[1:], "glorot", generator)
     return found
 
 

@@ -5,16 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from benchmark.methods.base import (
-    Adjustment,
-    Batch,
-    Context,
-    LogitScaling,
-    Method,
-    Stage,
-    Tensor,
-    Trainee,
-)
+from benchmark.methods.base import Adjustment, Context, LogitScaling, Method, Stage, on_logits
 
 # Kang et al. try tau in [0, 1]; the step is ours.
 _TAUS = tuple(round(0.1 * step, 1) for step in range(11))
@@ -37,10 +28,7 @@ class TauNorm(Method):
         """The whole recipe, then the change of the classifier."""
         from benchmark.methods import losses
 
-        def loss(network: Trainee, batch: Batch) -> Tensor:
-            return losses.cross_entropy(network(batch.images).logits, batch.labels)
-
-        yield Stage("train", loss, context.recipe)
+        yield Stage("train", on_logits(losses.cross_entropy), context.recipe)
         yield Adjustment("normalise", normalised)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from benchmark import interrupt
 from benchmark.config import Recipe
 from benchmark.data.pipeline import Samples, plain_batches, steps_per_epoch, training_batches
+from benchmark.data.pixels import Progress, silent
 from benchmark.errors import UserError
 from benchmark.methods.base import Stage
 from benchmark.progress import Display
@@ -88,21 +89,17 @@ def train_stage(
         engine.assign(saved.weights)
         engine.restore_optimiser(saved.optimiser)
         display.say(f"{stage.name}: continuing after epoch {len(log.epochs)}")
-    best_score = log.best_score
     last_write = -math.inf
 
     def validate() -> float:
-        if batch_statistics:
-            found = predict_together(engine, validation, recipe.batch_size, seed)
-        else:
-            found = engine.predict(plain_batches(validation, PREDICTION_BATCH))
-        return selection(validation.labels, found)
+        together = recipe.batch_size if batch_statistics else None
+        return selection(validation.labels, predict(engine, validation, together, seed))
 
     while not _finished(log, recipe):
         row = _epoch(engine, stage, train, seed, len(log.epochs), display, validate)
+        best_score = log.best_score
         log.epochs.append(row)
-        if not stage.choose or log.best_epoch == 0 or row["validation"] > best_score:
-            best_score = row["validation"]
+        if not stage.choose or best_score is None or row["validation"] > best_score:
             log.best_epoch = len(log.epochs)
             best = engine.tensors()
         if _finished(log, recipe) or time.monotonic() - last_write > CHECKPOINT_SECONDS:
@@ -115,17 +112,32 @@ def train_stage(
     return log
 
 
-def predict_together(engine: Engine, samples: Samples, batch_size: int, seed: int) -> np.ndarray:
-    """Softmax probabilities (N, K) float32 by the statistics of batches drawn from the seed.
+def predict(
+    engine: Engine,
+    samples: Samples,
+    together: int | None,
+    seed: int,
+    progress: Progress = silent,
+) -> np.ndarray:
+    """Softmax probabilities (N, K) float32, in the order of the samples.
 
-    In the samples' own order images of one class may fill a batch.
+    Args:
+        engine: of the network.
+        samples: N of them.
+        together: how many images are judged by the statistics of their batch. The batches are drawn
+            from the seed: in the samples' own order images of one class may fill one. None: each
+            image is judged alone.
+        seed: of the run.
+        progress: called as `progress(batches, description, total)`, passes the batches on.
     """
-    order = np.random.default_rng((seed, _TOGETHER)).permutation(len(samples))
+    size = together or PREDICTION_BATCH
+    order = np.arange(len(samples))
+    if together:
+        order = np.random.default_rng((seed, _TOGETHER)).permutation(len(samples))
     drawn = Samples(samples.pixels, samples.rows[order], samples.labels[order])
-    found = engine.predict(plain_batches(drawn, batch_size), batch_statistics=True)
-    restored = np.empty_like(found)
-    restored[order] = found
-    return restored
+    batches = progress(plain_batches(drawn, size), "predicting", -(-len(samples) // size))
+    found = engine.predict(iter(batches), batch_statistics=together is not None)
+    return found[np.argsort(order)]
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:

@@ -141,15 +141,13 @@ def test_as_released_an_image_is_judged_by_its_company(framework, samples):
 
 def test_batches_judged_together_are_drawn_and_put_back_in_order(framework, samples):
     engine = _engine(framework, METHODS.get("supercon-as-released")())
-    found = loop.predict_together(engine, samples, 4, 0)
+    found = loop.predict(engine, samples, 4, 0)
     order = np.random.default_rng((0, 3)).permutation(24)
     expected = engine.predict(iter([samples.pixels[order[4:8]]]), batch_statistics=True)
     np.testing.assert_allclose(found[order[4:8]], expected, atol=1e-5)
 
 
-def test_an_interrupted_contrast_continues_with_its_mapping_head(
-    framework, samples, tmp_path, monkeypatch
-):
+def test_an_interrupted_contrast_continues_with_its_mapping_head(framework, samples, tmp_path, cut):
     method = METHODS.get("supercon")()
     recipe = RECIPE.model_copy(update={"epochs": 3})
 
@@ -161,19 +159,7 @@ def test_an_interrupted_contrast_continues_with_its_mapping_head(
 
     whole = contrast(tmp_path / "whole")
     assert "stage/hidden/kernel" in whole
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
-    epoch, calls = loop._epoch, []
-
-    def interrupted(*arguments):
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        calls.append(1)
-        return epoch(*arguments)
-
-    monkeypatch.setattr(loop, "_epoch", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        contrast(tmp_path / "cut")
-    monkeypatch.setattr(loop, "_epoch", epoch)
+    cut(lambda: contrast(tmp_path / "cut"))
     continued = contrast(tmp_path / "cut")
     assert not _changed(whole, continued)
 

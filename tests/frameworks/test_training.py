@@ -100,24 +100,9 @@ def test_training_stops_when_patience_is_over(framework, samples, tmp_path, monk
     assert log.best_epoch == 1
 
 
-def test_an_interrupted_run_continues_to_the_same_weights(
-    framework, samples, tmp_path, monkeypatch
-):
+def test_an_interrupted_run_continues_to_the_same_weights(framework, samples, tmp_path, cut):
     whole, _ = _train(framework, samples, tmp_path / "whole.safetensors")
-
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
-    epoch, calls = loop._epoch, []
-
-    def interrupted(*arguments):
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        calls.append(1)
-        return epoch(*arguments)
-
-    monkeypatch.setattr(loop, "_epoch", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        _train(framework, samples, tmp_path / "cut.safetensors")
-    monkeypatch.setattr(loop, "_epoch", epoch)
+    cut(lambda: _train(framework, samples, tmp_path / "cut.safetensors"))
     continued, log = _train(framework, samples, tmp_path / "cut.safetensors")
     assert len(log.epochs) == 3
     for name, tensor in whole.network.tensors().items():
