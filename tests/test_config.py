@@ -184,6 +184,8 @@ def test_an_augmentation_out_of_range_is_refused(wrong):
 def test_what_follows_from_the_recipe_is_resolved_and_recorded():
     config = configure("MobileNetV2", "imbalance", method="crt", epochs=10)
     assert config.method_options == {"classifier_epochs": 3, "classifier_rate": 1e-3}
+    config = configure("MobileNetV2", "imbalance", method="supercon", epochs=10)
+    assert config.method_options["classifier_epochs"] == 10
     paper = configure("ResNet50", "imbalance", method="supercon", budget="paper", epochs=8)
     assert paper.method_options["classifier_epochs"] == 5
     assert paper.method_options["classifier_rate"] == 5e-4

@@ -1,7 +1,8 @@
 """What decoupled methods share: a new linear classifier on an encoder that is left as it is."""
 
 from collections.abc import Callable
-from typing import Self
+from math import ceil
+from typing import ClassVar, Self
 
 import numpy as np
 from pydantic import Field
@@ -9,14 +10,15 @@ from pydantic import Field
 from benchmark import config
 from benchmark.methods.base import Batch, Context, Stage, Tensor, Trainee
 
-_SHARE = 4
-
 
 class ClassifierOptions(config.Options):
     """Of the second stage; a run's configuration has both as numbers."""
 
+    # Of the run's epochs.
+    share: ClassVar[float] = 0.25
+
     classifier_epochs: int | None = Field(
-        None, ge=1, description=f"1/{_SHARE} of the run's, rounded up, where none are given (ours)"
+        None, ge=1, description="a quarter of the run's, rounded up, where none are given (ours)"
     )
     classifier_rate: float | None = Field(
         None, gt=0, description="learning rate; the run's where none is given (ours)"
@@ -25,7 +27,7 @@ class ClassifierOptions(config.Options):
     def settled(self, recipe: config.Recipe) -> Self:
         """With the numbers that follow from the run's recipe."""
         numbers = {
-            "classifier_epochs": self.classifier_epochs or -(-recipe.epochs // _SHARE),
+            "classifier_epochs": self.classifier_epochs or ceil(self.share * recipe.epochs),
             "classifier_rate": self.classifier_rate or recipe.learning_rate,
         }
         return self.model_copy(update=numbers)
