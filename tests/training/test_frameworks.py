@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from benchmark.data import load
 from benchmark.errors import UserError
 from benchmark.training import frameworks
 
@@ -23,6 +24,7 @@ def test_a_framework_that_is_not_installed_is_named_with_the_command(
 
 def test_one_process_runs_one_framework():
     code = """
+from benchmark.data import load
 from benchmark.errors import UserError
 from benchmark.training.frameworks import select_backend
 select_backend("torch")
@@ -38,6 +40,8 @@ except UserError as error:
 
 @pytest.mark.parametrize(("framework", "other"), [("torch", "tensorflow"), ("keras", "torch")])
 def test_a_run_imports_nothing_of_the_other_framework(framework, other, tmp_path):
+    # Rendered here, because a slow machine is told of it, on stderr.
+    load("synthetic", images=72, size=64)
     code = f"""
 import sys
 from benchmark.run import run
