@@ -258,6 +258,9 @@ _TITLES = {
 def _identity(record: Record) -> dict[str, str]:
     """The values of the columns that tell one row from another."""
     config = _UNSAID | _flat(record.config)
+    if not record.pretraining:
+        # The budget's, and of nothing.
+        config.pop("pretrain_epochs", None)
     rest = {
         k: v
         for k, v in config.items()

@@ -254,6 +254,16 @@ def test_only_settings_that_differ_are_told():
     assert varying_settings(table.head(1)) == [""]
 
 
+def test_epochs_of_a_pretraining_that_was_not_are_no_setting():
+    clinic = (DataUsed(name="clinic", fingerprint="e" * 64, classes=("a",)),)
+    for earlier, told in ((clinic, {"pretrain_epochs=5", "pretrain_epochs=9"}), ((), {""})):
+        records = [
+            a_record(arch=arch, pretrain_epochs=epochs, pretraining=earlier)
+            for arch, epochs in (("Xception", 5), ("VGG16", 9))
+        ]
+        assert set(varying_settings(build_table(records))) == told
+
+
 def test_metrics_are_shown_headline_first_and_unknown_tasks_show_all():
     metrics = {name: a_metric(0.5) for name in ("zeal", "accuracy", "macro_auc")}
     known = build_table([a_record(metrics=metrics)])
