@@ -336,15 +336,18 @@ def test_no_two_stages_share_a_name(name):
     assert len(names) == len(set(names)) > 0
 
 
-# Decoupled methods, and which share of the run's epochs their classifier trains for.
-DECOUPLED = {"crt": 0.25, "supercon": 1, "supercon-as-released": 1}
+# Decoupled methods, and of so many epochs of a run how many their classifier trains.
+DECOUPLED = {
+    "crt": {1: 1, 4: 1, 9: 3, 10: 3},
+    "supercon": {1: 1, 4: 4, 9: 9, 10: 10},
+    "supercon-as-released": {1: 1, 4: 4, 9: 9, 10: 10},
+}
 
 
 @pytest.mark.parametrize("name", DECOUPLED)
 def test_a_classifier_trains_for_its_share_of_the_epochs_at_the_runs_rate(name):
-    for epochs, quarter in ((1, 1), (4, 1), (9, 3), (10, 3)):
+    for epochs, trained in DECOUPLED[name].items():
         stage = _stages(name, epochs=epochs)[1]
-        trained = quarter if DECOUPLED[name] < 1 else epochs
         expected = {"epochs": trained, "warmup_epochs": 0.0, "freeze": stage.recipe.freeze}
         assert stage.recipe == RECIPE.model_copy(update=expected)
 
@@ -359,7 +362,7 @@ def test_a_classifier_trains_as_long_and_as_fast_as_its_options_say(name):
 def test_a_run_says_how_its_classifier_trains(name):
     config = configure("ResNet50", "imbalance", method=name, budget="quick", epochs=9)
     options = config.method_options
-    assert options["classifier_epochs"] == (3 if DECOUPLED[name] < 1 else 9)
+    assert options["classifier_epochs"] == DECOUPLED[name][9]
     assert options["classifier_rate"] == config.recipe.learning_rate
     given = {"classifier_epochs": 7, "classifier_rate": 0.3}
     config = configure("ResNet50", "imbalance", method=name, method_options=given)

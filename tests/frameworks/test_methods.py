@@ -266,7 +266,7 @@ def test_tau_is_chosen_by_the_validation_score(framework, samples):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
-    # Three batches make an epoch here: a quarter of the epochs would be nine steps.
+    # Three batches make an epoch here, so its classifier gets more of them than the run.
     [("supercon", {"classifier_epochs": 20}), ("ldam-drw", {})],
 )
 def test_what_is_plain_to_see_is_learnt(framework, samples, tmp_path, name, options):

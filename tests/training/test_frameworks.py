@@ -24,7 +24,6 @@ def test_a_framework_that_is_not_installed_is_named_with_the_command(
 
 def test_one_process_runs_one_framework():
     code = """
-from benchmark.data import load
 from benchmark.errors import UserError
 from benchmark.training.frameworks import select_backend
 select_backend("torch")
