@@ -97,6 +97,7 @@ class KerasNetwork(Network):
     ) -> None:
         """Build the network; the weights are those of `initialise`, `seed` is for its dropout."""
         super().__init__(architecture, classes, image_size, head)
+        self._seed = seed
         # Keras draws the seeds of dropout (and of weights, which are replaced) from `random`.
         state = random.getstate()
         random.seed(seed)
@@ -232,6 +233,21 @@ class KerasNetwork(Network):
         for layer in (*self._layers, *self._head_layers):
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = momentum
+
+    def twin(self) -> "KerasNetwork":
+        """See `Network.twin`."""
+        other = KerasNetwork(
+            self.architecture, self.classes, self.image_size, self.head, self._seed
+        )
+        other.weights = self.weights
+        other.assign(self.tensors())
+        return other
+
+    def averaged(self, statistics: bool) -> list[Any]:
+        """See `Network.averaged`."""
+        moving = () if statistics else ("moving_mean", "moving_variance")
+        layers = (*self._layers, *self._head_layers)
+        return [v for layer in layers for v in layer.weights if v.name not in moving]
 
     # ---- weights
 

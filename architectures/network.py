@@ -215,6 +215,18 @@ class Network(ABC):
         own value. Call it before the first training step: Keras compiles the value in.
         """
 
+    @abstractmethod
+    def twin(self) -> "Network":
+        """Another network with the same weights, entirely trainable; neither touches the other."""
+
+    @abstractmethod
+    def averaged(self, statistics: bool) -> list[Any]:
+        """The tensors (torch) or variables (Keras) that an average of networks is made of.
+
+        In the same order for every network of one architecture and head: all weights, trained or
+        not, and with `statistics` those of BatchNormalization.
+        """
+
     # ---- weights
 
     @abstractmethod

@@ -3,6 +3,7 @@
 timm's modules with constructor arguments and the mends of `torch_mends`; NASNetMobile is ours.
 """
 
+from copy import deepcopy
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -215,6 +216,22 @@ class TorchNetwork(Network):
         """See `Network.set_bn_momentum`."""
         for norm in batchnorms(self.module):
             norm.momentum = 1 - momentum
+
+    def twin(self) -> "TorchNetwork":
+        """See `Network.twin`."""
+        other = deepcopy(self)
+        other.freeze("none")
+        return other
+
+    def averaged(self, statistics: bool) -> list[Tensor]:
+        """See `Network.averaged`."""
+        tensors: list[Tensor] = list(self.module.parameters())
+        if statistics:
+            for norm in batchnorms(self.module):
+                assert norm.running_mean is not None
+                assert norm.running_var is not None
+                tensors += [norm.running_mean, norm.running_var]
+        return tensors
 
     # ---- weights
 

@@ -13,14 +13,17 @@ from architectures.network import Network
 from benchmark import pictures
 from benchmark.config import RunConfig
 from benchmark.data import Dataset
+from benchmark.data.dataset import UNLABELLED
 from benchmark.data.pipeline import Samples
 from benchmark.data.pixels import Decoded
 from benchmark.errors import UserError
 from benchmark.explain.outputs import explain
-from benchmark.methods.base import Adjustment, Context, Method, Stage
+from benchmark.explain.predictions import explain_predictions
+from benchmark.methods.base import Adjustment, Context, Method, Picks, Stage
 from benchmark.progress import Display
 from benchmark.records.folder import RunFolder
 from benchmark.registry import EXPLAINERS
+from benchmark.survey import TrialSurvey
 from benchmark.training.adjust import Adjusted, adjust
 from benchmark.training.engine import Engine
 from benchmark.training.frameworks import make_engine
@@ -48,12 +51,14 @@ class Watch:
 class TrialResult:
     """What a trial came to.
 
-    `parameters` counts the network's weights, BatchNorm statistics included; `device_memory` is the
-    accelerator's peak in bytes, None on a CPU.
+    `outputs` are those of the test images, without their explanations. `parameters` counts the
+    network's weights, BatchNorm statistics included; `device_memory` is the accelerator's peak in
+    bytes, None on a CPU.
     """
 
     trial: Trial
     logs: list[StageLog | Adjusted]
+    outputs: Outputs
     score: Score
     parameters: int
     device: dict[str, str]
@@ -83,17 +88,17 @@ class TrialRunner:
             engine = self._engine(len(other.classes), backbone)
             parts = self.earlier_parts[position - 1]
             epochs = self.config.pretrain_epochs
-            logs += self._train(
-                engine, other, parts["train"], parts["validation"], title, epochs, True
-            )
+            divided = Trial(title, tuple(parts["train"]), tuple(parts["validation"]), ())
+            logs += self._train(engine, other, divided, epochs, backbone_only=True)
             backbone = self.folder.weights(title)
             engine.network.save(backbone)
         engine = self._engine(len(dataset.classes), backbone)
         epochs = self.config.recipe.epochs
-        logs += self._train(engine, dataset, trial.train, trial.validation, trial.name, epochs)
+        logs += self._train(engine, dataset, trial, epochs)
         engine.network.save(self.folder.weights(trial.name))
         outputs = self._outputs(engine, dataset, trial)
         self._save(dataset, trial, outputs)
+        self._explain_some(engine.network, dataset, trial, outputs)
         with self.watch("score"):
             score = self.task.score(dataset, trial, outputs, self.display.track)
         self.folder.save_tables(trial.name, score.tables)
@@ -101,7 +106,9 @@ class TrialRunner:
             self.task.draw(dataset, outputs, score, self.folder.pictures(trial.name))
         parameters = sum(tensor.size for tensor in engine.network.tensors().values())
         device, memory = engine.device(), engine.peak_device_memory()
-        return TrialResult(trial, logs, score, parameters, device, memory)
+        # Maps of every test image are large, and they are in the run's folder.
+        outputs = replace(outputs, explanations=None)
+        return TrialResult(trial, logs, outputs, score, parameters, device, memory)
 
     def _engine(self, classes: int, backbone: Path | None) -> Engine:
         """A fresh network: the run's weights to start with, or an earlier stage's backbone."""
@@ -129,9 +136,7 @@ class TrialRunner:
         self,
         engine: Engine,
         dataset: Dataset,
-        train_ids: Sequence[str],
-        validation_ids: Sequence[str],
-        title: str,
+        trial: Trial,
         epochs: int,
         backbone_only: bool = False,
     ) -> list[StageLog | Adjusted]:
@@ -139,14 +144,15 @@ class TrialRunner:
 
         With `backbone_only`, without those that are for the head alone.
         """
-        train = self._samples(dataset, train_ids)
-        validation = self._samples(dataset, validation_ids)
+        survey = self._survey(engine, dataset, trial)
         context = Context(
-            labels=train.labels,
+            labels=survey.labelled.labels,
             classes=dataset.classes,
             recipe=self.config.recipe.model_copy(update={"epochs": epochs}),
             features=engine.network.architecture.channels,
             seed=self.config.seed,
+            unlabelled=len(survey.of_unlabelled),
+            survey=survey,
         )
         logs: list[StageLog | Adjusted] = []
         for stage in self.method.stages(context):
@@ -154,26 +160,44 @@ class TrialRunner:
                 continue
             with self.watch("training"):
                 if isinstance(stage, Adjustment):
-                    log = adjust(engine, stage, validation, self.task.selection)
+                    log = adjust(engine, stage, survey.of_validation, self.task.selection)
                     self.display.say(f"{stage.name}: {log.chosen}")
-                    logs.append(replace(log, stage=f"{title} {stage.name}"))
+                    logs.append(replace(log, stage=f"{trial.name} {stage.name}"))
                     continue
-                logs.append(self._stage(engine, stage, train, validation, title))
+                if stage.picks is not None:
+                    self.display.say(f"{stage.name}: {_counted(stage.picks, dataset.classes)}")
+                logs.append(self._stage(stage, survey, trial.name))
         return logs
 
-    def _stage(
-        self, engine: Engine, stage: Stage, train: Samples, validation: Samples, title: str
-    ) -> StageLog:
+    def _survey(self, engine: Engine, dataset: Dataset, trial: Trial) -> TrialSurvey:
+        """The images of a trial, as a method may know them."""
+        unlabelled = self._samples(dataset, trial.unlabelled)
+        return TrialSurvey(
+            engine=engine,
+            labelled=self._samples(dataset, trial.train),
+            # What no method is given, none can use.
+            of_unlabelled=replace(
+                unlabelled, labels=np.full(len(unlabelled), UNLABELLED, np.int64)
+            ),
+            of_validation=self._samples(dataset, trial.validation),
+            groups=dataset.table.loc[list(trial.validation), "group"].to_numpy(str),
+            selection=self.task.selection,
+            seed=self.config.seed,
+            display=self.display,
+        )
+
+    def _stage(self, stage: Stage, survey: TrialSurvey, title: str) -> StageLog:
         log = train_stage(
-            engine,
+            survey.engine,
             stage,
-            train,
-            validation,
+            survey.labelled,
+            survey.of_validation,
             self.task.selection,
             self.config.seed,
             self.folder.checkpoint(f"{title}-{stage.name}"),
             self.display,
             self.method.batch_statistics,
+            survey.of_unlabelled,
         )
         self.folder.save_history(title, stage.name, log.epochs)
         target = self.folder.pictures(title) / f"history-{stage.name}.png"
@@ -203,6 +227,24 @@ class TrialRunner:
             )
         return Outputs(trial.test, probabilities, found)
 
+    def _explain_some(
+        self, network: Network, dataset: Dataset, trial: Trial, outputs: Outputs
+    ) -> None:
+        """What the method promises to show of its predictions, if it does."""
+        if not self.method.explained_with:
+            return
+        with self.watch("explanation"):
+            explain_predictions(
+                network,
+                EXPLAINERS.get(self.method.explained_with)(),
+                self._samples(dataset, trial.test),
+                trial.test,
+                dataset.classes,
+                outputs.probabilities,
+                self.folder.path / trial.name,
+                self.display,
+            )
+
     def _untrained(self, network: Network) -> Network:
         """The architecture with the random weights of the run's seed."""
         untrained = architectures.build(
@@ -228,3 +270,9 @@ class TrialRunner:
             pixels = self.decoded(dataset)
         rows = dataset.table.index.get_indexer(list(ids))
         return Samples(pixels, rows, dataset.table["label"].to_numpy(np.int64)[rows])
+
+
+def _counted(picks: Picks, classes: Sequence[str]) -> str:
+    counts = np.bincount(picks.labels, minlength=len(classes))
+    told = ", ".join(f"{name} {count}" for name, count in zip(classes, counts, strict=True))
+    return f"{len(picks.places)} unlabelled images are picked ({told})"

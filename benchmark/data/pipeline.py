@@ -19,8 +19,9 @@ from benchmark.data.augment import augment
 logging.getLogger("absl").setLevel(logging.ERROR)
 import grain  # noqa: E402
 
-# Separates the stream that orders an epoch from the streams that augment its images.
-_ORDER, _AUGMENT = 0, 1
+# Random numbers that order an epoch, and those that augment its images; the training loop's own
+# are 2 and 3.
+LABELLED_STREAM, UNLABELLED_STREAM = (0, 1), (4, 5)
 # Within the ordering streams: the one that draws classes. A permutation's seed ends before it.
 _BY_CLASS = 1
 _NEUTRAL = Augmentation()
@@ -56,6 +57,8 @@ def training_batches(
     seed: int,
     epoch: int,
     class_shares: np.ndarray | None = None,
+    count: int | None = None,
+    stream: tuple[int, int] = LABELLED_STREAM,
     threads: int | None = None,
 ) -> Iterator[tuple[tuple[np.ndarray, ...], np.ndarray]]:
     """One epoch of random batches: ((images, ...), labels), one array of images for each view.
@@ -70,19 +73,26 @@ def training_batches(
         batch_size: B.
         seed: of the run.
         epoch: counted from 0; with `seed` it fixes every byte.
-        class_shares: (K,) float64 probabilities: N images are drawn with replacement, first the
-            class by these shares, then one of its images, all alike; None: every image once.
+        class_shares: (K,) float64 probabilities: images are drawn with replacement, first the class
+            by these shares, then one of its images, all alike; None: every image once.
+        count: how many images an epoch has; more than N: every image comes again before any comes
+            once more. None: N.
+        stream: which random numbers, `LABELLED_STREAM` or `UNLABELLED_STREAM`.
         threads: workers; None: one per core.
 
     Raises:
         ValueError: the shares are no distribution over the classes, or give some to a class that
             has no image.
     """
+    ordering, augmenting = stream
+    count = len(samples) if count is None else count
     if class_shares is None:
-        order = np.random.default_rng((seed, epoch, _ORDER)).permutation(len(samples))
+        generator = np.random.default_rng((seed, epoch, ordering))
+        passes = -(-count // len(samples))
+        order = np.concatenate([generator.permutation(len(samples)) for _ in range(passes)])[:count]
     else:
-        generator = np.random.default_rng((seed, epoch, _ORDER, _BY_CLASS))
-        order = _draw_by_class(samples.labels, class_shares, generator)
+        generator = np.random.default_rng((seed, epoch, ordering, _BY_CLASS))
+        order = _draw_by_class(samples.labels, class_shares, count, generator)
     repeats = _earlier_draws(order)
 
     def example(position: int) -> tuple[tuple[np.ndarray, ...], np.int64]:
@@ -94,15 +104,15 @@ def training_batches(
                 return image
             # A first draw's first view needs no further numbers: it is the usual single one.
             further = (repeat, number) if repeat or number else ()
-            generator = np.random.default_rng((seed, epoch, _AUGMENT, sample, *further))
+            generator = np.random.default_rng((seed, epoch, augmenting, sample, *further))
             return augment(image, ranges, generator)
 
         shown = tuple(view(number, ranges) for number, ranges in enumerate(views))
         return shown, samples.labels[sample]
 
-    stream = grain.MapDataset.range(len(order)).map(example)
-    stream = stream.batch(batch_size, drop_remainder=len(order) >= batch_size)
-    return iter(stream.to_iter_dataset(_read_options(threads)))
+    examples = grain.MapDataset.range(len(order)).map(example)
+    batches = examples.batch(batch_size, drop_remainder=len(order) >= batch_size)
+    return iter(batches.to_iter_dataset(_read_options(threads)))
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:
@@ -123,15 +133,15 @@ def plain_batches(
 
 
 def _draw_by_class(
-    labels: np.ndarray, shares: np.ndarray, generator: np.random.Generator
+    labels: np.ndarray, shares: np.ndarray, count: int, generator: np.random.Generator
 ) -> np.ndarray:
-    """Positions in `labels` (N,), drawn with replacement: (N,) int64."""
+    """Positions in `labels` (N,), drawn with replacement: (count,) int64."""
     counts = np.bincount(labels, minlength=len(shares))
     if len(counts) > len(shares):
         raise ValueError(f"{len(shares)} class shares, but a label of {len(counts) - 1}")
     for number in np.flatnonzero((counts == 0) & (shares > 0)):
         raise ValueError(f"class {number} has a share of {shares[number]:g} but no image")
-    classes = generator.choice(len(shares), size=len(labels), p=shares)
+    classes = generator.choice(len(shares), size=count, p=shares)
     grouped = np.argsort(labels, kind="stable")
     first = np.cumsum(counts) - counts
     return grouped[first[classes] + generator.integers(counts[classes])]

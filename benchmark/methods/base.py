@@ -36,8 +36,18 @@ class Trainee(Protocol):
     def parameters(self) -> Mapping[str, Tensor]:
         """The stage's own trained tensors, by the names of `Stage.parameters`."""
 
+    @property
+    def memory(self) -> Mapping[str, Tensor]:
+        """What the steps before this one have left, by the names of `Stage.memory`."""
+
     def __call__(self, images: Tensor) -> Activations:
         """Images (M, H, W, 3) of 0..255, bytes or floats."""
+
+    def taught(self, images: Tensor) -> Activations:
+        """What the stage's teacher says of such images; no gradient reaches it."""
+
+    def remember(self, name: str, value: Tensor) -> None:
+        """Leave a tensor of the same shape in `memory` for the next step; no gradient is kept."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +59,14 @@ class Batch:
             RGB each.
         labels: (N,) integers.
         inputs: what the stage's `inputs` gave for this batch.
+        unlabelled: views of M further images whose labels nobody sees, one for each of the stage's
+            `unlabelled_views`: (M, H, W, 3) uint8 RGB each.
     """
 
     views: tuple[Tensor, ...]
     labels: Tensor
     inputs: Mapping[str, Tensor] = field(default_factory=dict)
+    unlabelled: tuple[Tensor, ...] = ()
 
     @property
     def images(self) -> Tensor:
@@ -61,16 +74,40 @@ class Batch:
         return self.views[0]
 
 
+class Survey(Protocol):
+    """What the network says of the training images, as the stages so far have left it.
+
+    It is asked in inference mode, of images that are not augmented. Of unlabelled images there is
+    no label anywhere.
+    """
+
+    def unlabelled(self) -> np.ndarray:
+        """Softmax probabilities (M, K) float32 of the unlabelled images."""
+
+    def features(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of the labelled images (N, D) and of the unlabelled ones (M, D), float32."""
+
+    def validation(self, classifiers: Sequence[Callable[[np.ndarray], np.ndarray]]) -> np.ndarray:
+        """(C, 1 + R) the task's validation scores of C classifiers on features.
+
+        Each makes probabilities (V, K) of features (V, D). Its first score is that of the
+        validation images as they are, the others those of R bootstrap resamples of their groups,
+        the same ones for all.
+        """
+
+
 @dataclass(frozen=True)
 class Context:
-    """What a method may look at before it trains: training labels, never those of the test part.
+    """What a method may look at: training labels, never those of the test part.
 
     Attributes:
-        labels: (N,) int64 labels of the training images.
+        labels: (N,) int64 labels of the labelled training images.
         classes: class names in label order.
         recipe: the run's training settings.
         features: D, the length of the network's features.
         seed: of the run.
+        unlabelled: M, how many training images have no label.
+        survey: looks at the network between two stages.
     """
 
     labels: np.ndarray
@@ -78,6 +115,8 @@ class Context:
     recipe: Recipe
     features: int
     seed: int = 0
+    unlabelled: int = 0
+    survey: Survey | None = None
 
     def class_counts(self) -> np.ndarray:
         """Training images per class, (K,) int64."""
@@ -85,8 +124,46 @@ class Context:
 
 
 @dataclass(frozen=True)
+class Teacher:
+    """A second network, of the same architecture, that is an average of the first over its steps.
+
+    It starts as the network does and takes a part of it after every step: of its weights, and of
+    its BatchNorm statistics with them. With `training` the statistics are not averaged: they are
+    those of the teacher's own passes.
+
+    Attributes:
+        keeps: `keeps(step)` -> the share of itself, in 0..1, that it keeps after that step; steps
+            of a stage count from 0.
+        training: whether it judges in training mode, dropout and batch statistics included.
+        judged: whether validation, the survey and whatever follows the stage see it instead of the
+            network; it is then what the stage leaves.
+    """
+
+    keeps: Callable[[int], float]
+    training: bool = False
+    judged: bool = True
+
+
+@dataclass(frozen=True)
+class Picks:
+    """Unlabelled images that are trained on as if their labels were known.
+
+    Attributes:
+        places: (P,) int64, which of the M unlabelled images, none twice.
+        labels: (P,) int64, what the method takes them for.
+    """
+
+    places: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
 class Stage:
     """One stretch of training.
+
+    An epoch is as many images as the training part has, labelled or not, whatever share of them is
+    labelled: the labelled ones come again and again, each as often as the others. So all methods
+    take as many steps, at every label fraction (ours).
 
     Attributes:
         name: shown in the progress line and in the record; no two stages of a method share one.
@@ -96,6 +173,13 @@ class Stage:
         inputs: `inputs(epoch, size, generator)` -> arrays that the loss gets with each batch, of
             the same names, shapes and dtypes every time; epochs count from 0, `size` is N.
         parameters: further arrays to be trained, float32, such as a projection head's.
+        memory: further arrays, float32, that the loss keeps from step to step.
+        unlabelled_views: an augmentation for each view of images without labels: all training
+            images in random order, the labelled ones too, without their labels.
+        unlabelled_ratio: how many of these a batch has for each labelled one.
+        picks: unlabelled images that join the labelled ones.
+        teacher: the average that goes with the network.
+        new_network: whether the stage starts from the weights that the first one started from.
         class_shares: (K,) probabilities: an epoch draws as many images as there are, with
             replacement, their classes in these shares; None: every image once.
         new_head: whether the head is drawn anew, from the run's seed, before the stage.
@@ -108,6 +192,12 @@ class Stage:
     views: tuple[Augmentation, ...] | None = None
     inputs: Callable[[int, int, np.random.Generator], dict[str, np.ndarray]] | None = None
     parameters: Mapping[str, np.ndarray] = field(default_factory=dict)
+    memory: Mapping[str, np.ndarray] = field(default_factory=dict)
+    unlabelled_views: tuple[Augmentation, ...] = ()
+    unlabelled_ratio: int = 1
+    picks: Picks | None = None
+    teacher: Teacher | None = None
+    new_network: bool = False
     class_shares: np.ndarray | None = None
     new_head: bool = False
     choose: bool = True
@@ -157,6 +247,7 @@ class Method(ABC):
         paper_run: the settings of --budget paper; None: those of the DermXDB benchmark.
         batch_statistics: whether test images too are normalised by their own batch.
         takes_class_weights: whether it heeds `Recipe.class_weights`.
+        explained_with: the explainer that shows why, on some test images; "": none.
     """
 
     name: ClassVar[str]
@@ -171,6 +262,7 @@ class Method(ABC):
     paper_run: ClassVar[PaperRun | None] = None
     batch_statistics: ClassVar[bool] = False
     takes_class_weights: ClassVar[bool] = False
+    explained_with: ClassVar[str] = ""
     # Of the class's own `Options`.
     options: Any
 

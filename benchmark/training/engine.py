@@ -10,13 +10,13 @@ from scipy.special import softmax
 
 from architectures.network import Network
 from benchmark.errors import UserError
-from benchmark.methods.base import Activations, Stage, Tensor
+from benchmark.methods.base import Activations, Batch, Stage, Tensor
 
 # Adam's epsilon differs between the libraries' defaults (torch 1e-8, Keras 1e-7); here it does not.
 ADAM_EPSILON = 1e-8
 SGD_MOMENTUM = 0.9
-# Of the tensors that a stage trains beside the network's.
-_OWN = "stage/"
+# Of the tensors that a stage has beside the network's: its own, and its teacher's.
+_OWN, _TEACHER = "stage/", "teacher/"
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,22 @@ class InTraining:
     """The network as a loss sees it, see `benchmark.methods.base.Trainee`."""
 
     forward: Callable[[Tensor], Activations]
+    teach: Callable[[Tensor], Activations]
     parameters: Mapping[str, Tensor]
+    memory: Mapping[str, Tensor]
+    keep: Callable[[str, Tensor], None]
 
     def __call__(self, images: Tensor) -> Activations:
         """Features and logits in training mode."""
         return self.forward(images)
+
+    def taught(self, images: Tensor) -> Activations:
+        """Features and logits of the teacher."""
+        return self.teach(images)
+
+    def remember(self, name: str, value: Tensor) -> None:
+        """Put a value in the place of what is in memory."""
+        self.keep(name, value)
 
 
 class Engine(ABC):
@@ -42,29 +53,48 @@ class Engine(ABC):
     def __init__(self, network: Network, seed: int) -> None:
         self.network = network
         self._seed = seed
+        self._first = network.tensors()
+        self._teacher: Network | None = None
+        self._teacher_judged = False
 
     def begin(self, stage: Stage) -> None:
-        """Draw a new head if the stage wants one, freeze what it freezes, start afresh."""
+        """Set the network, or its head, to what the stage starts with; freeze; start afresh."""
+        if stage.new_network:
+            self.network.assign(self._first)
         if stage.new_head:
             self.network.new_head(self._seed)
-        self.network.freeze(stage.recipe.freeze)
-        if stage.recipe.bn_momentum is not None:
-            self.network.set_bn_momentum(stage.recipe.bn_momentum)
+        self._teacher = self.network.twin() if stage.teacher else None
+        for network in filter(None, (self.network, self._teacher)):
+            network.freeze(stage.recipe.freeze)
+            if stage.recipe.bn_momentum is not None:
+                network.set_bn_momentum(stage.recipe.bn_momentum)
+        self._teacher_judged = stage.teacher is not None and stage.teacher.judged
         self._start(stage)
+
+    def end(self) -> None:
+        """Leave what the stage's predictions are of, its teacher's where that is judged."""
+        if self.judged is not self.network:
+            self.network.assign(self.judged.tensors())
+        self._teacher = None
+
+    @property
+    def judged(self) -> Network:
+        """Whose predictions count: the network's, or its teacher's where the stage says so."""
+        return self._teacher if self._teacher and self._teacher_judged else self.network
 
     @abstractmethod
     def _start(self, stage: Stage) -> None:
         """A fresh optimiser of what is trainable now and of the stage's own parameters."""
 
     @abstractmethod
-    def train_step(
-        self,
-        views: tuple[np.ndarray, ...],
-        labels: np.ndarray,
-        inputs: Mapping[str, np.ndarray],
-        learning_rate: float,
-    ) -> Any:
-        """One optimiser step; gives the loss as a scalar that `float()` reads when it is wanted."""
+    def train_step(self, batch: Batch, learning_rate: float, keeps: float = 1.0) -> Any:
+        """One optimiser step; gives the loss as a scalar that `float()` reads when it is wanted.
+
+        Args:
+            batch: of numpy arrays.
+            learning_rate: of this step.
+            keeps: the share of itself that the teacher keeps after it.
+        """
 
     def logits(self, batches: Iterator[np.ndarray], batch_statistics: bool = False) -> np.ndarray:
         """(N, K) float32, in inference mode; the network is left as it was.
@@ -74,11 +104,11 @@ class Engine(ABC):
         """
         if not batch_statistics:
             return np.concatenate([self._logits(images, False) for images in batches])
-        before = self.network.tensors()
+        before = self.judged.tensors()
         try:
             return np.concatenate([self._logits(images, True) for images in batches])
         finally:
-            self.network.assign(before)
+            self.judged.assign(before)
 
     def predict(self, batches: Iterator[np.ndarray], batch_statistics: bool = False) -> np.ndarray:
         """Softmax probabilities, (N, K) float32; see `logits`."""
@@ -87,26 +117,31 @@ class Engine(ABC):
 
     @abstractmethod
     def _logits(self, images: np.ndarray, training: bool) -> np.ndarray:
-        """(B, K) float32 of one batch."""
+        """(B, K) float32 of one batch, by the judged network."""
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """Copies of the network's weights and buffers and of the stage's own parameters."""
+        """Copies of the network's weights and buffers, of its teacher's and of the stage's own."""
         own = {f"{_OWN}{name}": value for name, value in self._own().items()}
-        return self.network.tensors() | own
+        taught = self._teacher.tensors() if self._teacher else {}
+        return self.network.tensors() | own | {f"{_TEACHER}{n}": v for n, v in taught.items()}
 
     def assign(self, tensors: Mapping[str, np.ndarray]) -> None:
         """Set all that `tensors` gave, in the same stage."""
-        own = {n.removeprefix(_OWN): value for n, value in tensors.items() if n.startswith(_OWN)}
-        self.network.assign({n: value for n, value in tensors.items() if not n.startswith(_OWN)})
+        own, taught = _below(_OWN, tensors), _below(_TEACHER, tensors)
+        self.network.assign(
+            {n: v for n, v in tensors.items() if not n.startswith((_OWN, _TEACHER))}
+        )
         self._assign_own(own)
+        if self._teacher is not None:
+            self._teacher.assign(taught)
 
     @abstractmethod
     def _own(self) -> dict[str, np.ndarray]:
-        """Copies of the stage's own parameters."""
+        """Copies of the stage's own parameters and of its memory."""
 
     @abstractmethod
     def _assign_own(self, values: Mapping[str, np.ndarray]) -> None:
-        """Set the stage's own parameters."""
+        """Set the stage's own parameters and its memory."""
 
     @abstractmethod
     def optimiser_state(self) -> dict[str, np.ndarray]:
@@ -123,6 +158,10 @@ class Engine(ABC):
     @abstractmethod
     def peak_device_memory(self) -> int | None:
         """Most bytes held on the accelerator so far; None on a CPU."""
+
+
+def _below(prefix: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
 
 
 def no_cuda(framework: str) -> UserError:

@@ -7,9 +7,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from architectures.network import Network
+from architectures.network import Forward, Network
 from benchmark.config import Recipe
-from benchmark.methods.base import Batch, Stage
+from benchmark.methods.base import Activations, Batch, Stage
 from benchmark.training.engine import ADAM_EPSILON, SGD_MOMENTUM, Engine, InTraining, no_cuda
 
 
@@ -25,8 +25,9 @@ class KerasEngine(Engine):
         keras.utils.set_random_seed(seed)
         shape = (None, *network.image_size, 3)
         self._images = tf.TensorSpec(shape, tf.uint8)
-        self._traced: dict[bool, Any] = {}
+        self._traced: dict[tuple[bool, bool], Any] = {}
         self._parameters: dict[str, Any] = {}
+        self._memory: dict[str, Any] = {}
 
     def _start(self, stage: Stage) -> None:
         # What is frozen is decided when a function is traced, so all are traced anew.
@@ -35,53 +36,92 @@ class KerasEngine(Engine):
             name: keras.Variable(array, name=name.replace("/", "_"))
             for name, array in stage.parameters.items()
         }
+        self._memory = {
+            name: keras.Variable(array, name=name.replace("/", "_"), trainable=False)
+            for name, array in stage.memory.items()
+        }
+        pairs = self._pairs(stage)
         variables = [*self.network.trainable(), *self._parameters.values()]
         optimiser = _optimiser(stage.recipe)
         optimiser.build(variables)
         self._optimiser = optimiser
         # torch's SGD and Adam add the decay to the gradient; Keras' own would decouple it.
         coupled = 0.0 if stage.recipe.optimiser == "adamw" else stage.recipe.weight_decay
-        network = InTraining(lambda images: self.network.forward(images, True), self._parameters)
+        network = InTraining(
+            lambda images: self.network.forward(images, True),
+            self._teach(stage),
+            self._parameters,
+            self._memory,
+            lambda name, value: self._memory[name].assign(value),
+        )
 
-        def step(views: tuple[Any, ...], labels: Any, inputs: dict[str, Any]) -> tf.Tensor:
+        def step(
+            views: tuple[Any, ...],
+            labels: Any,
+            inputs: dict[str, Any],
+            unlabelled: tuple[Any, ...],
+            keeps: Any,
+        ) -> tf.Tensor:
             with tf.GradientTape() as tape:
-                loss = stage.loss(network, Batch(views, labels, inputs))
+                loss = stage.loss(network, Batch(views, labels, inputs, unlabelled))
             gradients = tape.gradient(loss, variables)
             # As torch does, what the loss does not touch is left alone, decay included.
             touched = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
             if coupled:
                 touched = [(g + coupled * v, v) for g, v in touched]
             optimiser.apply([g for g, _ in touched], [v for _, v in touched])
+            for average, trained in pairs:
+                average.assign_add((1 - keeps) * (trained - average))
             return loss
 
         self._step = tf.function(step)
 
-    def train_step(
-        self,
-        views: tuple[np.ndarray, ...],
-        labels: np.ndarray,
-        inputs: Mapping[str, np.ndarray],
-        learning_rate: float,
-    ) -> Any:
+    def train_step(self, batch: Batch, learning_rate: float, keeps: float = 1.0) -> Any:
         """One optimiser step."""
         with tf.device(self._place):
             self._optimiser.learning_rate.assign(learning_rate)
-            return self._step(views, labels, dict(inputs))
+            # An array: another Python number would be traced anew.
+            rate = np.float32(keeps)
+            inputs = dict(batch.inputs)
+            return self._step(batch.views, batch.labels, inputs, batch.unlabelled, rate)
+
+    def _teach(self, stage: Stage) -> Any:
+        """The teacher's forward pass; without a teacher nothing to call."""
+        teacher, told = self._teacher, stage.teacher
+        if teacher is None or told is None:
+            return None
+
+        def taught(images: Any) -> Activations:
+            found = teacher.forward(images, told.training)
+            return Forward(*(tf.stop_gradient(tensor) for tensor in found))
+
+        return taught
+
+    def _pairs(self, stage: Stage) -> list[tuple[Any, Any]]:
+        """What the teacher averages, and what of."""
+        if self._teacher is None or stage.teacher is None:
+            return []
+        statistics = not stage.teacher.training
+        mine, theirs = self._teacher.averaged(statistics), self.network.averaged(statistics)
+        return list(zip(mine, theirs, strict=True))
 
     def _logits(self, images: np.ndarray, training: bool) -> np.ndarray:
-        if training not in self._traced:
-            self._traced[training] = tf.function(
-                lambda pixels: tf.cast(self.network.forward(pixels, training).logits, tf.float32),
+        network = self.judged
+        key = (network is self.network, training)
+        if key not in self._traced:
+            self._traced[key] = tf.function(
+                lambda pixels: tf.cast(network.forward(pixels, training).logits, tf.float32),
                 input_signature=[self._images],
             )
         with tf.device(self._place):
-            return self._traced[training](images).numpy()
+            return self._traced[key](images).numpy()
 
     def _own(self) -> dict[str, np.ndarray]:
-        return {name: variable.numpy() for name, variable in self._parameters.items()}
+        own = self._parameters | self._memory
+        return {name: variable.numpy() for name, variable in own.items()}
 
     def _assign_own(self, values: Mapping[str, np.ndarray]) -> None:
-        for name, variable in self._parameters.items():
+        for name, variable in (self._parameters | self._memory).items():
             variable.assign(values[name])
 
     def optimiser_state(self) -> dict[str, np.ndarray]:
@@ -111,7 +151,8 @@ class KerasEngine(Engine):
         return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
 
     def _seeds(self) -> list[Any]:
-        variables = self.network.module.variables
+        modules = [network.module for network in (self.network, self._teacher) if network]
+        variables = [variable for module in modules for variable in module.variables]
         return [v for v in variables if v.path.endswith("seed_generator_state")]
 
 

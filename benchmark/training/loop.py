@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,17 @@ import numpy as np
 
 from benchmark import interrupt
 from benchmark.config import Recipe
-from benchmark.data.pipeline import Samples, plain_batches, steps_per_epoch, training_batches
+from benchmark.data.dataset import UNLABELLED
+from benchmark.data.pipeline import (
+    UNLABELLED_STREAM,
+    Samples,
+    plain_batches,
+    steps_per_epoch,
+    training_batches,
+)
 from benchmark.data.pixels import Progress, silent
 from benchmark.errors import UserError
-from benchmark.methods.base import Stage
+from benchmark.methods.base import Batch, Picks, Stage
 from benchmark.progress import Display
 from benchmark.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from benchmark.training.engine import Engine
@@ -23,7 +31,7 @@ from benchmark.training.engine import Engine
 CHECKPOINT_SECONDS = 30.0
 PREDICTION_BATCH = 32
 _READINGS_PER_SECOND = 4
-# Streams of random numbers; the pipeline's are 0 and 1.
+# Streams of random numbers; the pipeline's are 0, 1, 4 and 5.
 _INPUTS, _TOGETHER = 2, 3
 
 # selection(labels (N,), probabilities (N, K)) -> higher is better
@@ -71,13 +79,14 @@ def train_stage(
     checkpoint: Path,
     display: Display,
     batch_statistics: bool = False,
+    unlabelled: Samples | None = None,
 ) -> StageLog:
     """Train one stage and leave the network with the weights of its best epoch.
 
     The epoch with the highest validation score is kept, ties keep the earlier one; where the stage
     has nothing to choose by, the last. A checkpoint at `checkpoint` is continued from, with the
     exact batches that would have come next. `batch_statistics` is of validation, see
-    `Engine.logits`.
+    `Engine.logits`. Of `unlabelled`, of the same pixels as `train`, labels are not read.
     """
     recipe = stage.recipe
     engine.begin(stage)
@@ -90,13 +99,14 @@ def train_stage(
         engine.restore_optimiser(saved.optimiser)
         display.say(f"{stage.name}: continuing after epoch {len(log.epochs)}")
     last_write = -math.inf
+    data = _Data.of_stage(stage, train, unlabelled)
 
     def validate() -> float:
         together = recipe.batch_size if batch_statistics else None
         return selection(validation.labels, predict(engine, validation, together, seed))
 
     while not _finished(log, recipe):
-        row = _epoch(engine, stage, train, seed, len(log.epochs), display, validate)
+        row = _epoch(engine, stage, data, seed, len(log.epochs), display, validate)
         best_score = log.best_score
         log.epochs.append(row)
         if not stage.choose or best_score is None or row["validation"] > best_score:
@@ -109,6 +119,7 @@ def train_stage(
             save_checkpoint(checkpoint, state)
             last_write = time.monotonic()
     engine.assign(best)
+    engine.end()
     return log
 
 
@@ -153,35 +164,78 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
 
 
+@dataclass(frozen=True)
+class _Data:
+    """What a stage trains on: what it knows the labels of, and all there is without labels."""
+
+    labelled: Samples
+    everything: Samples
+
+    @classmethod
+    def of_stage(cls, stage: Stage, train: Samples, unlabelled: Samples | None) -> "_Data":
+        rows = train.rows if unlabelled is None else np.append(train.rows, unlabelled.rows)
+        everything = Samples(train.pixels, rows, np.full(len(rows), UNLABELLED, np.int64))
+        if stage.picks is not None and len(stage.picks.places):
+            train = _with_picks(train, unlabelled, stage.picks)
+        return cls(train, everything)
+
+    def batches(self, stage: Stage, seed: int, number: int) -> Iterator[Batch]:
+        """One epoch of numpy batches."""
+        # Not the pipeline's generators: what a loss draws leaves the batches as they are.
+        generator = np.random.default_rng((seed, number, _INPUTS))
+        size, total = stage.recipe.batch_size, len(self.everything)
+        views = stage.views or (stage.recipe.augmentation,)
+        labelled = training_batches(
+            self.labelled, views, size, seed, number, stage.class_shares, total
+        )
+        further: Iterator[tuple[tuple[np.ndarray, ...], np.ndarray]] = repeat(((), np.empty(0)))
+        if stage.unlabelled_views:
+            size = stage.unlabelled_ratio * min(size, total)
+            count = steps_per_epoch(total, stage.recipe.batch_size) * size
+            further = training_batches(
+                self.everything,
+                stage.unlabelled_views,
+                size,
+                seed,
+                number,
+                count=count,
+                stream=UNLABELLED_STREAM,
+            )
+        for (images, labels), (unlabelled, _) in zip(labelled, further, strict=False):
+            inputs = stage.inputs(number, len(labels), generator) if stage.inputs else {}
+            yield Batch(images, labels, inputs, unlabelled)
+
+
+def _with_picks(train: Samples, unlabelled: Samples | None, picks: Picks) -> Samples:
+    if unlabelled is None or len(np.unique(picks.places)) < len(picks.places):
+        raise ValueError("picks are of unlabelled images, none twice")
+    rows = np.append(train.rows, unlabelled.rows[picks.places])
+    return Samples(train.pixels, rows, np.append(train.labels, picks.labels))
+
+
 def _epoch(
     engine: Engine,
     stage: Stage,
-    train: Samples,
+    data: _Data,
     seed: int,
     number: int,
     display: Display,
     validate: Callable[[], float],
 ) -> dict[str, Any]:
     recipe = stage.recipe
-    steps = steps_per_epoch(len(train), recipe.batch_size)
+    steps = steps_per_epoch(len(data.everything), recipe.batch_size)
     watch = display.epoch(stage.name, number + 1, recipe.epochs, steps)
     started = last_reading = time.monotonic()
     losses: list[Any] = []
     images_seen = 0
     summary = ""
-    # Not the pipeline's generators: what a loss draws leaves the batches as they are.
-    generator = np.random.default_rng((seed, number, _INPUTS))
-    views = stage.views or (recipe.augmentation,)
     try:
-        batches = training_batches(
-            train, views, recipe.batch_size, seed, number, stage.class_shares
-        )
-        for step, (images, labels) in enumerate(batches):
+        for step, batch in enumerate(data.batches(stage, seed, number), start=number * steps):
             interrupt.check()
-            rate = learning_rate(recipe, number * steps + step, steps)
-            inputs = stage.inputs(number, len(labels), generator) if stage.inputs else {}
-            losses.append(engine.train_step(images, labels, inputs, rate))
-            images_seen += len(labels)
+            rate = learning_rate(recipe, step, steps)
+            keeps = stage.teacher.keeps(step) if stage.teacher else 1.0
+            losses.append(engine.train_step(batch, rate, keeps))
+            images_seen += len(batch.labels) + sum(len(views) for views in batch.unlabelled[:1])
             now = time.monotonic()
             # Reading a loss waits for the device, so it is read a few times a second only.
             due = now - last_reading > 1 / _READINGS_PER_SECOND

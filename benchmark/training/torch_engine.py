@@ -36,30 +36,36 @@ class TorchEngine(Engine):
             name: torch.nn.Parameter(torch.tensor(array, device=self._device))
             for name, array in stage.parameters.items()
         }
+        self._memory = {
+            name: torch.tensor(array, device=self._device) for name, array in stage.memory.items()
+        }
+        self._averaged = self._pairs(stage)
+        self._teaches_in_training = stage.teacher is not None and stage.teacher.training
         trained = [*self.network.trainable(), *self._parameters.values()]
         self._optimiser = _optimiser(trained, stage.recipe)
 
-    def train_step(
-        self,
-        views: tuple[np.ndarray, ...],
-        labels: np.ndarray,
-        inputs: Mapping[str, np.ndarray],
-        learning_rate: float,
-    ) -> Any:
+    def train_step(self, batch: Batch, learning_rate: float, keeps: float = 1.0) -> Any:
         """One optimiser step."""
         for group in self._optimiser.param_groups:
             group["lr"] = learning_rate
-        batch = Batch(
-            tuple(self._to_device(images) for images in views),
-            self._to_device(labels),
-            {name: self._to_device(array) for name, array in inputs.items()},
+        tensors = Batch(
+            tuple(self._to_device(images) for images in batch.views),
+            self._to_device(batch.labels),
+            {name: self._to_device(array) for name, array in batch.inputs.items()},
+            tuple(self._to_device(images) for images in batch.unlabelled),
         )
-        network = InTraining(self._forward, self._parameters)
+        network = InTraining(
+            self._forward, self._teach, self._parameters, self._memory, self._remember
+        )
         self._optimiser.zero_grad(set_to_none=True)
         with keras.device(self._keras_device()):
-            loss = self._loss(network, batch)
+            loss = self._loss(network, tensors)
         loss.backward()
         self._optimiser.step()
+        teacher, trained = self._averaged
+        if teacher:
+            with torch.no_grad():
+                torch._foreach_lerp_(teacher, trained, 1 - keeps)
         return loss.detach()
 
     def _forward(self, images: torch.Tensor) -> Activations:
@@ -67,18 +73,35 @@ class TorchEngine(Engine):
         with self._precision():
             return self.network.forward(images, training=True)
 
+    def _teach(self, images: torch.Tensor) -> Activations:
+        assert self._teacher is not None, "the stage has no teacher"
+        with torch.no_grad(), self._precision():
+            return self._teacher.forward(images, training=self._teaches_in_training)
+
+    def _remember(self, name: str, value: torch.Tensor) -> None:
+        with torch.no_grad():
+            self._memory[name].copy_(value)
+
+    def _pairs(self, stage: Stage) -> tuple[list[Any], list[Any]]:
+        """What the teacher averages, and what of."""
+        if stage.teacher is None or self._teacher is None:
+            return [], []
+        statistics = not stage.teacher.training
+        return self._teacher.averaged(statistics), self.network.averaged(statistics)
+
     def _logits(self, images: np.ndarray, training: bool) -> np.ndarray:
         with torch.no_grad(), self._precision():
-            logits = self.network.forward(self._to_device(images), training).logits
+            logits = self.judged.forward(self._to_device(images), training).logits
         return logits.float().cpu().numpy()
 
     def _own(self) -> dict[str, np.ndarray]:
-        return {name: p.detach().cpu().numpy().copy() for name, p in self._parameters.items()}
+        own = self._parameters | self._memory
+        return {name: tensor.detach().cpu().numpy().copy() for name, tensor in own.items()}
 
     def _assign_own(self, values: Mapping[str, np.ndarray]) -> None:
         with torch.no_grad():
-            for name, parameter in self._parameters.items():
-                parameter.copy_(torch.from_numpy(values[name]))
+            for name, tensor in (self._parameters | self._memory).items():
+                tensor.copy_(torch.from_numpy(values[name]))
 
     def optimiser_state(self) -> dict[str, np.ndarray]:
         """Adam's moments or SGD's momentum by parameter position, and the dropout generator."""

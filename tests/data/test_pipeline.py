@@ -30,13 +30,13 @@ def samples() -> Samples:
 
 def _epoch(samples, epoch=0, seed=7, threads=1, ranges=STRONG, batch=8, shares=None):
     """The batches of a single view."""
-    batches = training_batches(samples, [ranges], batch, seed, epoch, shares, threads)
+    batches = training_batches(samples, [ranges], batch, seed, epoch, shares, threads=threads)
     return [(images, labels) for (images,), labels in batches]
 
 
 def _views(samples, views, epoch=0, batch=8, shares=None, threads=1):
     """All views and labels of an epoch: a list of (N, H, W, 3), and (N,)."""
-    batches = list(training_batches(samples, views, batch, 7, epoch, shares, threads))
+    batches = list(training_batches(samples, views, batch, 7, epoch, shares, threads=threads))
     shown = [np.concatenate(parts) for parts in zip(*(each for each, _ in batches), strict=True)]
     return shown, np.concatenate([labels for _, labels in batches])
 

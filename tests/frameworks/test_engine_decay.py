@@ -7,7 +7,7 @@ import pytest
 
 import architectures
 from benchmark.config import Recipe
-from benchmark.methods.base import Stage
+from benchmark.methods.base import Batch, Stage
 from benchmark.training.frameworks import make_engine, select_backend
 
 SIZE = 65
@@ -47,7 +47,7 @@ def _changed(framework, optimiser, loss):
     )
     engine.begin(Stage("train", loss, recipe))
     images = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3)).astype(np.uint8)
-    engine.train_step((images,), np.array([0, 1, 2, 0]), {}, 0.1)
+    engine.train_step(Batch((images,), np.array([0, 1, 2, 0])), 0.1)
     after = engine.network.tensors()
     return {name for name in first if not np.array_equal(first[name], after[name])}
 

@@ -7,7 +7,7 @@ import architectures
 from benchmark.config import Augmentation, Recipe
 from benchmark.data.pipeline import Samples, plain_batches
 from benchmark.errors import UserError
-from benchmark.methods.base import Context
+from benchmark.methods.base import Batch, Context
 from benchmark.methods.cross_entropy import CrossEntropy
 from benchmark.progress import SilentDisplay
 from benchmark.training import loop
@@ -122,7 +122,7 @@ def test_frozen_layers_keep_their_weights(framework, samples, tmp_path):
     context = Context(samples.labels, ("dark", "red"), recipe, features=1024)
     (stage,) = CrossEntropy().stages(context)
     engine.begin(stage)
-    engine.train_step((samples.pixels[:8],), samples.labels[:8], {}, 1e-2)
+    engine.train_step(Batch((samples.pixels[:8],), samples.labels[:8]), 1e-2)
     after = engine.network.tensors()
     changed = {name for name in before if not np.array_equal(before[name], after[name])}
     assert changed
