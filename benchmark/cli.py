@@ -81,6 +81,17 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument(
         "--positive", metavar="CLASS", help="task imbalance: this class against the rest"
     )
+    parser.add_argument(
+        "--label-fractions",
+        metavar="P,P,...",
+        help="task semi-supervised: percent of the labels, one trial each (default:"
+        " 1,5,10,20,50,100)",
+    )
+    parser.add_argument(
+        "--unlabelled",
+        metavar="DIR",
+        help="task semi-supervised: a folder with further training images, without labels",
+    )
     parser.add_argument("--method", default="cross-entropy", help="default: %(default)s")
     parser.add_argument(
         "--method-option",
@@ -191,7 +202,7 @@ def _run(options: argparse.Namespace) -> None:
         dataset_options=options_of(options.data_option),
         task_options={
             name: getattr(options, name)
-            for name in ("imbalance", "positive")
+            for name in ("imbalance", "positive", "label_fractions", "unlabelled")
             if getattr(options, name) is not None
         },
         method_options=options_of(options.method_option),
@@ -211,6 +222,8 @@ def _run(options: argparse.Namespace) -> None:
     if record.baselines:
         print(f"\n{text_table(baselines_table(record))}")
     print(f"\nrun folder  {folder.path}")
+    for table in folder.tables():
+        print(f"table       {table}")
     pages, drawn = folder.pages(), folder.drawings()
     for page in pages:
         print(f"page        {page}")

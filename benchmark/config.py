@@ -6,9 +6,17 @@ A `RunConfig` is fully resolved: nothing is decided later, so the record repeats
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from architectures import FRAMEWORKS, catalogue
 from architectures.weights import stored_head
@@ -31,8 +39,10 @@ class Options(_Settings):
     """The settings of one task or method: every field has a default and a description.
 
     The description says what it means and where the default is from; `describe` prints it. All of
-    them, resolved, are in the record.
+    them, resolved, are in the record; those in `paths` name folders, and there by their last name.
     """
+
+    paths: ClassVar[frozenset[str]] = frozenset()
 
     def settled(self, recipe: "Recipe") -> Self:
         """With what follows from the run's recipe filled in; here nothing does."""
@@ -65,6 +75,17 @@ class Augmentation(_Settings):
     greyscale_probability: float = Field(0.0, ge=0, le=1)
     blur: tuple[float, float] = Field((1.0, 1.0), description="sigma of a 3x3 Gaussian, in pixels")
     blur_probability: float = Field(0.0, ge=0, le=1)
+    cutout: tuple[float, float] = Field(
+        (0.0, 0.0), description="side of a grey square, as a share of the image's shorter side"
+    )
+
+    @model_serializer(mode="wrap")
+    def _leave_out_no_cutout(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Runs without one keep the names that they had before there was any.
+        settings: dict[str, Any] = write(self)
+        if not any(self.cutout):
+            settings.pop("cutout", None)
+        return settings
 
     @model_validator(mode="after")
     def _check_ranges(self) -> Self:
@@ -74,6 +95,8 @@ class Augmentation(_Settings):
                 raise ValueError(f"{name}: {low} to {high} is no range above 0")
         if self.crop[1] > 1 or min(self.jitter) < 0 or self.jitter[3] > 0.5:
             raise ValueError("crop is at most 1, jitter at least 0, its hue at most 0.5")
+        if not 0 <= self.cutout[0] <= self.cutout[1] <= 1:
+            raise ValueError(f"cutout: {self.cutout[0]} to {self.cutout[1]} is no range in 0..1")
         return self
 
 
@@ -147,12 +170,20 @@ class RunConfig(_Settings):
         options = {name: _last_name(value) for name, value in self.dataset_options.items()}
         earlier = [item.partition(":") for item in self.pretrain_on]
         settings["pretrain_on"] = [f"{n}{colon}{_last_name(path)}" for n, colon, path in earlier]
-        return settings | {"dataset_options": options}
+        asked = {n: _last_name(self.task_options[n]) for n in self.task_options} | self.question
+        return settings | {"dataset_options": options, "task_options": asked}
+
+    @property
+    def question(self) -> dict[str, Option]:
+        """The task's options that are no paths: what lies there is part of the data."""
+        paths = TASKS.get(self.task).Options.paths
+        return {name: value for name, value in self.task_options.items() if name not in paths}
 
     def identity(self) -> dict[str, Any]:
         """The settings that decide the result: not where the data lie nor what computes it."""
         settings = self.public()
         settings["pretrain_on"] = [item.split(":", 1)[0] for item in self.pretrain_on]
+        settings["task_options"] = self.question
         return {name: settings[name] for name in settings if name not in DECIDE_NOTHING}
 
 

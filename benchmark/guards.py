@@ -49,15 +49,19 @@ class Guards:
         return cls(out, allowed, display, Decoded(size, display.track))
 
     def split(
-        self, task: Task, dataset: Dataset, prepared: Dataset, options: Mapping[str, Any]
+        self, task: Task, dataset: Dataset, prepared: Dataset, options: Mapping[str, Any], seed: int
     ) -> splits.FrozenSplit:
-        """The task's trials as they were when this question was first asked of these data."""
+        """The task's trials as they were when this question was first asked of these data.
+
+        The seed is the run's.
+        """
 
         def draw() -> dict[str, dict[str, Sequence[str]]]:
-            trials = task.trials(self._united(dataset))
+            trials = task.trials_of(self._united(dataset), seed)
             return {t.name: {part: getattr(t, part) for part in splits.PARTS} for t in trials}
 
-        return splits.frozen(self.out, prepared, task.name, task.version, options, draw)
+        own = seed if task.seeded else None
+        return splits.frozen(self.out, prepared, task.name, task.version, options, draw, own)
 
     def earlier_split(self, dataset: Dataset) -> splits.FrozenSplit:
         """How data to pre-train on are divided, by the same rules."""
@@ -82,21 +86,20 @@ class Guards:
 
         Args:
             dataset: of the trials.
-            trials: each has a train, a validation and a test part.
+            trials: each has a train, a validation and a test part; unlabelled images are of train.
             earlier: data to pre-train on and their parts: these are compared too, and all of
                 each data set with the test images.
             with_pixels: look for near-identical images as well.
 
         Returns:
-            One sentence for each trial or earlier data set that leaks.
+            One sentence for each division or earlier data set that leaks.
 
         Raises:
             DataError: there are leaks and they are not allowed.
         """
-        told = []
-        for trial in trials:
-            parts = {"train": trial.train, "validation": trial.validation, "test": trial.test}
-            told.append(self._judged(dataset, parts, with_pixels))
+        # Trials that differ only in what is labelled are one division.
+        divisions = {trial.fingerprint: trial.parts for trial in trials}
+        told = [self._judged(dataset, parts, with_pixels) for parts in divisions.values()]
         test = sorted({sample for trial in trials for sample in trial.test})
         for other, all_parts in earlier:
             used = {name: all_parts[name] for name in EARLIER_PARTS}

@@ -68,6 +68,7 @@ TASKS = Registry(
         "diagnosis": "tasks.diagnosis:Diagnosis",
         "explainability": "tasks.explainability:Explainability",
         "imbalance": "tasks.imbalance:Imbalance",
+        "semi-supervised": "tasks.semi_supervised:SemiSupervised",
     },
 )
 
@@ -87,6 +88,17 @@ METHODS = Registry(
         "tau-norm": "benchmark.methods.tau_norm:TauNorm",
         "supercon": "benchmark.methods.supercon:SuperCon",
         "supercon-as-released": "benchmark.methods.supercon:SuperConAsReleased",
+        "supervised": "benchmark.methods.supervised:Supervised",
+        "pseudo-label": "benchmark.methods.pseudo_label:PseudoLabel",
+        "mean-teacher": "benchmark.methods.mean_teacher:MeanTeacher",
+        "fixmatch": "benchmark.methods.fixmatch:FixMatch",
+        "crest": "benchmark.methods.self_training:Crest",
+        "crest+": "benchmark.methods.self_training:CrestPlus",
+        "isdl": "benchmark.methods.isdl:Isdl",
+        "isdl-plus": "benchmark.methods.isdl:IsdlPlus",
+        "src-mt": "benchmark.methods.src_mt:SrcMt",
+        "srcl-joint": "benchmark.methods.srcl:SrclJoint",
+        "srcl-pretrain": "benchmark.methods.srcl:SrclPretrain",
         "checkpoint": "benchmark.methods.checkpoint:Checkpoint",
     },
 )

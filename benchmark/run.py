@@ -29,7 +29,7 @@ from benchmark.training.adjust import Adjusted
 from benchmark.training.frameworks import select_backend
 from benchmark.training.loop import StageLog
 from benchmark.trial import TrialResult, TrialRunner, Watch
-from tasks.base import BOOTSTRAP_SEED, SPLIT_SEED, Task, Trial
+from tasks.base import BOOTSTRAP_SEED, SPLIT_SEED, Score, Task, Trial
 
 
 def run(
@@ -81,7 +81,7 @@ def execute(
         dataset = task.prepare(whole)
         task.check(dataset)
         guards = Guards.of_run(out, config.allow_leaks, display)
-        split = guards.split(task, whole, dataset, config.task_options)
+        split = guards.split(task, whole, dataset, config.question, config.seed)
         trials = [Trial(name, **parts) for name, parts in split.trials.items()]
         earlier = [_load_earlier(item) for item in config.pretrain_on]
         earlier_splits = [guards.earlier_split(other) for other in earlier]
@@ -106,19 +106,41 @@ def execute(
         display.say(f"note: {note}")
     decoded = Decoded(config.image_size, display.track)
     runner = TrialRunner(config, task, method, folder, watch, display, decoded, earlier_parts)
-    results = [runner.run(dataset, trial, earlier) for trial in trials]
-    for note in results[0].score.notes:
+    results = []
+    for place, trial in enumerate(trials, start=1):
+        if len(trials) > 1:
+            display.say(f"{_told(trial)} ({place} of {len(trials)})")
+        results.append(runner.run(dataset, trial, earlier))
+    score = _overall(task, dataset, results, folder, watch)
+    for note in score.notes:
         display.say(f"note: {note}")
 
     with watch("record"):
-        notes = (*filter(None, [method.caveat]), *results[0].score.notes)
+        notes = (*filter(None, [method.caveat]), *score.notes)
         record = _record(
-            config, name, task, weights, dataset, earlier, results, watch, leaking, notes
+            config, name, task, weights, dataset, earlier, results, score, watch, leaking, notes
         )
         # The checkpoints go last: a full disk must not cost what was computed.
         store.save(record)
         folder.finish(record)
     return record
+
+
+def _told(trial: Trial) -> str:
+    hidden = f", {len(trial.unlabelled)} unlabelled" if trial.unlabelled else ""
+    return f"{trial.name}: {len(trial.train)} labelled{hidden}"
+
+
+def _overall(
+    task: Task, dataset: Dataset, results: list[TrialResult], folder: RunFolder, watch: Watch
+) -> Score:
+    """The score of all trials; its tables and pictures are written."""
+    with watch("score"):
+        score = task.overall(dataset, [(r.trial, r.outputs, r.score) for r in results])
+    folder.save_tables("", score.tables)
+    with watch("pictures"):
+        task.draw_overall(dataset, score, folder.pictures())
+    return score
 
 
 def _check_explainer(config: RunConfig, task: Task) -> None:
@@ -154,13 +176,16 @@ def _load_earlier(item: str) -> Dataset:
 def _protocol(
     weights: WeightsUsed, task: Task, dataset: Dataset, trials: list[Trial], earlier: list[Dataset]
 ) -> dict[str, Any]:
-    return {
+    protocol = {
         "weights": weights.sha256 or weights.kind,
         "task_version": task.version,
         "data": dataset.fingerprint,
         "splits": [trial.fingerprint for trial in trials],
         "pretraining": [other.fingerprint for other in earlier],
     }
+    # Not where every image is labelled: runs of such tasks keep the ids that they have.
+    labelled = [trial.labelled_fingerprint for trial in trials]
+    return protocol | ({"labelled": labelled} if any(labelled) else {})
 
 
 def _data_used(dataset: Dataset) -> DataUsed:
@@ -180,6 +205,7 @@ def _record(
     dataset: Dataset,
     earlier: list[Dataset],
     results: list[TrialResult],
+    score: Score,
     watch: Watch,
     leaks: tuple[str, ...],
     notes: tuple[str, ...],
@@ -206,8 +232,8 @@ def _record(
         peak_memory_bytes=memory,
         parameters=results[0].parameters,
         trials=tuple(_trial_record(result, task) for result in results),
-        metrics=results[0].score.metrics,
-        baselines=results[0].score.baselines,
+        metrics=score.metrics,
+        baselines=score.baselines,
         leaks=leaks,
         notes=notes,
     )
@@ -219,7 +245,9 @@ def _trial_record(result: TrialResult, task: Task) -> TrialRecord:
         name=trial.name,
         split_fingerprint=trial.fingerprint,
         test_fingerprint=trial.test_fingerprint,
+        labelled_fingerprint=trial.labelled_fingerprint,
         n_train=len(trial.train),
+        n_unlabelled=len(trial.unlabelled),
         n_validation=len(trial.validation),
         n_test=len(trial.test),
         stages=tuple(_summary(log, task) for log in result.logs),

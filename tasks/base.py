@@ -3,8 +3,8 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,6 +30,7 @@ class Trial:
     """One split: which images train, which choose the epoch, which are scored.
 
     `unscored` are images of the test part that the task cannot score; they serve for nothing.
+    `unlabelled` are training images whose labels nobody may see; `train` are the others.
     """
 
     name: str
@@ -37,12 +38,24 @@ class Trial:
     validation: tuple[str, ...]
     test: tuple[str, ...]
     unscored: tuple[str, ...] = ()
+    unlabelled: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> dict[str, list[str]]:
+        """Sorted ids of "train" (labelled or not), "validation" and "test"."""
+        train = (*self.train, *self.unlabelled)
+        parts = {"train": train, "validation": self.validation, "test": self.test}
+        return {name: sorted(ids) for name, ids in parts.items()}
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the ids of each part, in any order."""
-        parts = {"train": self.train, "validation": self.validation, "test": self.test}
-        return _digest({name: sorted(ids) for name, ids in parts.items()})
+        """SHA-256 of the ids of each part, in any order, whichever of them are labelled."""
+        return _digest(self.parts)
+
+    @property
+    def labelled_fingerprint(self) -> str:
+        """SHA-256 of the ids of the labelled training images, "" where all are labelled."""
+        return _digest(sorted(self.train)) if self.unlabelled else ""
 
     @property
     def test_fingerprint(self) -> str:
@@ -139,6 +152,7 @@ class Task(ABC):
         maps: whether test images need maps that explain what the network says.
         selected_by: the validation score that chooses the epoch; macro one-vs-rest AUC, ours: it
             needs no threshold and moves with every image.
+        seeded: whether the run's seed decides the trials, not only what is drawn in training.
         shown: the metrics the command line prints, in order.
     """
 
@@ -150,6 +164,7 @@ class Task(ABC):
     needs: ClassVar[frozenset[str]] = frozenset()
     maps: ClassVar[bool] = False
     selected_by: ClassVar[str] = "macro_auc"
+    seeded: ClassVar[bool] = False
     shown: ClassVar[tuple[str, ...]]
 
     # Of the class's own `Options`.
@@ -189,6 +204,10 @@ class Task(ABC):
             Trial("main", tuple(parts["train"]), tuple(parts["validation"]), tuple(parts["test"]))
         ]
 
+    def trials_of(self, dataset: Dataset, seed: int) -> list[Trial]:
+        """The trials of a run with this seed; here those of `trials`, whatever the seed."""
+        return self.trials(dataset)
+
     def selection(self, labels: np.ndarray, probabilities: np.ndarray) -> float:
         """The validation score that chooses the epoch; the higher the better."""
         return classification.scores(labels, probabilities)[self.selected_by]
@@ -202,6 +221,15 @@ class Task(ABC):
     @abstractmethod
     def draw(self, dataset: Dataset, outputs: Outputs, score: Score, folder: Path) -> list[Path]:
         """Draw the pictures of a trial into `folder`; the files, most telling first."""
+
+    def overall(self, dataset: Dataset, results: Sequence[tuple[Trial, Outputs, Score]]) -> Score:
+        """The run's own score, of all its trials; here that of the only one, without its tables."""
+        ((_, _, score),) = results
+        return replace(score, tables={})
+
+    def draw_overall(self, dataset: Dataset, score: Score, folder: Path) -> list[Path]:
+        """Draw the pictures of the run's own score into `folder`; here there are none."""
+        return []
 
 
 def _digest(ids: Any) -> str:

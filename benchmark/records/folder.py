@@ -1,8 +1,9 @@
 """The folder of one run: all that is needed to score it again and to look at it.
 
 config.json, environment.json, record.json; and per trial predictions.csv, maps.npz,
-history-STAGE.csv, the score's tables, weights.safetensors and plots/. Checkpoints lie in
-checkpoints/ until the run is finished.
+history-STAGE.csv, the score's tables, weights.safetensors and plots/. The tables and plots/ of
+several trials together lie beside config.json. Checkpoints lie in checkpoints/ until the run is
+finished.
 """
 
 import shutil
@@ -59,13 +60,19 @@ class RunFolder:
         """Where trained weights are kept."""
         return self.path / name / "weights.safetensors"
 
-    def pictures(self, trial: str) -> Path:
-        """The folder of a trial's pictures."""
+    def pictures(self, trial: str = "") -> Path:
+        """The folder of a trial's pictures, or of those of the whole run."""
         return self.path / trial / "plots"
 
     def drawings(self) -> list[Path]:
-        """Every picture that was drawn, by name."""
-        return sorted(self.path.glob("*/plots/*.png"))
+        """Every picture that was drawn, by name, those of the whole run first."""
+        return [
+            p for where in ("plots", "*/plots") for p in sorted(self.path.glob(f"{where}/*.png"))
+        ]
+
+    def tables(self) -> list[Path]:
+        """The tables of the whole run, by name."""
+        return sorted(self.path.glob("*.csv"))
 
     def pages(self) -> list[Path]:
         """Every page that shows pictures."""
@@ -76,7 +83,7 @@ class RunFolder:
         _write_csv(pd.DataFrame(epochs), self.path / trial / f"history-{stage}.csv", index=False)
 
     def save_tables(self, trial: str, tables: dict[str, pd.DataFrame]) -> None:
-        """The tables behind a score, one CSV each."""
+        """The tables behind a trial's score, one CSV each; trial "" is the whole run."""
         for name, table in tables.items():
             _write_csv(table, self.path / trial / f"{name}.csv")
 

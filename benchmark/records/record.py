@@ -80,9 +80,15 @@ class TrialRecord(_Part):
     """One train/validation/test split of the run and what it scored."""
 
     name: str
-    split_fingerprint: str = Field(description="SHA-256 of the ids of each part")
+    split_fingerprint: str = Field(
+        description="SHA-256 of the ids of each part, whichever of the training images are labelled"
+    )
     test_fingerprint: str = Field("", description="SHA-256 of the ids of the test part alone")
-    n_train: int
+    labelled_fingerprint: str = Field(
+        "", description="SHA-256 of the ids of the labelled training images; empty: all are"
+    )
+    n_train: int = Field(description="labelled training images")
+    n_unlabelled: int = Field(0, description="training images whose labels nobody saw")
     n_validation: int
     n_test: int
     stages: tuple[TrainingSummary, ...]
@@ -92,8 +98,8 @@ class TrialRecord(_Part):
 class Record(_Part):
     """Everything a table, a plot or a sceptic needs to know of one run.
 
-    `metrics` are the run's own; a task with a single trial repeats that trial's. `config` is the
-    resolved `RunConfig`, paths by their last name: with it and the same data the run can be
+    `metrics` are the run's own; most tasks have a single trial and repeat that trial's. `config` is
+    the resolved `RunConfig`, paths by their last name: with it and the same data the run can be
     repeated.
     """
 

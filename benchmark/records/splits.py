@@ -1,8 +1,9 @@
 """Frozen splits: which image was in which part, written once and read ever after.
 
-A file per data set, task, task version and options, in results/v1/splits, beside the records. The
-files decide: a later version that would draw another split still runs on these. Whether the parts
-share what they must not is the business of `benchmark.data.leaks`.
+A file per data set, task, task version and options, and per seed where that decides, lies in
+results/v1/splits, beside the records. The files decide: a later version that would draw another
+split still runs on these. Whether the parts share what they must not is the business of
+`benchmark.data.leaks`.
 """
 
 import csv
@@ -18,7 +19,7 @@ from benchmark.data.dataset import UNLABELLED, Dataset
 from benchmark.errors import DataError
 from benchmark.files import atomic_path
 
-PARTS = ("train", "validation", "test", "unscored")
+PARTS = ("train", "unlabelled", "validation", "test", "unscored")
 # Parts that a data set may fix and no task divides; unscored images are of the test part.
 _FIXED = {"validation": "validation", "test": "test", "unscored": "test"}
 COLUMNS = ("trial", "part", "id", "group", "class")
@@ -63,6 +64,7 @@ def frozen(
     task_version: str,
     options: Mapping[str, Any],
     draw: Callable[[], Split],
+    seed: int | None = None,
 ) -> FrozenSplit:
     """The split of a task on a data set: from its file, drawn where there is none.
 
@@ -73,11 +75,12 @@ def frozen(
         task_version: of its protocol.
         options: the task's; those that are None are left out of the file's name.
         draw: makes the split: trial -> part (of `PARTS`) -> ids; called only without a file.
+        seed: of the run; None where the split is the same for all.
 
     Raises:
         DataError: the file is damaged or does not fit the data; names line and remedy.
     """
-    path = location(out, dataset, task, task_version, options)
+    path = location(out, dataset, task, task_version, options, seed)
     if path.exists():
         return read(path, dataset)
     text = _text(dataset, draw())
@@ -88,12 +91,18 @@ def frozen(
 
 
 def location(
-    out: str | Path, dataset: Dataset, task: str, task_version: str, options: Mapping[str, Any]
+    out: str | Path,
+    dataset: Dataset,
+    task: str,
+    task_version: str,
+    options: Mapping[str, Any],
+    seed: int | None = None,
 ) -> Path:
     """The file of a split; arguments as of `frozen`."""
     folder = f"{_plain(dataset.name)}-{dataset.fingerprint[:12]}"
     given = {name: value for name, value in sorted(options.items()) if value is not None}
     values = [f"{_plain(name)}={_plain(str(value))}" for name, value in given.items()]
+    values += [] if seed is None else [f"seed={seed}"]
     name = "-".join([_plain(task), f"v{_plain(task_version)}", *values])
     return Path(out) / "v1" / "splits" / folder / f"{name}.csv"
 

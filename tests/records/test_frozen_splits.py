@@ -66,6 +66,25 @@ def _frozen(out, dataset, version, draw):
     return split.trials
 
 
+FEW = {
+    "labels-50": {
+        "train": ("i5", "i0"),
+        "unlabelled": ("i7", "i2"),
+        "validation": ("i4",),
+        "test": ("i3",),
+    }
+}
+FEW_TEXT = """\
+trial,part,id,group,class
+labels-50,train,i0,g0,benign
+labels-50,train,i5,g5,malignant
+labels-50,unlabelled,i2,g2,benign
+labels-50,unlabelled,i7,g6,
+labels-50,validation,i4,g4,benign
+labels-50,test,i3,g3,malignant
+"""
+
+
 def _refuse():
     raise AssertionError("drawn although there is a file")
 
@@ -94,6 +113,7 @@ def test_a_split_is_written_sorted_and_read_back(path, dataset, tmp_path):
     assert list(found) == ["main", "10 %"]
     assert found["main"] == {
         "train": ("i0", "i1", "i3"),
+        "unlabelled": (),
         "validation": ("i4",),
         "test": ("i5",),
         "unscored": (),
@@ -227,3 +247,23 @@ def test_every_class_is_trained_on(path, dataset):
     path.write_text(TEXT.replace("10 %,train,i3,g3,malignant\n", ""))
     with pytest.raises(DataError, match="10 % has no image of class malignant in train"):
         splits.read(path, dataset)
+
+
+def test_where_the_seed_decides_there_is_a_file_for_each(tmp_path, dataset):
+    options = {"label_fractions": "5"}
+    made = []
+    for seed in (0, 1):
+        arguments = (tmp_path, dataset, "semi-supervised", "1", options)
+        splits.frozen(*arguments, lambda: FEW, seed).keep()
+        assert splits.frozen(*arguments, _refuse, seed).trials["labels-50"]["train"] == ("i0", "i5")
+        made.append(splits.location(*arguments, seed))
+    assert [path.name for path in made] == [
+        f"semi-supervised-v1-label_fractions=5-seed={seed}.csv" for seed in (0, 1)
+    ]
+    assert all(path.read_text() == FEW_TEXT for path in made)
+
+
+def test_an_image_of_a_fixed_part_is_no_unlabelled_one(tmp_path, dataset):
+    dataset.table.loc["i7", "split"] = "test"
+    with pytest.raises(ValueError, match="i7 is in unlabelled here and in test in the data"):
+        splits.frozen(tmp_path, dataset, "semi-supervised", "1", {}, lambda: FEW)

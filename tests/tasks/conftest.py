@@ -1,9 +1,12 @@
 """A data set and a network's outputs made by hand."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from benchmark.data.dataset import Dataset
 from tasks.base import Explanations, Outputs, Probes, Trial
@@ -91,3 +94,40 @@ def outputs_of(dataset, on_lesion):
         return Outputs(tuple(ids), probabilities, found)
 
     return made
+
+
+@pytest.fixture
+def few_labels():
+    """Makes a data set of so many images of each class, `size` images a lesion."""
+
+    def made(counts, size=1) -> Dataset:
+        labels = np.repeat(np.arange(len(counts)), counts)
+        places = np.concatenate([np.arange(count) // size for count in counts])
+        ids = [f"i{number:05d}" for number in range(len(labels))]
+        table = pd.DataFrame(
+            {
+                "path": "",
+                "label": labels,
+                "group": [f"{k}-{n}" for k, n in zip(labels, places, strict=True)],
+                "split": "",
+                "age": np.arange(len(labels), dtype=np.int64),
+                "site": "arm",
+            },
+            index=pd.Index(ids, name="id"),
+        )
+        return Dataset("hand", Path("here"), table, ("nevus", "melanoma", "carcinoma"))
+
+    return made
+
+
+@pytest.fixture
+def pool(tmp_path):
+    """A folder with three images in two formats, a text file and two hidden images."""
+    folder = tmp_path / "anna" / "pool"
+    (folder / "inner" / ".thumbnails").mkdir(parents=True)
+    for number, name in enumerate(("a.jpg", "a.png", "inner/b.TIF", "inner/.thumbnails/c.png")):
+        image = np.full((32, 32, 3), 60 * number, np.uint8)
+        Image.fromarray(image).save(folder / name)
+    (folder / ".d.png").write_bytes((folder / "a.png").read_bytes())
+    (folder / "readme.txt").write_text("no image")
+    return folder
