@@ -10,7 +10,8 @@ from benchmark.files import atomic_path, write_text
 from benchmark.leaderboard.baselines import baseline_rows
 from benchmark.leaderboard.columns import COLUMNS, add_rows, file_name, leaks_told
 from benchmark.leaderboard.common import add_common
-from benchmark.leaderboard.curves import curves
+from benchmark.leaderboard.curves import Curve, curves
+from benchmark.leaderboard.fractions import LabelCurve, label_curves
 from benchmark.leaderboard.published import reported_rows
 from benchmark.leaderboard.report import markdown
 from benchmark.leaderboard.table import build_table, rows_of, section_id, sections
@@ -40,6 +41,7 @@ def build(results: str | Path) -> Built:
         UserError: there is no readable record, or a file cannot be written.
     """
     from benchmark.leaderboard.curve_plot import draw_curve
+    from benchmark.leaderboard.fraction_plot import draw_label_curve
     from benchmark.leaderboard.plots import bars
 
     stored = Store(results).all()
@@ -51,7 +53,8 @@ def build(results: str | Path) -> Built:
         )
     counted = [record for seeds in rows_of(stored.records) for record in seeds]
     table, notes = add_common(build_table(counted), counted, results)
-    joined = curves(table, counted)
+    by_ratio, by_labels = curves(table, counted), label_curves(table, counted)
+    joined: list[Curve | LabelCurve] = [*by_ratio, *by_labels]
     baselines, disputes = baseline_rows(counted)
     table = add_rows(table, [*baselines, *reported_rows(table)])
     root = Path(results) / "v1"
@@ -59,8 +62,10 @@ def build(results: str | Path) -> Built:
     for section in sections(table):
         plots[section_id(section)] = f"plots/{_plot_name(section)}"
         bars(section, root / plots[section_id(section)])
-    for curve in joined:
+    for curve in by_ratio:
         draw_curve(curve, root / curve.plot)
+    for labels in by_labels:
+        draw_label_curve(labels, root / labels.plot)
     with atomic_path(root / "table.csv") as temporary:
         table.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
     write_text(root / "leaderboard.md", markdown(table, plots, notes, leaks_told(counted), joined))

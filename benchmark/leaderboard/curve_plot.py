@@ -44,10 +44,10 @@ def draw_curve(curve: Curve, target: Path) -> None:
             offset = at - (len(lines) - 1) / 2
             aside = 10 ** (offset * _step(curve))
             places = {name: ratio * aside for name, ratio in curve.ratios.items()}
-            _draw(ratios, places, line, _look(at))
+            _draw(ratios, places, line, look(at))
             for axis in others:
                 places = {o: n + offset * _APART / _COLUMN for n, o in enumerate(curve.others)}
-                _draw(axis, places, line, _look(at) | {"linestyle": "none"})
+                _draw(axis, places, line, look(at) | {"linestyle": "none"})
         ratios.set_ylabel(f"{headline} with 95 % interval")
         _legend(figure, told, names)
         figure.suptitle(fill(heading, 110), x=0.01, ha="left", fontsize=11, fontweight="bold")
@@ -99,7 +99,7 @@ def _draw(axis: Axes, places: Mapping[str, float], line: Line, look: Mapping[str
     axis.plot(list(shown), [point.value for point in shown.values()], **look)
 
 
-def _look(at: int) -> dict[str, Any]:
+def look(at: int) -> dict[str, Any]:
     """Colour, marker and dash of a line: no two lines share the marker."""
     return {
         "color": COLOURS[at % len(COLOURS)],
@@ -112,29 +112,30 @@ def _look(at: int) -> dict[str, Any]:
 
 def _words(curve: Curve) -> tuple[str, list[str]]:
     """The legend's heading and the name of each line that is drawn, wrapped."""
-    shared, left_out = _said(curve.shared), len(curve.lines) - MOST_LINES
-    names = [_wrapped(_said(line.told) or shared) for line in curve.lines[:MOST_LINES]]
+    shared, left_out = said(curve.shared), len(curve.lines) - MOST_LINES
+    names = [wrapped(said(line.told) or shared) for line in curve.lines[:MOST_LINES]]
     if len(names) == 1:
         return "", names
     parts = [
         "highest mean over the ratios first",
         *([f"{left_out} more in the table"] if left_out > 0 else []),
     ]
-    return _wrapped("; ".join([*parts, *([f"all: {shared}"] if shared else [])])), names
+    return wrapped("; ".join([*parts, *([f"all: {shared}"] if shared else [])])), names
 
 
-def _wrapped(words: str) -> str:
+def wrapped(words: str) -> str:
+    """Words on as many lines as the legend needs."""
     return fill(words, _WIDEST_NAME, break_on_hyphens=False)
 
 
-def _said(told: Mapping[str, str]) -> str:
+def said(told: Mapping[str, str]) -> str:
     """What a line is called by, in words."""
     words = (counted(value, "epoch") if name == "epochs" else value for name, value in told.items())
     return plain(", ".join(words))
 
 
 def _legend(figure: Figure, heading: str, names: Sequence[str]) -> None:
-    handles = [Line2D([], [], **_look(at), label=name) for at, name in enumerate(names)]
+    handles = [Line2D([], [], **look(at), label=name) for at, name in enumerate(names)]
     figure.legend(
         handles=handles,
         loc="outside center right",

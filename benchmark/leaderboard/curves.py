@@ -35,7 +35,7 @@ _OPTION = "imbalance"
 # What rows of all ratios of a curve agree in, besides their test images.
 _SHARED = tuple(c for c in PROTOCOL if c not in (COLUMNS.question, COLUMNS.split))
 # What a line is called by.
-_TOLD = {
+TOLD = {
     "architecture": COLUMNS.arch,
     "framework": COLUMNS.framework,
     "method": COLUMNS.method,
@@ -124,6 +124,11 @@ def curves(table: pd.DataFrame, records: Iterable[Record]) -> list[Curve]:
     return [curve for curve in joined if curve.ratios and len(curve.profiles) > 1]
 
 
+def plot_name(row: pd.Series, key: str) -> str:
+    """A curve's picture, relative to the leaderboard; `key` tells it from others."""
+    return f"plots/{file_name(f'{row[COLUMNS.task]}-{row[COLUMNS.dataset]}')}-{key}-curve.png"
+
+
 def _tests(table: pd.DataFrame, records: Mapping[str, Record]) -> dict[str, str]:
     """By split a digest of its trials' test images; "" where no record of the split has them."""
     found: dict[str, str] = {}
@@ -170,11 +175,10 @@ def _curve(rows: pd.DataFrame, test: str, records: Mapping[str, Record]) -> Curv
     names = " / ".join(sorted(rows[COLUMNS.dataset].unique()))
     rest = {name: value for name, value in options[0].items() if name != _OPTION}
     about = f"{first[COLUMNS.task]} (version {first[COLUMNS.task_version]}) on {names} by ratio"
-    readable = file_name(f"{first[COLUMNS.task]}-{first[COLUMNS.dataset]}")
     key = digest([test, *(first[c] for c in _SHARED), *asked(rest)])[:8]
     return Curve(
         section=first[COLUMNS.section],
-        plot=f"plots/{readable}-{key}-curve.png",
+        plot=plot_name(first, key),
         title=", ".join(filter(None, [about, *asked(rest), leaking(rows), pretraining(rows)])),
         headline=first[COLUMNS.headline],
         ratios={name: float(name) for name in ratios},
@@ -198,7 +202,7 @@ def _lines(rows: pd.DataFrame, profile: pd.Series) -> tuple[list[Line], dict[str
     """The lines in the table's order, and what all of them have in common."""
     same = rows.groupby(list(ROW_ORDER), sort=False).indices.values()
     heads = rows.iloc[[places[0] for places in same]]
-    texts = {name: heads[column].tolist() for name, column in _TOLD.items()}
+    texts = {name: heads[column].tolist() for name, column in TOLD.items()}
     texts["settings"] = varying_settings(heads)
     differing = {name: values for name, values in texts.items() if len(set(values)) > 1}
     shared = {name: values[0] for name, values in texts.items() if name not in differing}

@@ -8,6 +8,7 @@ from tabulate import tabulate
 
 from benchmark.leaderboard.columns import COLUMNS, COMMON, SPREAD, metric_columns
 from benchmark.leaderboard.curves import Curve, Point
+from benchmark.leaderboard.fractions import LabelCurve, Reference
 from benchmark.leaderboard.published import publication
 from benchmark.leaderboard.table import (
     conditions,
@@ -47,7 +48,7 @@ def markdown(
     plots: Mapping[str, str],
     notes: Mapping[str, str],
     leaks: Mapping[str, Sequence[str]],
-    curves: Sequence[Curve],
+    curves: Sequence[Curve | LabelCurve],
 ) -> str:
     """The leaderboard as one Markdown document. The same table gives the same text.
 
@@ -61,7 +62,8 @@ def markdown(
     parts = ["# DermBench leaderboard"]
     for section in sections(table):
         own = section_id(section)
-        parts += [_curve(curve) for curve in curves if curve.section == own]
+        above = [curve for curve in curves if curve.section == own]
+        parts += [_labels(c) if isinstance(c, LabelCurve) else _curve(c) for c in above]
         parts.append(_section(section, plots[own], notes.get(own, ""), leaks.get(own, ())))
     parts.append(_notes(table))
     return "\n\n".join(parts) + "\n"
@@ -98,6 +100,77 @@ def _curve(curve: Curve) -> str:
     name = escape(curve.title)
     rows = tabulate(columns, headers="keys", tablefmt="github", disable_numparse=True)
     return "\n\n".join([f"## {name}", about, f"![{name}]({curve.plot})", rows])
+
+
+def _labels(curve: LabelCurve) -> str:
+    """The section of one curve over label fractions: its plot, its scores, what each row keeps."""
+    lines, metric = curve.lines, escape(title(curve.metric))
+    name = escape(curve.title)
+    heads = {"method": [escape(line.method) for line in lines]}
+    for told in dict.fromkeys(name for line in lines for name in line.network):
+        heads[told] = [escape(line.network.get(told, "")) for line in lines]
+    seeds = {"seeds": [escape(", ".join(line.seeds)) for line in lines]}
+    scores = {
+        f"{fraction} %": [cell(*line.points[fraction][:3]) for line in lines]
+        for fraction in curve.fractions
+    }
+    area = {"area": [cell(*line.area[:3]) for line in lines]}
+    parts = [
+        f"## {name}",
+        _about_labels(curve),
+        f"![{name}]({curve.plot})",
+        _rows(heads | scores | area | seeds),
+    ]
+    full = [_full(line.reference) for line in lines]
+    if any(line.reference for line in lines):
+        kept = {
+            f"kept at {fraction} %": [_share(line.kept(fraction)) for line in lines]
+            for fraction in curve.fractions
+        }
+        one = len(set(full)) == 1
+        parts += [
+            f"**Kept**: the row's mean {metric} as a share of the mean of `supervised` with all"
+            " labels, of the same network trained in the same way"
+            f"{f': {full[0]}' if one else ''}. A share of two means, it has no interval.",
+            _rows(heads | kept | ({} if one else {"supervised, all labels": full})),
+        ]
+    return "\n\n".join(parts)
+
+
+def _about_labels(curve: LabelCurve) -> str:
+    """What a reader must know of a curve over label fractions."""
+    parts = [
+        f"**{escape(title(curve.metric))}** with its 95 % interval at each labelled share of the"
+        " training images. The area, by which rows rank, is the mean height of the curve over the"
+        " logarithm of the share. Brackets: bootstrap over groups of the test images, the same"
+        " resamples at every share; of several seeds also the spread over seeds, which differ in"
+        " the images that are labelled; of one seed they do not hold it.",
+    ]
+    without = sum(line.reference is None for line in curve.lines)
+    if without:
+        whose = "" if without == len(curve.lines) else f" for {counted(without, 'row')}"
+        parts.append(
+            f"There is no reference line{whose}: no record of method `supervised` with all labels,"
+            " of the same network trained in the same way."
+        )
+    if len({line.seeds for line in curve.lines}) > 1:
+        parts.append("**Rows differ in their seeds**, so in part in the images that are labelled.")
+    return " ".join(parts) + _shared({k: escape(v) for k, v in curve.shared.items()})
+
+
+def _share(kept: float) -> str:
+    return "-" if pd.isna(kept) else f"{kept:.0%}".replace("%", " %")
+
+
+def _full(reference: Reference | None) -> str:
+    if reference is None:
+        return "-"
+    seeds = f"seed{'s' * (len(reference.seeds) > 1)} {', '.join(reference.seeds)}"
+    return f"{cell(*reference[:3])}, {escape(seeds)}"
+
+
+def _rows(columns: Mapping[str, Sequence[str]]) -> str:
+    return tabulate(columns, headers="keys", tablefmt="github", disable_numparse=True)
 
 
 def _point(point: Point | None) -> str:

@@ -63,6 +63,8 @@ _ON_PAGE = {
         "average_precision",
         "sensitivity_at_90_specificity",
     ),
+    # The scores at each fraction stand by the curve.
+    "semi-supervised": ("macro_f1_area", "balanced_accuracy_area", "macro_auc_area"),
 }
 
 # Settings with a column of their own, and those that do not tell one row from another: the seeds
@@ -172,6 +174,17 @@ def varying_settings(section: pd.DataFrame) -> list[str]:
     return [", ".join(parts) for parts in told]
 
 
+def settings_apart(settings: str) -> tuple[str, str]:
+    """A row's settings in two parts, both JSON: the method's own options, and the rest.
+
+    What a method decides of the recipe is in neither.
+    """
+    every = json.loads(settings)
+    own = {key: value for key, value in every.items() if key.startswith(_METHODS_OWN)}
+    rest = {k: v for k, v in every.items() if k not in own and k not in _BY_METHOD}
+    return json.dumps(own, sort_keys=True), json.dumps(rest, sort_keys=True)
+
+
 def conditions(section: pd.DataFrame) -> str:
     """What a section's rows were asked, on what terms, and what they started from, in words."""
     first = section.iloc[0]
@@ -187,9 +200,10 @@ def asked(options: Mapping[str, str]) -> list[str]:
 def _asked(name: str, value: str) -> str:
     if name == "imbalance":
         return f"ratio {value}" if value.isdigit() else f"{value} ratio"
-    return (
-        f"{value} against the rest" if name == "positive" else f"{name.replace('_', ' ')} {value}"
-    )
+    if name == "label_fractions":
+        return f"{', '.join(value.split(','))} % of the labels"
+    words = {"positive": f"{value} against the rest", "unlabelled": f"images of {value} besides"}
+    return words.get(name, f"{name.replace('_', ' ')} {value}")
 
 
 def leaking(section: pd.DataFrame) -> str:
@@ -221,7 +235,7 @@ def title(metric: str) -> str:
     """A metric's name as people write it: macro_auc is "macro AUC"."""
     parts = metric.replace("_shot_", "-shot_").split("_")
     words = _TITLES.get(metric) or " ".join(_WORDS.get(w, w) for w in parts)
-    return _SHARE.sub(r" at \1 % ", words)
+    return _LABELS.sub(r" at \1 % of the labels", _SHARE.sub(r" at \1 % ", words))
 
 
 def heading(metric: str) -> str:
@@ -236,6 +250,8 @@ _STARTS = {
 }
 # As in sensitivity_at_90_specificity.
 _SHARE = re.compile(r" at (\d+) ")
+# As in macro_f1_at_2.5.
+_LABELS = re.compile(r" at (\d+(?:\.\d+)?)$")
 _WORDS = {"auc": "AUC", "f1": "F1", "iou": "IoU", "npv": "NPV", "dermxdb": "DermXDB"}
 _TITLES = {
     "explainability_auprc": "pixel AUPRC",
