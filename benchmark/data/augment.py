@@ -17,6 +17,8 @@ _BORDERS = {"reflect": cv2.BORDER_REFLECT_101, "nearest": cv2.BORDER_REPLICATE}
 # Pixels whose hue is turned at a time: the many temporary arrays stay in the processor's cache.
 _BLOCK = 16384
 _NO_CROP = ((1.0, 1.0), (1.0, 1.0))
+# As in FixMatch's code (arXiv 2001.07685).
+_GREY = 127
 
 
 class Draws(NamedTuple):
@@ -49,14 +51,17 @@ class Draws(NamedTuple):
     grey: float
     blur: float
     sigma: float
+    side: float
+    square_x: float
+    square_y: float
 
 
 def augment(image: np.ndarray, ranges: Augmentation, generator: np.random.Generator) -> np.ndarray:
     """One random variant of `image`: (H, W, 3) uint8 RGB in and out.
 
     In this order: random resized crop, zoom and flips, shear, rotation, all in one warp; colour
-    jitter, greyscale, blur; the brightness gain. Bytes are rounded after the warp, after the colour
-    part as a whole and after the gain (ours).
+    jitter, greyscale, blur; the brightness gain; cutout. Bytes are rounded after the warp, after
+    the colour part as a whole and after the gain (ours).
     """
     draws = Draws(*generator.random(len(Draws._fields)).tolist())
     height, width = image.shape[:2]
@@ -70,7 +75,10 @@ def augment(image: np.ndarray, ranges: Augmentation, generator: np.random.Genera
     image = _recolour(image, ranges, draws)
     low, high = ranges.brightness
     factor = low + draws.light * (high - low)
-    return image if factor == 1 else cv2.convertScaleAbs(image, alpha=factor)
+    image = image if factor == 1 else cv2.convertScaleAbs(image, alpha=factor)
+    if any(ranges.cutout):
+        _cut_out(image, ranges.cutout, draws)
+    return image
 
 
 def _warp(ranges: Augmentation, draws: Draws, height: int, width: int) -> np.ndarray:
@@ -217,3 +225,23 @@ def _blur(planes: np.ndarray, sigma: float) -> None:
             around *= np.float32(side * middle)
             lines *= np.float32(middle)
             lines += around
+
+
+def _cut_out(image: np.ndarray, share: tuple[float, float], draws: Draws) -> None:
+    """A grey square, in place in (H, W, 3) uint8.
+
+    Its centre is anywhere in the image, so that a part of it may lie outside, as in cutout
+    (arXiv 1708.04552); it covers the pixels whose centres it holds.
+    """
+    height, width = image.shape[:2]
+    low, high = share
+    half = (low + draws.side * (high - low)) * min(height, width) / 2
+    centres = ((draws.square_y, height), (draws.square_x, width))
+    rows, columns = (
+        slice(
+            max(math.ceil(draw * length - half - 0.5), 0),
+            max(math.ceil(draw * length + half - 0.5), 0),
+        )
+        for draw, length in centres
+    )
+    image[rows, columns] = _GREY

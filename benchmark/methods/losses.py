@@ -21,6 +21,11 @@ TINY = 1e-12
 NEVER = -1e30
 
 
+def probabilities(logits: Tensor) -> Tensor:
+    """The softmax of logits (N, K) over K, float32 at least."""
+    return ops.softmax(_precise(logits), axis=-1)
+
+
 def cross_entropy(
     logits: Tensor, labels: Tensor, class_weights: Tensor | None = None, normalised: bool = False
 ) -> Tensor:
@@ -149,8 +154,8 @@ def prediction_consistency(
         teacher_logits: (N, K) float.
         class_weights: (K,) float, a weight for each squared difference; None: all 1.
     """
-    student = ops.softmax(_precise(student_logits), axis=-1)
-    teacher = _teacher(ops.softmax(_precise(teacher_logits), axis=-1), student)
+    student = probabilities(student_logits)
+    teacher = _teacher(probabilities(teacher_logits), student)
     squares = (student - teacher) ** 2
     if class_weights is not None:
         squares = squares * _like(class_weights, squares)
@@ -187,7 +192,7 @@ def fixmatch(weak_logits: Tensor, strong_logits: Tensor, threshold: float) -> Te
         threshold: the least probability that counts, in 0..1.
     """
     strong = _precise(strong_logits)
-    weak = ops.softmax(_precise(weak_logits), axis=-1)
+    weak = probabilities(weak_logits)
     sure = ops.cast(ops.max(weak, axis=-1) >= float(threshold), strong.dtype)
     return -ops.mean(sure * _log_likelihood(strong, ops.argmax(weak, axis=-1)))
 

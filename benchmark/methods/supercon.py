@@ -5,17 +5,16 @@ What is the paper's, its code's and ours stands in the classes' docstrings.
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from architectures.initial import draw
 from benchmark.config import Augmentation, PaperRun, Recipe
 from benchmark.methods.base import Batch, Context, Method, Stage, Tensor, Trainee, on_logits
 from benchmark.methods.decoupled import ClassifierOptions, classifier_stage
+from benchmark.methods.projection import PROJECTION, initial_mapping, mapped_views
 
-PROJECTION = 128
 # Of the frequent class and of the rare one: the authors' benign and malignant.
 _FOCAL_ALPHA = (0.25, 0.75)
 
@@ -116,9 +115,8 @@ class SuperCon(Method):
 
         def loss(network: Trainee, batch: Batch) -> Tensor:
             features = network(ops.concatenate(batch.views)).features
-            mapped = mapping(features, network.parameters)
-            views = ops.reshape(mapped, (len(batch.views), -1, PROJECTION))
-            return losses.supcon(ops.transpose(views, (1, 0, 2)), batch.labels, temperature)
+            mapped = mapped_views(features, network.parameters, len(batch.views))
+            return losses.supcon(mapped, batch.labels, temperature)
 
         return Stage(
             "contrast",
@@ -174,22 +172,3 @@ def _focal_alpha(counts: np.ndarray) -> np.ndarray | None:
         return None
     frequent, rare = _FOCAL_ALPHA
     return np.array([rare, frequent] if counts[0] < counts[1] else [frequent, rare], np.float32)
-
-
-def initial_mapping(features: int, seed: int) -> dict[str, np.ndarray]:
-    """The mapping head's first weights, Glorot uniform as all of ours, in either framework."""
-    generator = np.random.default_rng((seed, features, PROJECTION))
-    shapes = {"hidden": (features, features), "out": (features, PROJECTION)}
-    found = {}
-    for name, shape in shapes.items():
-        found[f"{name}/kernel"] = draw("kernel", shape, "glorot", generator)
-        found[f"{name}/bias"] = draw("bias", shape[1:], "glorot", generator)
-    return found
-
-
-def mapping(features: Tensor, parameters: Any) -> Tensor:
-    """(M, D) features to (M, 128), not yet normalised: the loss does that."""
-    from keras import ops
-
-    hidden = ops.matmul(features, parameters["hidden/kernel"]) + parameters["hidden/bias"]
-    return ops.matmul(ops.relu(hidden), parameters["out/kernel"]) + parameters["out/bias"]

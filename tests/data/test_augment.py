@@ -259,6 +259,75 @@ def test_all_orders_of_the_jitters_are_equally_frequent(image):
     assert ((counts - 100) ** 2 / 100).sum() < 49.7  # chi-square, 23 degrees of freedom, 0.1%
 
 
+@pytest.mark.parametrize(
+    ("x", "y", "rows", "columns"),
+    [
+        (0.5, 0.5, slice(5, 15), slice(7, 17)),
+        (0.0, 0.5, slice(5, 15), slice(0, 5)),
+        (0.999, 0.0, slice(0, 5), slice(19, 24)),
+        (0.25, 0.75, slice(10, 20), slice(1, 11)),
+    ],
+)
+def test_a_square_of_half_the_shorter_side_is_grey_and_the_rest_as_it_was(
+    image, x, y, rows, columns
+):
+    found = augment(image, Augmentation(cutout=(0.5, 0.5)), Scripted(square_x=x, square_y=y))
+    expected = image.copy()
+    expected[rows, columns] = 127
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("draw", [0.0, 0.3, 0.7, 0.999])
+def test_the_side_of_the_square_is_drawn_from_its_range(image, draw):
+    found = augment(image, Augmentation(cutout=(0.2, 0.6)), Scripted(side=draw))
+    side = (0.2 + 0.4 * draw) * 20
+    grey = (found == 127).all(axis=2)
+    assert np.ptp(np.flatnonzero(grey.any(axis=0))) + 1 == pytest.approx(side, abs=1)
+    assert grey.sum() == pytest.approx(side**2, abs=2 * side + 1)
+
+
+def test_squares_lie_anywhere_and_lose_what_is_outside(image):
+    ranges = Augmentation(cutout=(0.5, 0.5))
+    blank, rng = np.zeros_like(image), np.random.default_rng(4)
+    covered = np.zeros(image.shape[:2])
+    for _ in range(4000):
+        covered += augment(blank, ranges, rng)[..., 0] > 0
+    # Of side 10 about a centre uniform in 20 x 24: a quarter of the corner's centres are inside.
+    assert covered[0, 0] / 4000 == pytest.approx(5.5 * 5.5 / 480, abs=0.015)
+    assert covered[10, 12] / 4000 == pytest.approx(10 * 10 / 480, abs=0.026)
+    # The very middle is no more often covered than whatever is half a side from the border.
+    assert covered[6, 6] == pytest.approx(covered[10, 12], rel=0.15)
+
+
+def test_a_square_is_grey_whatever_the_colours_do(image):
+    ranges = Augmentation(cutout=(0.5, 0.5), brightness=(0.5, 0.5), greyscale_probability=1)
+    assert (augment(image, ranges, Scripted())[6:14, 8:16] == 127).all()
+
+
+def test_a_cutout_leaves_the_older_draws(image):
+    without = augment(image, SUPERCON, np.random.default_rng(4))
+    cut = SUPERCON.model_copy(update={"cutout": (0.3, 0.3)})
+    found = augment(image, cut, np.random.default_rng(4))
+    grey = (found == 127).all(axis=2)
+    assert 0 < grey.sum() < grey.size
+    np.testing.assert_array_equal(found[~grey], without[~grey])
+
+
+@pytest.mark.parametrize("cutout", [(0.5, 0.2), (-0.1, 0.2), (0.0, 1.1)])
+def test_a_square_is_at_most_the_image(cutout):
+    with pytest.raises(ValueError, match="cutout"):
+        Augmentation(cutout=cutout)
+
+
+def test_settings_without_a_cutout_are_written_as_before_there_was_one():
+    assert "cutout" not in SUPERCON.model_dump(mode="json")
+    assert "cutout" not in SUPERCON.model_dump(exclude_defaults=True)
+    cut = SUPERCON.model_copy(update={"cutout": (0.0, 0.5)})
+    written = cut.model_dump(mode="json")
+    assert written["cutout"] == [0.0, 0.5]
+    assert Augmentation.model_validate(written) == cut
+
+
 def test_new_ranges_leave_the_old_draws(smooth):
     old = Augmentation(rotation=40, zoom=0.2, shear=5, horizontal_flip=True, brightness=(0.5, 1.0))
     new = old.model_copy(update={"greyscale_probability": 1.0})
@@ -270,6 +339,7 @@ def test_new_ranges_leave_the_old_draws(smooth):
 @pytest.mark.parametrize("shape", [(96, 96), (61, 53), (150, 160)])
 def test_bytes_do_not_depend_on_where_the_image_lies(shape):
     everything = {"rotation": 90, "zoom": 0.2, "brightness": (0.5, 1.5), "blur_probability": 1}
+    everything["cutout"] = (0.1, 0.5)
     ranges = SUPERCON.model_copy(update={**everything, "greyscale_probability": 0})
     image = np.random.default_rng(1).integers(0, 256, (*shape, 3)).astype(np.uint8)
     found = set()

@@ -1,0 +1,123 @@
+"""The methods that look at unlabelled images, trained by the engine of this framework."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+import architectures
+from benchmark.config import Augmentation, Recipe
+from benchmark.data.pipeline import Samples
+from benchmark.methods.base import Context
+from benchmark.progress import SilentDisplay
+from benchmark.registry import METHODS
+from benchmark.training import loop
+from benchmark.training.frameworks import make_engine, select_backend
+from tasks.diagnosis import Diagnosis
+
+SIZE = 65
+CLASSES = ("common", "rare", "rarest")
+RECIPE = Recipe(
+    epochs=2,
+    batch_size=4,
+    optimiser="adamw",
+    learning_rate=2e-3,
+    schedule="cosine",
+    bn_momentum=0.5,
+    augmentation=Augmentation(horizontal_flip=True, vertical_flip=True),
+)
+METHODS_HERE = (
+    "pseudo-label",
+    "mean-teacher",
+    "fixmatch",
+    "src-mt",
+    "srcl-joint",
+    "srcl-pretrain",
+)
+
+
+@pytest.fixture(scope="module")
+def pool() -> Samples:
+    """Three classes, 14:6:4, told apart by colour."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], [14, 6, 4])
+    pixels = rng.integers(0, 120, (24, SIZE, SIZE, 3))
+    for label in range(3):
+        pixels[labels == label, ..., label] += 120
+    return Samples(pixels.astype(np.uint8), np.arange(24), labels)
+
+
+@cache
+def _built(framework):
+    select_backend(framework)
+    network = architectures.build("MobileNetV2", framework, 3, image_size=SIZE, seed=0)
+    return make_engine(network, "cpu", 0), network.tensors()
+
+
+def _train(framework, name, pool, folder, labelled=None, recipe=RECIPE, **options):
+    """Every stage, from the same first weights; the engine and the stages' logs."""
+    engine, first = _built(framework)
+    engine.network.freeze("none")
+    engine.network.assign(first)
+    known = np.arange(len(pool)) if labelled is None else np.asarray(labelled)
+    rest = np.setdiff1d(np.arange(len(pool)), known)
+    train = Samples(pool.pixels, pool.rows[known], pool.labels[known])
+    unlabelled = Samples(pool.pixels, pool.rows[rest], np.full(len(rest), -1))
+    context = Context(train.labels, CLASSES, recipe, features=1280, unlabelled=len(rest))
+    method = METHODS.get(name)
+    logs = []
+    for stage in method(method.Options(**options)).stages(context):
+        logs.append(
+            loop.train_stage(
+                engine,
+                stage,
+                train,
+                pool,
+                Diagnosis().selection,
+                0,
+                folder / f"{name}-{stage.name}.safetensors",
+                SilentDisplay(),
+                unlabelled=unlabelled if len(rest) else None,
+            )
+        )
+    return engine, logs
+
+
+def test_all_labels_and_a_weight_of_zero_are_a_supervised_run_to_the_bit(framework, pool, tmp_path):
+    recipe = RECIPE.model_copy(update={"epochs": 1})
+    options = {"unlabelled_weight": 0.0}
+    engine, logs = _train(framework, "fixmatch", pool, tmp_path, None, recipe, **options)
+    found = engine.network.tensors()
+    engine, plain = _train(framework, "supervised", pool, tmp_path, None, recipe)
+    assert [row["loss"] for row in logs[0].epochs] == [row["loss"] for row in plain[0].epochs]
+    for name, expected in engine.network.tensors().items():
+        np.testing.assert_array_equal(found[name], expected, err_msg=name)
+
+
+@pytest.mark.slow
+def test_before_its_start_consistency_changes_no_bit(framework, pool, tmp_path):
+    recipe = RECIPE.model_copy(update={"epochs": 1})
+    found = []
+    for start, beta in ((1.0, 0.0), (1.0, 9.0), (0.0, 9.0)):
+        folder = tmp_path / f"{start}-{beta}"
+        folder.mkdir()
+        options = {"start": start, "relation_weight": beta, "rampup": 0.0}
+        engine, _ = _train(framework, "src-mt", pool, folder, None, recipe, **options)
+        found.append(engine.network.tensors())
+    without, before, after = found
+    for name, expected in without.items():
+        np.testing.assert_array_equal(before[name], expected, err_msg=name)
+    assert any((after[name] != expected).any() for name, expected in without.items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", METHODS_HERE)
+def test_a_method_trains_on_a_third_of_the_labels(framework, pool, tmp_path, name):
+    labelled = [0, 1, 2, 3, 14, 15, 20, 21]
+    before = _built(framework)[1]
+    engine, logs = _train(framework, name, pool, tmp_path, labelled)
+    after = engine.network.tensors()
+    moved = {n for n in before if not np.array_equal(before[n], after[n])}
+    assert moved == set(before)
+    assert all(np.isfinite(epoch["loss"]) for log in logs for epoch in log.epochs)
+    assert sum(len(log.epochs) for log in logs) == RECIPE.epochs
