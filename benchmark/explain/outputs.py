@@ -1,6 +1,5 @@
 """Everything that explains the test images of one trial, as the task scores it."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -10,6 +9,7 @@ from architectures.network import Network
 from benchmark.data.pipeline import Samples, plain_batches
 from benchmark.explain.base import Explainer
 from benchmark.explain.faithfulness import curves
+from benchmark.explain.predictions import first_by_hash
 from benchmark.explain.randomisation import cascade
 from benchmark.metrics.maps import finite
 from benchmark.progress import Display
@@ -92,8 +92,7 @@ def _probes(
 
     That choice (ours) depends on neither their order nor the network.
     """
-    by_hash = sorted(range(len(ids)), key=lambda i: hashlib.sha256(ids[i].encode()).hexdigest())
-    chosen = np.array(sorted(by_hash[:probed]))
+    chosen = np.array(first_by_hash(ids, probed))
     some = Samples(test.pixels, test.rows[chosen], test.labels[chosen])
     batches = -(-len(some) // PREDICTION_BATCH)
 

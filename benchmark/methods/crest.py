@@ -1,6 +1,7 @@
 """Which pseudo-labels class-rebalancing self-training keeps: CReST, Wei et al. 2021.
 
-The formulas of arXiv 2102.09559, section 3.2; no framework.
+The formulas of arXiv 2102.09559, section 3.2, and of CReST+, its progressive distribution
+alignment; no framework.
 
 The class-order trap: the paper writes the rate of the l-th class for classes sorted by count, and
 its code's data have them in that order. Data sets do not: in ISIC 2018 class 0 is melanoma, the
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmark.methods import rates as class_rates
+from benchmark.methods.base import Picks
 
 
 def sampling_rates(counts: np.ndarray | Sequence[int], alpha: float) -> np.ndarray:
@@ -68,6 +70,43 @@ def select(probabilities: np.ndarray, rates: np.ndarray) -> np.ndarray:
         images[: _whole(len(images) * rate)] for images, rate in zip(by_class, rates, strict=True)
     ]
     return np.concatenate(kept)
+
+
+def picks(probabilities: np.ndarray, rates: np.ndarray) -> Picks:
+    """The images that `select` keeps, each with its pseudo-label; arguments and errors as there."""
+    places = select(probabilities, rates)
+    return Picks(places, np.asarray(probabilities)[places].argmax(axis=1).astype(np.int64))
+
+
+def alignment_power(generation: int, generations: int, least: float) -> float:
+    """t_g of CReST+: from 1 in the first generation straight down to `least` in the last.
+
+    Args:
+        generation: counted from 0.
+        generations: how many there are; of a single one t is 1.
+        least: the paper's t_min, in 0..1.
+
+    Raises:
+        ValueError: there is no such generation, or `least` is out of range.
+    """
+    if not 0 <= generation < generations or not 0 <= least <= 1:
+        raise ValueError(f"generation {generation} of {generations}, least power {least}")
+    return 1 - (1 - least) * generation / max(generations - 1, 1)
+
+
+def alignment_target(counts: np.ndarray | Sequence[int], power: float) -> np.ndarray:
+    """(K,) the class shares, to this power and made to sum to 1 again: flatter below 1.
+
+    Args:
+        counts: (K,) labelled images of each class.
+        power: t_g; 0 makes all classes alike, those without an image too.
+
+    Raises:
+        ValueError: the counts are no counts or all zero.
+    """
+    counts = class_rates.checked_counts(counts)
+    shares = (counts / counts.sum()) ** power
+    return shares / shares.sum()
 
 
 def _whole(number: float) -> int:
