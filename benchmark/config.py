@@ -8,19 +8,12 @@ import json
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Field, ValidationError
 
 from architectures import FRAMEWORKS, catalogue
 from architectures.weights import stored_head
 from benchmark.errors import UserError
+from benchmark.recipe import Augmentation, Recipe, Settings
 from benchmark.registry import DATASETS, EXPLAINERS, METHODS, TASKS
 
 Framework = Literal["torch", "keras"]
@@ -31,11 +24,7 @@ DEFAULT_EXPLAINER = "gradcam"
 _PROBED_IMAGES = {"smoke": 4, "quick": 16, "paper": 100}
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Options(_Settings):
+class Options(Settings):
     """The settings of one task or method: every field has a default and a description.
 
     The description says what it means and where the default is from; `describe` prints it. All of
@@ -44,86 +33,12 @@ class Options(_Settings):
 
     paths: ClassVar[frozenset[str]] = frozenset()
 
-    def settled(self, recipe: "Recipe") -> Self:
+    def settled(self, recipe: Recipe) -> Self:
         """With what follows from the run's recipe filled in; here nothing does."""
         return self
 
 
-class Augmentation(_Settings):
-    """Random changes of a training image; every range is sampled uniformly, per image and epoch,
-    but `crop_ratio` uniformly in its logarithm.
-
-    The geometric part is one affine warp about the centre, so pixels are interpolated once.
-    `shear` is in degrees, as in Keras' ImageDataGenerator, whose values the paper budget takes.
-    """
-
-    horizontal_flip: bool = False
-    vertical_flip: bool = False
-    rotation: float = Field(0.0, ge=0, le=180, description="degrees, either way")
-    shear: float = Field(0.0, ge=0, lt=90, description="degrees, either way")
-    zoom: float = Field(0.0, ge=0, lt=1, description="scale from 1 - zoom to 1 + zoom, per axis")
-    brightness: tuple[float, float] = (1.0, 1.0)
-    border: Literal["reflect", "nearest"] = "reflect"
-    crop: tuple[float, float] = Field(
-        (1.0, 1.0), description="a random part of the image, of this share of its area, fills it"
-    )
-    crop_ratio: tuple[float, float] = Field((1.0, 1.0), description="width / height of that part")
-    jitter: tuple[float, float, float, float] = Field(
-        (0.0, 0.0, 0.0, 0.0), description="brightness, contrast, saturation, hue; as torchvision's"
-    )
-    jitter_probability: float = Field(1.0, ge=0, le=1)
-    greyscale_probability: float = Field(0.0, ge=0, le=1)
-    blur: tuple[float, float] = Field((1.0, 1.0), description="sigma of a 3x3 Gaussian, in pixels")
-    blur_probability: float = Field(0.0, ge=0, le=1)
-    cutout: tuple[float, float] = Field(
-        (0.0, 0.0), description="side of a grey square, as a share of the image's shorter side"
-    )
-
-    @model_serializer(mode="wrap")
-    def _leave_out_no_cutout(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Runs without one keep the names that they had before there was any.
-        settings: dict[str, Any] = write(self)
-        if not any(self.cutout):
-            settings.pop("cutout", None)
-        return settings
-
-    @model_validator(mode="after")
-    def _check_ranges(self) -> Self:
-        for name in ("crop", "crop_ratio", "blur"):
-            low, high = getattr(self, name)
-            if not 0 < low <= high:
-                raise ValueError(f"{name}: {low} to {high} is no range above 0")
-        if self.crop[1] > 1 or min(self.jitter) < 0 or self.jitter[3] > 0.5:
-            raise ValueError("crop is at most 1, jitter at least 0, its hue at most 0.5")
-        if not 0 <= self.cutout[0] <= self.cutout[1] <= 1:
-            raise ValueError(f"cutout: {self.cutout[0]} to {self.cutout[1]} is no range in 0..1")
-        return self
-
-
-class Recipe(_Settings):
-    """How a stage of supervised training is run. Methods may override parts of it per stage."""
-
-    epochs: int = Field(ge=0, description="0 only for methods that do not train")
-    batch_size: int = Field(ge=2)
-    optimiser: Literal["adam", "adamw", "sgd"]
-    nesterov: bool = Field(True, description="of sgd")
-    learning_rate: float = Field(gt=0)
-    weight_decay: float = Field(0.0, ge=0)
-    schedule: Literal["constant", "cosine", "thirds"] = Field(
-        description="thirds: a tenth of the rate after every int(epochs / 3) epochs"
-    )
-    warmup_epochs: float = Field(0.0, ge=0)
-    patience: int | None = Field(None, ge=1, description="epochs without a better validation score")
-    freeze: Literal["none", "paper", "backbone", "backbone-weights"] = "none"
-    head: Literal["plain", "paper", "cosine"] = "plain"
-    class_weights: bool = False
-    bn_momentum: float | None = Field(
-        None, gt=0, lt=1, description="BatchNorm momentum, Keras' convention; None: the network's"
-    )
-    augmentation: Augmentation = Augmentation()
-
-
-class PaperRun(_Settings):
+class PaperRun(Settings):
     """What a method's own paper fixes of a run: its --budget paper."""
 
     image_size: tuple[int, int]
@@ -131,7 +46,7 @@ class PaperRun(_Settings):
     options: dict[str, Option] = Field({}, description="of the method, where not its defaults")
 
 
-class RunConfig(_Settings):
+class RunConfig(Settings):
     """One point of architecture x framework x task x method x data set x seed, fully resolved."""
 
     arch: str
@@ -140,7 +55,7 @@ class RunConfig(_Settings):
     method: str
     dataset: str
     data_dir: str | None
-    dataset_options: dict[str, Option] = {}
+    dataset_options: dict[str, Option] = Field({}, description="of the reader")
     task_options: dict[str, Option] = Field({}, description="all of the task's, resolved")
     method_options: dict[str, Option] = Field({}, description="all of the method's, resolved")
     allow_leaks: bool = Field(
@@ -309,7 +224,8 @@ def _task_options(task: str, given: dict[str, Any]) -> Options:
                 each for each in TASKS.names() if name in TASKS.get(each).Options.model_fields
             ]
             known = f"it is of task {', '.join(others)}" if others else "no task has it"
-            raise UserError(f"--{name}: task {task} has no such option, {known}")
+            flag = name.replace("_", "-")
+            raise UserError(f"--{flag}: task {task} has no such option, {known}")
     return _options("--", kind, given)
 
 
@@ -331,6 +247,8 @@ def _options(flag: str, kind: type[Options], given: dict[str, Any]) -> Options:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
+        if flag == "--":
+            name = name.replace("_", "-")
         fault = first["msg"].replace("Input should be", "it should be")
         raise UserError(f"{flag}{name} {first.get('input')}: {fault}") from error
 

@@ -1,5 +1,6 @@
 """What `run`, `list` and `describe` print, as tables that Python users can have too."""
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,10 @@ import pandas as pd
 from tabulate import tabulate
 
 from architectures import catalogue
-from benchmark.config import Augmentation, Options, PaperRun, RunConfig
+from benchmark.config import Options, PaperRun, RunConfig
 from benchmark.errors import UserError, unknown_name
 from benchmark.leaderboard.table import title
+from benchmark.recipe import Augmentation
 from benchmark.records.record import Metric, Record
 from benchmark.records.store import Store
 from benchmark.registry import DATASETS, EXPLAINERS, METHODS, TASKS
@@ -50,11 +52,9 @@ def headline(record: Record) -> str:
 
 def metrics_table(record: Record) -> pd.DataFrame:
     """The task's metrics of a run: index `metric`; columns value, 95 % interval, images, note."""
-    rows = {
-        title(name): _metric_row(record.metrics[name])
-        for name in TASKS.get(record.task).shown
-        if name in record.metrics
-    }
+    shown = TASKS.get(record.task).shown
+    names = [name for each in shown for name in record.metrics if fnmatchcase(name, each)]
+    rows = {title(name): _metric_row(record.metrics[name]) for name in names}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric")
 
 
@@ -256,7 +256,7 @@ def _task(task: Any) -> dict[str, Any]:
         "version": task.version,
         "ranked by": task.headline,
         "needs": ", ".join(sorted(task.needs)) or "labels only",
-        **_options("--", task.Options),
+        **{flag.replace("_", "-"): told for flag, told in _options("--", task.Options).items()},
         "protocol": " ".join((task.__doc__ or "").split()),
     }
 

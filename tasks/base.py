@@ -153,7 +153,7 @@ class Task(ABC):
         selected_by: the validation score that chooses the epoch; macro one-vs-rest AUC, ours: it
             needs no threshold and moves with every image.
         seeded: whether the run's seed decides the trials, not only what is drawn in training.
-        shown: the metrics the command line prints, in order.
+        shown: the metrics the command line prints, in order; "*" stands for any text.
     """
 
     name: ClassVar[str]

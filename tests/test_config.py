@@ -3,8 +3,9 @@
 import pytest
 
 import architectures
-from benchmark.config import BUDGETS, Augmentation, configure, run_id
+from benchmark.config import BUDGETS, configure, run_id
 from benchmark.errors import UserError
+from benchmark.recipe import Augmentation
 
 PROTOCOL = {"task_version": "1", "data": "f00"}
 

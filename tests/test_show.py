@@ -56,7 +56,7 @@ def test_every_setting_of_every_method_is_described_with_its_source(tmp_path):
         for option, field in method.Options.model_fields.items():
             told = table[f"--method-option {option}"]
             assert field.description in told
-            assert re.search("ours|code|paper|try|1 for CIFAR", told), (name, option)
+            assert re.search("ours|code|paper|USB|CReST|try|1 for CIFAR", told), (name, option)
 
 
 def test_a_tasks_own_flags_are_described(tmp_path):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from benchmark.config import Augmentation
+from benchmark.recipe import Augmentation
 
 _BORDERS = {"reflect": cv2.BORDER_REFLECT_101, "nearest": cv2.BORDER_REPLICATE}
 # Pixels whose hue is turned at a time: the many temporary arrays stay in the processor's cache.

@@ -5,6 +5,7 @@ How near-identical pixels are recognised is the business of `copies`; making spl
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -186,7 +187,8 @@ def read_parts(path: Path, dataset: Dataset) -> dict[str, list[str]]:
     """A split from a CSV file with the columns `id` and `part` (train, validation or test).
 
     Further columns are passed over, and rows of the part "unscored", so that a file of a run will
-    do; samples that the file does not list are in no part.
+    do: there "unlabelled" images are of train, and trials repeat what they share. Samples that the
+    file does not list are in no part.
 
     Returns:
         "train", "validation" and "test", each to its ids in the order of the file.
@@ -198,6 +200,10 @@ def read_parts(path: Path, dataset: Dataset) -> dict[str, list[str]]:
     sheet = tables.read_sheet(path, ("id", "part"))
     for column in ("id", "part"):
         sheet.require_filled(column)
+    rows = sheet.rows.replace({"part": {"unlabelled": "train"}})
+    if "trial" in rows:
+        rows = rows.drop_duplicates(["id", "part"])
+    sheet = replace(sheet, rows=rows)
     sheet.require_unique("id")
     sheet.refuse(
         [

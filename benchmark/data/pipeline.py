@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.config import Augmentation
 from benchmark.data.augment import augment
+from benchmark.recipe import Augmentation
 
 # Grain looks for jax's profiler when it is imported and warns that it is not there.
 logging.getLogger("absl").setLevel(logging.ERROR)

@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from benchmark import config
-from benchmark.config import Augmentation, PaperRun, Recipe
+from benchmark.config import PaperRun
+from benchmark.recipe import Augmentation, Recipe
 
 # A torch.Tensor or a tf.Tensor; methods touch them through keras.ops only.
 Tensor = Any

@@ -12,9 +12,9 @@ from pydantic import Field
 
 from architectures.network import Forward
 from benchmark import config
-from benchmark.config import Augmentation, Recipe
 from benchmark.methods import rates
 from benchmark.methods.base import Context, Picks, Stage, Teacher, Tensor, Trainee, on_logits
+from benchmark.recipe import Augmentation, Recipe
 
 # Draws what the loss gets with each batch: see `Stage.inputs`.
 Inputs = Callable[[int, int, np.random.Generator], dict[str, np.ndarray]]

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from benchmark import config
 from benchmark.methods.base import Batch, Context, Stage, Tensor, Trainee
+from benchmark.recipe import Recipe
 
 
 class ClassifierOptions(config.Options):
@@ -24,7 +25,7 @@ class ClassifierOptions(config.Options):
         None, gt=0, description="learning rate; the run's where none is given (ours)"
     )
 
-    def settled(self, recipe: config.Recipe) -> Self:
+    def settled(self, recipe: Recipe) -> Self:
         """With the numbers that follow from the run's recipe."""
         numbers = {
             "classifier_epochs": self.classifier_epochs or ceil(self.share * recipe.epochs),

@@ -9,10 +9,10 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from benchmark.config import Recipe
 from benchmark.methods import crest
 from benchmark.methods.base import Context, Method, Picks, Stage, Survey, on_logits
 from benchmark.methods.self_training import GenerationOptions, generation_recipes
+from benchmark.recipe import Recipe
 
 # Powers of CReST's rates, 0 keeping all; None: nothing is picked.
 CANDIDATES: tuple[float | None, ...] = (0.0, 1 / 3, 2 / 3, 1.0, 2.0, None)

@@ -11,10 +11,10 @@ import numpy as np
 from pydantic import Field
 
 from benchmark import config
-from benchmark.config import Recipe
 from benchmark.methods import crest
 from benchmark.methods.base import Context, Method, Picks, Stage, Tensor, Trainee
 from benchmark.methods.fixmatch import FixMatch, FixMatchOptions, fixmatch_stage
+from benchmark.recipe import Recipe
 
 # Batches over which the predictions are averaged (CReST's code), and what it adds to both sides of
 # the ratio.

@@ -9,7 +9,6 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from benchmark.config import Augmentation, Recipe
 from benchmark.methods import consistency
 from benchmark.methods.base import Activations, Batch, Context, Method, Stage, Tensor, Trainee
 from benchmark.methods.projection import PROJECTION, initial_mapping, mapped_views
@@ -21,6 +20,7 @@ from benchmark.methods.src_mt import (
     supervised_loss,
     teacher,
 )
+from benchmark.recipe import Augmentation, Recipe
 
 _PAPER = (
     "Purpura-Pontoniere, Terzopoulos, Wang, Imran, SRCL, arXiv 2304.05047 (abstract); own reading"

@@ -10,10 +10,11 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from benchmark.config import Augmentation, PaperRun, Recipe
+from benchmark.config import PaperRun
 from benchmark.methods.base import Batch, Context, Method, Stage, Tensor, Trainee, on_logits
 from benchmark.methods.decoupled import ClassifierOptions, classifier_stage
 from benchmark.methods.projection import PROJECTION, initial_mapping, mapped_views
+from benchmark.recipe import Augmentation, Recipe
 
 # Of the frequent class and of the rare one: the authors' benign and malignant.
 _FOCAL_ALPHA = (0.25, 0.75)

@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from architectures.network import Forward, Network
-from benchmark.config import Recipe
 from benchmark.methods.base import Activations, Batch, Stage
+from benchmark.recipe import Recipe
 from benchmark.training.engine import ADAM_EPSILON, SGD_MOMENTUM, Engine, InTraining, no_cuda
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from benchmark import interrupt
-from benchmark.config import Recipe
 from benchmark.data.dataset import UNLABELLED
 from benchmark.data.pipeline import (
     UNLABELLED_STREAM,
@@ -24,6 +23,7 @@ from benchmark.data.pixels import Progress, silent
 from benchmark.errors import UserError
 from benchmark.methods.base import Batch, Picks, Stage
 from benchmark.progress import Display
+from benchmark.recipe import Recipe
 from benchmark.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from benchmark.training.engine import Engine
 

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmark.config import Augmentation
 from benchmark.data.augment import Draws, augment
+from benchmark.recipe import Augmentation
 
 SUPERCON = Augmentation(
     crop=(0.08, 1.0),

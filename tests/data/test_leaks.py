@@ -277,6 +277,19 @@ def test_split_file_gives_parts_and_further_columns_are_passed_over(dataset, tmp
     assert parts == {"train": ["test-1", "test-0"], "validation": [], "test": ["train-0"]}
 
 
+def test_trials_of_a_frozen_file_repeat_what_they_share_and_unlabelled_images_train(
+    dataset, tmp_path
+):
+    rows = ("a,train,test-1", "a,unlabelled,test-2", "a,test,test-0")
+    again = ("b,train,test-2", "b,unlabelled,test-1", "b,test,test-0")
+    path = _write(tmp_path / "s.csv", *rows, *again, header="trial,part,id")
+    parts = leaks.read_parts(path, dataset)
+    assert parts == {"train": ["test-1", "test-2"], "validation": [], "test": ["test-0"]}
+    path = _write(tmp_path / "s.csv", *rows, "b,train,test-0", header="trial,part,id")
+    with pytest.raises(DataError, match="line 5: 'test-0' is listed twice, first on line 4"):
+        leaks.read_parts(path, dataset)
+
+
 @pytest.mark.parametrize(
     ("rows", "fault"),
     [

@@ -5,8 +5,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from benchmark.config import Augmentation
 from benchmark.data.pipeline import Samples, plain_batches, training_batches
+from benchmark.recipe import Augmentation
 
 STRONG = Augmentation(
     horizontal_flip=True,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import architectures
-from benchmark.config import Recipe
 from benchmark.methods.base import Batch, Stage
+from benchmark.recipe import Recipe
 from benchmark.training.frameworks import make_engine, select_backend
 
 SIZE = 65

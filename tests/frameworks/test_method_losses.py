@@ -11,9 +11,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 import loss_references as reference
+from families import LABELS_ALONE as TRAINED
 
-from benchmark.config import Augmentation, Recipe, configure
+from benchmark.config import configure
 from benchmark.methods.base import Adjustment, Batch, Context
+from benchmark.recipe import Augmentation, Recipe
 from benchmark.registry import METHODS
 from benchmark.training.frameworks import select_backend
 
@@ -29,7 +31,6 @@ RECIPE = Recipe(
     warmup_epochs=1.0,
     augmentation=Augmentation(rotation=30, horizontal_flip=True),
 )
-TRAINED = [name for name in METHODS.names() if METHODS.get(name).trains]
 # A batch with every class, in no order and in no proportion of the counts.
 LABELS = np.array([0, 2, 1, 0, 1, 2, 2])
 BINARY = np.array([0, 1, 1, 0, 1, 0, 0])

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from benchmark.config import Recipe
 from benchmark.methods import crest
 from benchmark.methods.base import Context
+from benchmark.recipe import Recipe
 from benchmark.registry import METHODS
 from benchmark.training.frameworks import select_backend
 

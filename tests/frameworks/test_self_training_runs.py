@@ -10,10 +10,10 @@ import pytest
 pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).parent))
 
-from benchmark.config import Augmentation, Recipe
 from benchmark.data.pipeline import LABELLED_STREAM, Samples
 from benchmark.methods.base import Context
 from benchmark.progress import SilentDisplay
+from benchmark.recipe import Augmentation, Recipe
 from benchmark.registry import METHODS
 from benchmark.survey import TrialSurvey
 from benchmark.training import loop

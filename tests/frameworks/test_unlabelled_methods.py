@@ -11,9 +11,9 @@ import loss_references as reference
 import unlabelled_tables as tables
 from unlabelled_tables import EPOCHS, LABELLED, LABELS, RECIPE, STUDENT, VIEWS, WEIGHTS, supervised
 
-from benchmark.config import Augmentation
 from benchmark.methods import consistency, rates
 from benchmark.methods.fixmatch import FixMatch, fixmatch_stage
+from benchmark.recipe import Augmentation
 from benchmark.training.frameworks import select_backend
 
 METHODS_HERE = (

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import architectures
-from benchmark.config import Augmentation, Recipe
 from benchmark.data.pipeline import Samples
 from benchmark.methods.base import Context
 from benchmark.progress import SilentDisplay
+from benchmark.recipe import Augmentation, Recipe
 from benchmark.registry import METHODS
 from benchmark.training import loop
 from benchmark.training.frameworks import make_engine, select_backend

@@ -10,8 +10,8 @@ import loss_references as reference
 import numpy as np
 
 from architectures.network import Forward
-from benchmark.config import Augmentation, Recipe
 from benchmark.methods.base import Batch, Context
+from benchmark.recipe import Augmentation, Recipe
 from benchmark.registry import METHODS
 from benchmark.training.frameworks import select_backend
 

@@ -1,6 +1,7 @@
 """Semi-supervised: what is labelled, what is not, and the curve of the score."""
 
 import dataclasses
+import fnmatch
 import hashlib
 import json
 import math
@@ -323,7 +324,9 @@ def test_the_shown_metrics_are_there_and_the_headline_comes_first(few_labels):
     trials = task.trials_of(dataset, 0)
     outputs = [_outputs(dataset, trial) for trial in trials]
     results = [(t, o, task.score(dataset, t, o)) for t, o in zip(trials, outputs, strict=True)]
-    assert set(task.shown) < set(task.overall(dataset, results).metrics)
+    metrics = task.overall(dataset, results).metrics
+    for shown in task.shown:
+        assert fnmatch.filter(metrics, shown)
     assert task.shown[0] == task.headline == "macro_f1_area"
 
 

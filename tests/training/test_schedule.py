@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmark.config import Recipe
+from benchmark.recipe import Recipe
 from benchmark.training.loop import learning_rate
 
 STEPS = 10

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmark.config import Augmentation, Recipe
 from benchmark.data.pipeline import Samples
 from benchmark.methods.base import Picks, Stage, Teacher
 from benchmark.progress import SilentDisplay
+from benchmark.recipe import Augmentation, Recipe
 from benchmark.training import loop
 
 RECIPE = Recipe(epochs=1, batch_size=4, optimiser="sgd", learning_rate=0.1, schedule="constant")
