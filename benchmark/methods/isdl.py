@@ -160,17 +160,14 @@ def choose(scores: np.ndarray, confidence: float) -> int:
     """Which row to take: the first, unless others beat it beyond chance; then their best.
 
     A row beats the first if its lead over it is above 0 in all but (1 - confidence) / (rows - 1) of
-    the resamples. A tie keeps the earlier row.
+    the resamples. A tie keeps the earlier row. Without a resample nothing is beyond chance.
 
     Args:
         scores: (C, 1 + R), of the images as they are and of R resamples, paired over the rows.
         confidence: that none is taken by chance, above 0, below 1.
-
-    Raises:
-        ValueError: there is no resample.
     """
     if scores.shape[1] < 2:
-        raise ValueError("no resample to judge by")
+        return 0
     chance = (1 - confidence) / max(len(scores) - 1, 1)
     # The order statistic itself: between two, a bound would be above 0 by interpolation.
     leads = np.quantile(scores[:, 1:] - scores[0, 1:], chance, axis=1, method="lower")

@@ -1,5 +1,7 @@
 """Whole runs over two label fractions on the smoke budget."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +14,7 @@ from benchmark.progress import SilentDisplay
 from benchmark.records.folder import RunFolder
 from benchmark.records.record import Metric
 from benchmark.run import run
+from benchmark.trial import TrialRunner
 from tasks.base import Trial
 from tasks.semi_supervised import SemiSupervised, SemiSupervisedOptions
 
@@ -193,3 +196,34 @@ def test_what_is_labelled_is_part_of_the_run_id_only_where_not_all_is(
         half, whole = asked["labelled"]
         assert len(half) == 64
         assert whole == ""
+
+
+def _predicted(out):
+    (path,) = out.glob("v1/runs/*/labels-5/predictions.csv")
+    return path.read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["mean-teacher", "isdl-plus"])
+def test_labels_that_are_hidden_are_out_of_every_methods_reach(
+    framework, tmp_path, monkeypatch, method
+):
+    whole = TrialRunner.run
+
+    def poison(part):
+        def run_poisoned(self, dataset, trial, earlier):
+            labels, chosen = dataset.table["label"].copy(), list(getattr(trial, part))
+            labels[chosen] = (labels[chosen] + 1) % len(dataset.classes)
+            table = dataset.table.assign(label=labels)
+            return whole(self, replace(dataset, table=table), trial, earlier)
+
+        monkeypatch.setattr(TrialRunner, "run", run_poisoned)
+
+    asked = {"method": method, "epochs": 2, "task_options": {"label_fractions": "5"}}
+    _run(tmp_path / "true", framework, **asked)
+    poison("unlabelled")
+    _run(tmp_path / "poisoned", framework, **asked)
+    assert _predicted(tmp_path / "poisoned") == _predicted(tmp_path / "true")
+    poison("train")
+    _run(tmp_path / "mislabelled", framework, **asked)
+    assert _predicted(tmp_path / "mislabelled") != _predicted(tmp_path / "true")
