@@ -318,8 +318,6 @@ def test_the_best_of_the_sure_candidates_is_taken_and_a_tie_keeps_the_earlier():
 
     scores = np.repeat([[0.1], [0.3], [0.5], [0.5]], 11, axis=1)
     assert choose(scores, 0.9) == 2
-    with pytest.raises(ValueError, match="resample"):
-        choose(scores[:, :1], 0.9)
 
 
 class Plain(Said):
