@@ -133,7 +133,8 @@ def cells(arch, sizes, folder):
     save_random_weights(arch, CALIBRATION, "plain", path)
     found = {}
     for size in sizes:
-        images = random_images(2, size)
+        # Two at the smallest, in case images of a batch mix; one is as good elsewhere, and cheaper.
+        images = random_images(2 if size == min(sizes) else 1, size)
         name = f"{size[0]}x{size[1]}"
         np.save(folder / f"{name}.npy", images)
         network = architectures.build(arch, "torch", CLASSES, image_size=size)
