@@ -47,6 +47,9 @@ class SrcMtOptions(StreamOptions):
         le=1,
         description="how much of itself the teacher keeps in a step, at most (authors' code)",
     )
+    class_weights: bool = Field(
+        True, description="weigh the classes by their rarity (authors' code); supervised does not"
+    )
     as_released: bool = Field(
         False, description="a second softmax in the cross-entropy, as in the authors' code"
     )
@@ -122,7 +125,7 @@ def supervised_loss(context: Context, options: SrcMtOptions) -> Callable[[Tensor
     """L_sup of logits (N, K) and labels (N,)."""
     from benchmark.methods import losses
 
-    weights = class_weights(context)
+    weights = class_weights(context) if options.class_weights else None
 
     def loss(logits: Tensor, labels: Tensor) -> Tensor:
         if options.as_released:
@@ -138,7 +141,7 @@ def inconsistency(
     """L_cons + beta L_rel of what student and teacher say of the same images."""
     from benchmark.methods import losses
 
-    weights = class_weights(context)
+    weights = class_weights(context) if options.class_weights else None
 
     def loss(student: Activations, taught: Activations) -> Tensor:
         predictions = losses.prediction_consistency(student.logits, taught.logits, weights)
