@@ -90,3 +90,8 @@ class Recipe(Settings):
         None, gt=0, lt=1, description="BatchNorm momentum, Keras' convention; None: the network's"
     )
     augmentation: Augmentation = Augmentation()
+
+    def stretch(self, epochs: int) -> "Recipe":
+        """The recipe of one of several stages that share its epochs, and its warm-up with them."""
+        warmup = self.warmup_epochs * epochs / self.epochs
+        return self.model_copy(update={"epochs": epochs, "warmup_epochs": warmup})

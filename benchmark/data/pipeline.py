@@ -69,7 +69,7 @@ def training_batches(
 
     Args:
         samples: N of them.
-        views: the augmentation of each view.
+        views: the augmentation of each view; none: labels come without images.
         batch_size: B.
         seed: of the run.
         epoch: counted from 0; with `seed` it fixes every byte.
@@ -97,6 +97,8 @@ def training_batches(
 
     def example(position: int) -> tuple[tuple[np.ndarray, ...], np.int64]:
         sample, repeat = int(order[position]), int(repeats[position])
+        if not views:
+            return (), samples.labels[sample]
         image = np.ascontiguousarray(samples.pixels[samples.rows[sample]])
 
         def view(number: int, ranges: Augmentation) -> np.ndarray:

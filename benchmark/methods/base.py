@@ -128,9 +128,9 @@ class Context:
 class Teacher:
     """A second network, of the same architecture, that is an average of the first over its steps.
 
-    It starts as the network does and takes a part of it after every step: of its weights, and of
-    its BatchNorm statistics with them. With `training` the statistics are not averaged: they are
-    those of the teacher's own passes.
+    It starts as the network does and takes a part of the network's weights after every step, and
+    its BatchNorm statistics as they are (as FixMatch's code, which averages what is trained only).
+    With `training` the statistics are those of the teacher's own passes.
 
     Attributes:
         keeps: `keeps(step)` -> the share of itself, in 0..1, that it keeps after that step; steps
@@ -170,7 +170,8 @@ class Stage:
         name: shown in the progress line and in the record; no two stages of a method share one.
         loss: `loss(network, batch)` -> scalar tensor.
         recipe: epochs, optimiser, schedule, what is frozen, augmentation.
-        views: an augmentation for each view of an image; None: one, the recipe's.
+        views: an augmentation for each view of an image; None: one, the recipe's; (): the loss
+            looks at no labelled image, and none is read.
         inputs: `inputs(epoch, size, generator)` -> arrays that the loss gets with each batch, of
             the same names, shapes and dtypes every time; epochs count from 0, `size` is N.
         parameters: further arrays to be trained, float32, such as a projection head's.

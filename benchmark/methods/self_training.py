@@ -147,15 +147,7 @@ def generation_recipes(context: Context, generations: int) -> list[Recipe]:
     recipe = context.recipe
     count = min(generations, recipe.epochs) if context.unlabelled else 1
     epochs = [(recipe.epochs + number) // count for number in range(count)]
-    return [
-        recipe.model_copy(
-            update={
-                "epochs": each,
-                "warmup_epochs": recipe.warmup_epochs * each / recipe.epochs,
-            }
-        )
-        for each in epochs
-    ]
+    return [recipe.stretch(each) for each in epochs]
 
 
 def aligned(network: Trainee, logits: Tensor, target: np.ndarray) -> Tensor:

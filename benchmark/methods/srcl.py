@@ -20,7 +20,7 @@ from benchmark.methods.src_mt import (
     supervised_loss,
     teacher,
 )
-from benchmark.recipe import Augmentation, Recipe
+from benchmark.recipe import Recipe
 
 _PAPER = (
     "Purpura-Pontoniere, Terzopoulos, Wang, Imran, SRCL, arXiv 2304.05047 (abstract); own reading"
@@ -132,8 +132,7 @@ class SrclPretrain(Method):
 def _split(recipe: Recipe, share: float) -> tuple[Recipe, Recipe]:
     """The recipe with the first and with the other epochs, at least one each."""
     first = max(min(round(share * recipe.epochs), recipe.epochs - 1), 1)
-    left = max(recipe.epochs - first, 1)
-    return recipe.model_copy(update={"epochs": first}), recipe.model_copy(update={"epochs": left})
+    return recipe.stretch(first), recipe.stretch(max(recipe.epochs - first, 1))
 
 
 def _contrast(context: Context, options: SrclOptions) -> Stage:
@@ -149,8 +148,7 @@ def _contrast(context: Context, options: SrclOptions) -> Stage:
         "contrast",
         loss,
         context.recipe,
-        # The labelled images of a batch are not looked at.
-        views=(Augmentation(),),
+        views=(),
         parameters=initial_mapping(context.features, context.seed),
         unlabelled_views=(weak, consistency.strong(weak)),
         unlabelled_ratio=options.unlabelled_ratio,

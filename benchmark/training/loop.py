@@ -184,7 +184,7 @@ class _Data:
         # Not the pipeline's generators: what a loss draws leaves the batches as they are.
         generator = np.random.default_rng((seed, number, _INPUTS))
         size, total = stage.recipe.batch_size, len(self.everything)
-        views = stage.views or (stage.recipe.augmentation,)
+        views = (stage.recipe.augmentation,) if stage.views is None else stage.views
         labelled = training_batches(
             self.labelled, views, size, seed, number, stage.class_shares, total
         )
@@ -235,7 +235,7 @@ def _epoch(
             rate = learning_rate(recipe, step, steps)
             keeps = stage.teacher.keeps(step) if stage.teacher else 1.0
             losses.append(engine.train_step(batch, rate, keeps))
-            images_seen += len(batch.labels) + sum(len(views) for views in batch.unlabelled[:1])
+            images_seen += sum(len(of[0]) for of in (batch.views, batch.unlabelled) if of)
             now = time.monotonic()
             # Reading a loss waits for the device, so it is read a few times a second only.
             due = now - last_reading > 1 / _READINGS_PER_SECOND

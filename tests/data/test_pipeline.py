@@ -209,3 +209,16 @@ def test_a_share_for_a_class_without_images_is_refused(samples):
 def test_shares_for_too_few_classes_are_refused(samples):
     with pytest.raises(ValueError, match="3 class shares, but a label of 3"):
         training_batches(samples, [STRONG], 8, 0, 0, np.full(3, 1 / 3))
+
+
+def test_without_a_view_there_are_the_same_labels_and_no_image_is_read(samples):
+    class Sealed(np.ndarray):
+        def __getitem__(self, key):
+            raise AssertionError("a pixel was read")
+
+    sealed = Samples(samples.pixels.view(Sealed), samples.rows, samples.labels)
+    ours = list(training_batches(sealed, (), 8, 7, 0))
+    shown = list(training_batches(samples, (STRONG,), 8, 7, 0))
+    assert all(images == () for images, _ in ours)
+    for (_, labels), (_, expected) in zip(ours, shown, strict=True):
+        np.testing.assert_array_equal(labels, expected)
