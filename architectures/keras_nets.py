@@ -4,6 +4,7 @@ Only `architectures.build` imports this module, once the Keras backend is settle
 """
 
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -14,6 +15,8 @@ from architectures.catalogue import COSINE_FLOOR, COSINE_SCALE, HEAD_DROPOUT, Ar
 from architectures.network import Forward, Network
 from architectures.pixels import EFFICIENTNET_RESCALE, EFFICIENTNET_SCALE, PREPROCESSING
 from architectures.weights import Row, Slot, table
+
+_MOVING = ("moving_mean", "moving_variance")
 
 
 class Pixels(keras.layers.Layer):
@@ -243,11 +246,17 @@ class KerasNetwork(Network):
         other.assign(self.tensors())
         return other
 
-    def averaged(self, statistics: bool) -> list[Any]:
+    def averaged(self) -> list[Any]:
         """See `Network.averaged`."""
-        moving = () if statistics else ("moving_mean", "moving_variance")
-        layers = (*self._layers, *self._head_layers)
-        return [v for layer in layers for v in layer.weights if v.name not in moving]
+        return [variable for variable in self._variables() if variable.name not in _MOVING]
+
+    def statistics(self) -> list[Any]:
+        """See `Network.statistics`."""
+        return [variable for variable in self._variables() if variable.name in _MOVING]
+
+    def _variables(self) -> Iterator[Any]:
+        for layer in (*self._layers, *self._head_layers):
+            yield from layer.weights
 
     # ---- weights
 

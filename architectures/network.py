@@ -220,12 +220,16 @@ class Network(ABC):
         """Another network with the same weights, entirely trainable; neither touches the other."""
 
     @abstractmethod
-    def averaged(self, statistics: bool) -> list[Any]:
+    def averaged(self) -> list[Any]:
         """The tensors (torch) or variables (Keras) that an average of networks is made of.
 
-        In the same order for every network of one architecture and head: all weights, trained or
-        not, and with `statistics` those of BatchNormalization.
+        All weights, trained or not, in the same order for every network of one architecture and
+        head. BatchNormalization's running means and variances are not among them.
         """
+
+    @abstractmethod
+    def statistics(self) -> list[Any]:
+        """BatchNormalization's running means and variances, in an order as of `averaged`."""
 
     # ---- weights
 

@@ -223,14 +223,17 @@ class TorchNetwork(Network):
         other.freeze("none")
         return other
 
-    def averaged(self, statistics: bool) -> list[Tensor]:
+    def averaged(self) -> list[Tensor]:
         """See `Network.averaged`."""
-        tensors: list[Tensor] = list(self.module.parameters())
-        if statistics:
-            for norm in batchnorms(self.module):
-                assert norm.running_mean is not None
-                assert norm.running_var is not None
-                tensors += [norm.running_mean, norm.running_var]
+        return list(self.module.parameters())
+
+    def statistics(self) -> list[Tensor]:
+        """See `Network.statistics`."""
+        tensors: list[Tensor] = []
+        for norm in batchnorms(self.module):
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
+            tensors += [norm.running_mean, norm.running_var]
         return tensors
 
     # ---- weights

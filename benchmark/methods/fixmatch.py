@@ -21,11 +21,11 @@ class FixMatchOptions(StreamOptions):
         1.0, ge=0, description="of the unlabelled part, from the first step on (paper)"
     )
     ema_limit: float = Field(
-        0.99,
+        0.95,
         ge=0,
         le=1,
-        description="how much of itself the judged average keeps in a step, at most (ours; paper"
-        " 0.999, for a million steps)",
+        description="how much of itself the judged average keeps in a step, at most (ours: of"
+        " hundreds of steps; paper 0.999, of a million)",
     )
 
 
@@ -41,8 +41,11 @@ class FixMatch(Method):
     gradient reaches the weak views; the average of the network's weights is judged.
 
     Ours: the weak view is the run's augmentation, the strong one that of `consistency.strong`; the
-    average starts as the plain mean of the networks so far and its limit is lower; BatchNorm
-    statistics are averaged with the weights; the run's optimiser, rate and schedule.
+    average starts as the plain mean of the networks so far and its limit is lower; the run's
+    optimiser, rate and schedule. Why so low: of 760 steps on 1,521 images of ISIC 2018 (65 px,
+    MobileNetV2, 5 % labelled), an average that keeps 0.99, BatchNorm statistics included, called
+    every validation image a nevus for five of eight epochs (macro F1 0.115, the network's own
+    0.16 to 0.33); with the network's statistics and 0.95 it was the better of the two by then.
     """
 
     name = "fixmatch"
@@ -54,8 +57,8 @@ class FixMatch(Method):
         "weak view": "the run's augmentation (ours; paper: flip and shift)",
         "strong view": consistency.STRONG_VIEW,
         "BatchNorm": "labelled, weak and strong images in one pass (authors' code)",
-        "judged": "the average of the weights (paper) and BatchNorm statistics (ours) over the"
-        " steps",
+        "judged": "the average of the weights over the steps (paper), with the BatchNorm statistics"
+        " of the network as it is (authors' code)",
         "unlabelled": consistency.STREAM,
     }
 

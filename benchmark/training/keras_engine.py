@@ -40,7 +40,7 @@ class KerasEngine(Engine):
             name: keras.Variable(array, name=name.replace("/", "_"), trainable=False)
             for name, array in stage.memory.items()
         }
-        pairs = self._pairs(stage)
+        averages, copies = self._pairs(stage)
         variables = [*self.network.trainable(), *self._parameters.values()]
         optimiser = _optimiser(stage.recipe)
         optimiser.build(variables)
@@ -70,8 +70,10 @@ class KerasEngine(Engine):
             if coupled:
                 touched = [(g + coupled * v, v) for g, v in touched]
             optimiser.apply([g for g, _ in touched], [v for _, v in touched])
-            for average, trained in pairs:
+            for average, trained in averages:
                 average.assign_add((1 - keeps) * (trained - average))
+            for copy, current in copies:
+                copy.assign(current)
             return loss
 
         self._step = tf.function(step)
@@ -97,13 +99,15 @@ class KerasEngine(Engine):
 
         return taught
 
-    def _pairs(self, stage: Stage) -> list[tuple[Any, Any]]:
-        """What the teacher averages, and what of."""
+    def _pairs(self, stage: Stage) -> tuple[list[tuple[Any, Any]], list[tuple[Any, Any]]]:
+        """What the teacher averages and what it copies, each with what of."""
         if self._teacher is None or stage.teacher is None:
-            return []
-        statistics = not stage.teacher.training
-        mine, theirs = self._teacher.averaged(statistics), self.network.averaged(statistics)
-        return list(zip(mine, theirs, strict=True))
+            return [], []
+        averages = zip(self._teacher.averaged(), self.network.averaged(), strict=True)
+        if stage.teacher.training:
+            return list(averages), []
+        copies = zip(self._teacher.statistics(), self.network.statistics(), strict=True)
+        return list(averages), list(copies)
 
     def _logits(self, images: np.ndarray, training: bool) -> np.ndarray:
         network = self.judged

@@ -39,7 +39,7 @@ class TorchEngine(Engine):
         self._memory = {
             name: torch.tensor(array, device=self._device) for name, array in stage.memory.items()
         }
-        self._averaged = self._pairs(stage)
+        self._pair(stage)
         self._teaches_in_training = stage.teacher is not None and stage.teacher.training
         trained = [*self.network.trainable(), *self._parameters.values()]
         self._optimiser = _optimiser(trained, stage.recipe)
@@ -62,10 +62,11 @@ class TorchEngine(Engine):
             loss = self._loss(network, tensors)
         loss.backward()
         self._optimiser.step()
-        teacher, trained = self._averaged
-        if teacher:
-            with torch.no_grad():
-                torch._foreach_lerp_(teacher, trained, 1 - keeps)
+        with torch.no_grad():
+            if self._averages[0]:
+                torch._foreach_lerp_(*self._averages, 1 - keeps)
+            if self._copies[0]:
+                torch._foreach_copy_(*self._copies)
         return loss.detach()
 
     def _forward(self, images: torch.Tensor) -> Activations:
@@ -82,12 +83,14 @@ class TorchEngine(Engine):
         with torch.no_grad():
             self._memory[name].copy_(value)
 
-    def _pairs(self, stage: Stage) -> tuple[list[Any], list[Any]]:
-        """What the teacher averages, and what of."""
-        if stage.teacher is None or self._teacher is None:
-            return [], []
-        statistics = not stage.teacher.training
-        return self._teacher.averaged(statistics), self.network.averaged(statistics)
+    def _pair(self, stage: Stage) -> None:
+        """What the teacher averages and what it copies, each with what of."""
+        self._averages: tuple[list[Any], list[Any]] = [], []
+        self._copies: tuple[list[Any], list[Any]] = [], []
+        if stage.teacher is not None and self._teacher is not None:
+            self._averages = self._teacher.averaged(), self.network.averaged()
+            if not stage.teacher.training:
+                self._copies = self._teacher.statistics(), self.network.statistics()
 
     def _logits(self, images: np.ndarray, training: bool) -> np.ndarray:
         with torch.no_grad(), self._precision():
