@@ -198,8 +198,12 @@ def _references(
         ids = row[COLUMNS.run_ids].split()
         at_all = _point(row, f"{metric}{_AT}{_ALL}", [records[run] for run in ids])
         known, kin = found.setdefault(metric, {}), _kin(row, records[ids[0]])
-        if np.isfinite(at_all.value) and (kin not in known or at_all.value > known[kin].value):
-            known[kin] = Reference(*at_all[:3], tuple(row[COLUMNS.seeds].split()))
+        reference = Reference(*at_all[:3], tuple(row[COLUMNS.seeds].split()))
+        # Of several rows that of most seeds: the best of them would be chosen by its test score.
+        if np.isfinite(at_all.value) and (
+            kin not in known or len(reference.seeds) > len(known[kin].seeds)
+        ):
+            known[kin] = reference
     return found
 
 
