@@ -91,13 +91,13 @@ def option(text: str) -> tuple[str, Value]:
 
 
 def options_of(pairs: Sequence[tuple[str, Value]]) -> dict[str, Value]:
-    """Options by name.
+    """Options by name, as the rest of the command line spells them or with underscores.
 
     Raises:
         UserError: one is given twice.
     """
     found: dict[str, Value] = {}
-    for name, value in pairs:
+    for name, value in ((name.replace("-", "_"), value) for name, value in pairs):
         if name in found:
             raise UserError(f"option {name} is given twice, {found[name]} and {value}: give one")
         found[name] = value

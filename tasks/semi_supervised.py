@@ -51,6 +51,7 @@ class SemiSupervisedOptions(Options):
     )
     unlabelled: str | None = Field(
         None,
+        min_length=1,
         description="a folder with further training images without labels, searched recursively",
     )
 
@@ -59,7 +60,8 @@ class SemiSupervisedOptions(Options):
     def _normalised(cls, text: str) -> str:
         """Increasing and without repeats, so that one question has one spelling."""
         try:
-            percents = {float(part) for part in text.split(",")}
+            # As they are written: trials that have one name would be one trial.
+            percents = {float(f"{float(part):g}") for part in text.split(",")}
         except ValueError:
             percents = set()
         # Written so that NaN fails, too.

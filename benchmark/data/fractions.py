@@ -62,6 +62,8 @@ def draw(
     for percent in percents:
         for label, place in zip(by_group.columns, first, strict=True):
             if not _below(place, percent):
+                if not place:
+                    raise DataError(f"label fraction {percent:g} %: too small to label any image")
                 raise DataError(
                     f"label fraction {percent:g} %: class {classes[label]} would have no labelled"
                     " image, because all its lesions or patients have images of rarer classes too:"

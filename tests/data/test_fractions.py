@@ -154,6 +154,11 @@ def test_a_class_without_a_group_of_its_own_is_named_with_its_least_fraction(see
         fractions.draw(table, [least - 0.2], seed, CLASSES)
 
 
+def test_a_fraction_too_small_to_label_anything_is_said_to_be_so():
+    with pytest.raises(DataError, match="1e-12 %: too small"):
+        fractions.draw(_of_classes([10, 10]), [1e-12], 0, CLASSES)
+
+
 def test_images_without_a_label_are_never_drawn():
     table = _of_classes([10, 10])
     table.iloc[3, 0] = UNLABELLED

@@ -65,7 +65,13 @@ def scored(labelled):
 
 @pytest.mark.parametrize(
     ("given", "normal"),
-    [("100, 5,10", "5,10,100"), ("5,5.0", "5"), ("2.50", "2.5"), ("1e1", "10")],
+    [
+        ("100, 5,10", "5,10,100"),
+        ("5,5.0", "5"),
+        ("2.50", "2.5"),
+        ("1e1", "10"),
+        ("33.33333333,33.33334", "33.3333"),
+    ],
 )
 def test_one_question_has_one_spelling(given, normal):
     assert SemiSupervisedOptions(label_fractions=given).label_fractions == normal
