@@ -21,6 +21,7 @@ from architectures.catalogue import (
     map_shape,
     names,
 )
+from architectures.heads import parts as head_parts
 from architectures.published import WeightsSource
 from benchmark.errors import UserError, needs_package, unknown_name
 
@@ -43,7 +44,6 @@ __all__ = [
 ]
 
 FRAMEWORKS = ("torch", "keras")
-HEADS = ("plain", "paper", "cosine")
 
 # TensorFlow and torchvision (which timm imports) abort when they meet in one process.
 _FOREIGN = {"torch": ("tensorflow",), "keras": ("torchvision", "timm")}
@@ -53,7 +53,7 @@ _PACKAGES = {"torch": ("torch", "timm"), "keras": ("keras", "tensorflow")}
 def build(
     arch: str,
     framework: str,
-    classes: int,
+    classes: int | tuple[int, ...],
     image_size: int | tuple[int, int] | None = None,
     weights: str | Path | None = None,
     seed: int = 0,
@@ -64,7 +64,8 @@ def build(
     Args:
         arch: a name or alias of the catalogue.
         framework: "torch" or "keras" (on TensorFlow).
-        classes: length of the logits.
+        classes: length of the logits; or of several diseases, such as (5, 3): the logits of each
+            stand side by side, from a dense layer of their own, drawn as if it were the only one.
         image_size: side, or (height, width), in pixels; None: the architecture's native size.
         weights: None: drawn from `seed` as keras.applications draws them, the same in both
             frameworks; "imagenet": the keras.applications files, one pre-training for both;
@@ -79,13 +80,13 @@ def build(
 
     Raises:
         UserError: an unknown name, an image size too small, a framework that is not installed or
-            meets another in this process, weights that cannot be had or do not fit.
+            meets another in this process, weights that cannot be had or do not fit, several
+            diseases in a cosine head.
     """
     architecture = find(arch)
     if framework not in FRAMEWORKS:
         raise unknown_name("framework", framework, FRAMEWORKS)
-    if head not in HEADS:
-        raise unknown_name("head", head, HEADS)
+    parts = head_parts(head, architecture)
     if image_size is None:
         image_size = architecture.native_size
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
@@ -93,19 +94,15 @@ def build(
     check_image_size(architecture, size)
     # Before the network is built, so that a missing file is known at once.
     source = weights_source(arch, framework, weights)
-    parts = {
-        "plain": ("pool", "dense"),
-        "paper": architecture.settings.head,
-        "cosine": ("pool", "cosine"),
-    }[head]
+    sizes = (classes,) if isinstance(classes, int) else classes
     _prepare(framework)
     network: Network
     if framework == "torch":
         nets = importlib.import_module("architectures.torch_nets")
-        network = nets.TorchNetwork(architecture, classes, size, parts, stock=weights == "timm")
+        network = nets.TorchNetwork(architecture, sizes, size, parts, stock=weights == "timm")
     else:
         nets = importlib.import_module("architectures.keras_nets")
-        network = nets.KerasNetwork(architecture, classes, size, parts, seed)
+        network = nets.KerasNetwork(architecture, sizes, size, parts, seed)
     network.initialise(seed, backbone=weights is None)
     network.weights = None if weights is None else str(weights)
     if source is not None and weights != "timm":

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from architectures.catalogue import COSINE_FLOOR, COSINE_SCALE, HEAD_DROPOUT, Architecture
+from architectures.heads import last_layers
 from architectures.network import Forward, Network
 from architectures.pixels import EFFICIENTNET_RESCALE, EFFICIENTNET_SCALE, PREPROCESSING
 from architectures.weights import Row, Slot, table
@@ -93,19 +94,19 @@ class KerasNetwork(Network):
     def __init__(
         self,
         architecture: Architecture,
-        classes: int,
+        sizes: tuple[int, ...],
         image_size: tuple[int, int],
         head: tuple[str, ...],
         seed: int,
     ) -> None:
         """Build the network; the weights are those of `initialise`, `seed` is for its dropout."""
-        super().__init__(architecture, classes, image_size, head)
+        super().__init__(architecture, sizes, image_size, head)
         self._seed = seed
         # Keras draws the seeds of dropout (and of weights, which are replaced) from `random`.
         state = random.getstate()
         random.seed(seed)
         try:
-            self._build(architecture, classes)
+            self._build(architecture)
         finally:
             random.setstate(state)
         self._backbone_fixed = False
@@ -115,7 +116,7 @@ class KerasNetwork(Network):
         self._early_graph = tf.function(self._to_early, input_signature=[signature])
         self._cam_graph = tf.function(self._cams, reduce_retracing=True)
 
-    def _build(self, architecture: Architecture, classes: int) -> None:
+    def _build(self, architecture: Architecture) -> None:
         shape = (*self.image_size, 3)
         base = getattr(keras.applications, architecture.name)(
             include_top=False, weights=None, input_shape=shape
@@ -138,13 +139,13 @@ class KerasNetwork(Network):
             self._early = keras.Model(start, cut, name="early")
             self._rest = keras.Model(cut, end, name="rest")
         self._layers = [layer for layer in base.layers if layer.weights]
-        self._tail = self._build_tail(tuple(end.shape[1:]), classes)
+        self._tail = self._build_tail(tuple(end.shape[1:]))
         images = keras.Input(shape, name="images", dtype=keras.config.floatx())
         self.module = keras.Model(
             images, self._tail(self._backbone(self._pixels(images)))[1], name=architecture.name
         )
 
-    def _build_tail(self, map_shape: tuple[int, int, int], classes: int) -> keras.Model:
+    def _build_tail(self, map_shape: tuple[int, int, int]) -> keras.Model:
         """From the Grad-CAM map to [features, logits]."""
         exact = {"dtype": keras.config.floatx()}
         maps = keras.Input(map_shape)
@@ -155,10 +156,19 @@ class KerasNetwork(Network):
         x = keras.layers.Flatten(**exact)(last) if "flatten" in self.head else features
         self._head_layers = []
         for position, part in enumerate(self.head):
+            if position == len(self.head) - 1 and len(self.sizes) > 1:
+                names = last_layers(self.head, self.sizes)
+                layers = [
+                    keras.layers.Dense(size, name=name, **exact)
+                    for name, size in zip(names, self.sizes, strict=True)
+                ]
+                x = keras.layers.Concatenate(**exact)([layer(x) for layer in layers])
+                self._head_layers += layers
+                continue
             if part == "dense":
-                layer = keras.layers.Dense(classes, name=f"dense_{position}", **exact)
+                layer = keras.layers.Dense(self.classes, name=f"dense_{position}", **exact)
             elif part == "cosine":
-                layer = Cosine(classes, name=f"cosine_{position}", **exact)
+                layer = Cosine(self.classes, name=f"cosine_{position}", **exact)
             elif part == "batchnorm":
                 layer = keras.layers.BatchNormalization(name=f"batchnorm_{position}", **exact)
             elif part == "dropout":
@@ -239,9 +249,7 @@ class KerasNetwork(Network):
 
     def twin(self) -> "KerasNetwork":
         """See `Network.twin`."""
-        other = KerasNetwork(
-            self.architecture, self.classes, self.image_size, self.head, self._seed
-        )
+        other = KerasNetwork(self.architecture, self.sizes, self.image_size, self.head, self._seed)
         other.weights = self.weights
         other.assign(self.tensors())
         return other

@@ -13,6 +13,7 @@ import numpy as np
 from architectures import initial, keras_match
 from architectures import weights as files
 from architectures.catalogue import Architecture, map_shape
+from architectures.heads import last_layers
 from architectures.weights import Row, Slot
 from benchmark.errors import UserError
 
@@ -43,7 +44,8 @@ class Network(ABC):
     Attributes:
         architecture: the catalogue row.
         framework: "torch" or "keras".
-        classes: length of the logits.
+        sizes: the classes of each thing that the network says; one, but for several diseases.
+        classes: length of the logits, their sum; the things stand side by side.
         image_size: (H, W) in pixels.
         weights: which pre-training: None, "imagenet", "timm" or a path.
         head: the parts between the last map and the logits, see `PaperSettings.head` and `build`.
@@ -57,12 +59,13 @@ class Network(ABC):
     def __init__(
         self,
         architecture: Architecture,
-        classes: int,
+        sizes: tuple[int, ...],
         image_size: tuple[int, int],
         head: tuple[str, ...],
     ) -> None:
         self.architecture = architecture
-        self.classes = classes
+        self.sizes = sizes
+        self.classes = sum(sizes)
         self.image_size = image_size
         self.head = head
         self.weights: str | None = None
@@ -121,9 +124,11 @@ class Network(ABC):
             float32 of at least 0, (N, h, w) for targets (N,), else (N, T, h, w).
 
         Raises:
-            UserError: the images are not of this network's size.
+            UserError: the images are not of this network's size; `paper` of several diseases.
             ValueError: the targets do not fit the images or the classes.
         """
+        if paper and len(self.sizes) > 1:
+            raise UserError("the published Grad-CAM rule is not for several diseases: use ours")
         targets = np.asarray(targets)
         if targets.ndim not in (1, 2) or len(targets) != len(images) or 0 in targets.shape[1:]:
             raise ValueError(
@@ -309,7 +314,7 @@ class Network(ABC):
             path: of the model without top, or with any head after the backbone.
             head: whether to read the head too, where the file has one: it must be this network's
                 (`PaperSettings.head`, or one pooling and one dense layer), for as many classes.
-                False reads the backbone only, whatever follows it.
+                False reads the backbone only, whatever follows it, as for several diseases.
 
         Returns:
             Whether a head was read; otherwise this network's own is as it was.
@@ -327,7 +332,7 @@ class Network(ABC):
             Path(path),
             self.architecture,
             self.base_slots(),
-            self.head_slots() if head else None,
+            self.head_slots() if head and len(self.sizes) == 1 else None,
             self.head,
             self.image_size,
         )
@@ -343,7 +348,13 @@ class Network(ABC):
             for slot in slots:
                 how = initial.initialiser(self.architecture, row)
                 slot.write(initial.draw(slot.role, slot.shape, how, base_draws))
+        last = last_layers(self.head, self.sizes)
+        before_last = None
         for slot in self.head_slots():
+            if slot.name.split("/")[1] in last:
+                # Each last layer is drawn as if it were the only one: so it is in its own network.
+                before_last = before_last or head_draws.bit_generator.state
+                head_draws.bit_generator.state = before_last
             slot.write(initial.draw(slot.role, slot.shape, "glorot", head_draws))
 
     def new_head(self, seed: int) -> None:
@@ -359,7 +370,7 @@ class Network(ABC):
         D' is D, h * w * D after "flatten", or K in MobileNet's paper head of two dense layers.
 
         Raises:
-            UserError: the head is "cosine", which has no bias and no use for norms.
+            UserError: several diseases, or a "cosine" head, which has no bias and no use for norms.
         """
         kernel, bias = self._classifier_slots()
         return kernel.read(), bias.read()
@@ -383,6 +394,8 @@ class Network(ABC):
         bias.write((bias.read() * change[0] + change[1]).astype(np.float32))
 
     def _classifier_slots(self) -> list[Slot]:
+        if len(self.sizes) > 1:
+            raise UserError("a network for several diseases has no single classifier to adjust")
         if self.head[-1] != "dense":
             raise UserError(
                 "a cosine head has no norms or bias to adjust: use another method or head"
@@ -399,7 +412,7 @@ class Network(ABC):
             "architecture": self.architecture.name,
             "topology": "timm" if self.weights == "timm" else "keras",
             "framework": self.framework,
-            "classes": str(self.classes),
+            "classes": "+".join(map(str, self.sizes)),
             "head": "+".join(self.head),
             "image_size": _size(self.image_size),
             "weights": str(self.weights),

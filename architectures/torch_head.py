@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from architectures.catalogue import COSINE_FLOOR, COSINE_SCALE, HEAD_DROPOUT
+from architectures.heads import last_layers
 from architectures.network import Forward
 
 _EPSILON, _MOMENTUM = 1e-3, 0.99  # Keras' defaults, for the paper's head
@@ -29,17 +30,29 @@ def _unit(rows: Tensor) -> Tensor:
 
 
 class Head(nn.Module):
-    """From the Grad-CAM map to the logits; always in float32 or better."""
+    """From the Grad-CAM map to the logits; always in float32 or better.
+
+    Where it says several things, the last dense layer is one for each of them, side by side.
+    """
 
     def __init__(
-        self, parts: tuple[str, ...], map_size: tuple[int, int], channels: int, classes: int
+        self,
+        parts: tuple[str, ...],
+        map_size: tuple[int, int],
+        channels: int,
+        sizes: tuple[int, ...],
     ) -> None:
         super().__init__()
+        classes = sum(sizes)
         self.flatten = "flatten" in parts
         width = map_size[0] * map_size[1] * channels if self.flatten else channels
         self.layers = nn.ModuleDict()
+        self.last = list(last_layers(parts, sizes))
         for position, part in enumerate(parts):
-            if part == "dense":
+            if position == len(parts) - 1 and len(sizes) > 1:
+                for name, size in zip(self.last, sizes, strict=True):
+                    self.layers[name] = nn.Linear(width, size)
+            elif part == "dense":
                 self.layers[f"dense_{position}"] = nn.Linear(width, classes)
                 width = classes
             elif part == "cosine":
@@ -58,6 +71,10 @@ class Head(nn.Module):
             features = maps.mean((2, 3))
             # Keras flattens channels last.
             x = maps.permute(0, 2, 3, 1).flatten(1) if self.flatten else features
-            for layer in self.layers.values():
-                x = layer(x)
-        return Forward(features, x)
+            for name, layer in self.layers.items():
+                if name not in self.last:
+                    x = layer(x)
+            said = [self.layers[name](x) for name in self.last]
+            # One is not copied: a plain network's logits are the layer's own.
+            logits = said[0] if len(said) == 1 else torch.cat(said, 1)
+        return Forward(features, logits)

@@ -118,13 +118,13 @@ class TorchNetwork(Network):
     def __init__(
         self,
         architecture: Architecture,
-        classes: int,
+        sizes: tuple[int, ...],
         image_size: tuple[int, int],
         head: tuple[str, ...],
         stock: bool,
     ) -> None:
         """Build the network; weights are timm's when `stock`, else those of `initialise`."""
-        super().__init__(architecture, classes, image_size, head)
+        super().__init__(architecture, sizes, image_size, head)
         # Constructors draw from torch's global generator; what they drew is replaced.
         with torch.random.fork_rng(devices=[]):
             pixels, backbone = _stock(architecture) if stock else _twin(architecture)
@@ -132,7 +132,7 @@ class TorchNetwork(Network):
             pooled = architecture.name == "VGG16"
             if pooled:
                 height, width = height // 2, width // 2
-            tail = Head(head, (height, width), architecture.channels, classes)
+            tail = Head(head, (height, width), architecture.channels, sizes)
         self.module = TorchModule(pixels, backbone, tail, pooled).eval()
         self._backbone_fixed = False
 

@@ -102,7 +102,7 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="setting of the method, see `describe`; may be repeated",
     )
     parser.add_argument("--framework", default="torch", help="torch (default) or keras")
-    add_data_options(parser)
+    add_data_options(parser, usual=None)
     parser.add_argument(
         "--allow-leaks",
         action="store_true",
@@ -120,6 +120,11 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     parser.add_argument(
         "--explainer", default="gradcam", help="default: %(default)s; see `list explainers`"
+    )
+    parser.add_argument(
+        "--temperature-scaling",
+        action="store_true",
+        help="fit a temperature on the validation images; reliability is shown before and after",
     )
     parser.add_argument("--image-size", type=_size, metavar="N|HxW", help="pixels; default: budget")
     parser.add_argument("--budget", default="quick", help="smoke, quick (default) or paper")
@@ -210,6 +215,7 @@ def _run(options: argparse.Namespace) -> None:
         pretrain_on=options.pretrain_on,
         weights=options.weights,
         explainer=options.explainer,
+        temperature_scaling=options.temperature_scaling,
         image_size=options.image_size,
         budget=options.budget,
         epochs=options.epochs,

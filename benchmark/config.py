@@ -67,6 +67,9 @@ class RunConfig(Settings):
     budget: Literal["smoke", "quick", "paper"]
     recipe: Recipe
     pretrain_epochs: int = Field(ge=1)
+    temperature_scaling: bool = Field(
+        False, description="fit a temperature on the validation images, and score with it as well"
+    )
     explainer: str = DEFAULT_EXPLAINER
     probed_images: int = Field(
         16, ge=1, description="test images, at most, on which the explanations are tested"
@@ -99,6 +102,9 @@ class RunConfig(Settings):
         settings = self.public()
         settings["pretrain_on"] = [item.split(":", 1)[0] for item in self.pretrain_on]
         settings["task_options"] = self.question
+        if not self.temperature_scaling:
+            # Runs from before there was one keep their names.
+            del settings["temperature_scaling"]
         return {name: settings[name] for name in settings if name not in DECIDE_NOTHING}
 
 
@@ -116,7 +122,7 @@ def configure(
     *,
     method: str = "cross-entropy",
     framework: str = "torch",
-    dataset: str = "synthetic",
+    dataset: str | None = None,
     data_dir: str | Path | None = None,
     dataset_options: dict[str, Any] | None = None,
     task_options: dict[str, Any] | None = None,
@@ -125,6 +131,7 @@ def configure(
     pretrain_on: str | list[str] | tuple[str, ...] = (),
     weights: str = "none",
     explainer: str = DEFAULT_EXPLAINER,
+    temperature_scaling: bool = False,
     image_size: int | tuple[int, int] | None = None,
     budget: str = "quick",
     epochs: int | None = None,
@@ -138,6 +145,7 @@ def configure(
             architecture.
     """
     row = catalogue.find(arch)
+    dataset = dataset or TASKS.get(task).dataset
     for registry, name in (
         (TASKS, task),
         (METHODS, method),
@@ -193,6 +201,7 @@ def configure(
             recipe=Recipe(**recipe),
             pretrain_epochs=pretrain_epochs,
             explainer=explainer,
+            temperature_scaling=temperature_scaling,
             probed_images=_PROBED_IMAGES[budget],
             seed=seed,
             device=device,

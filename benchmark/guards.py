@@ -61,7 +61,16 @@ class Guards:
             return {t.name: {part: getattr(t, part) for part in splits.PARTS} for t in trials}
 
         own = seed if task.seeded else None
-        return splits.frozen(self.out, prepared, task.name, task.version, options, draw, own)
+        return splits.frozen(
+            self.out,
+            prepared,
+            task.name,
+            task.version,
+            options,
+            draw,
+            own,
+            lambda trial: task.of_trial(prepared, trial),
+        )
 
     def earlier_split(self, dataset: Dataset) -> splits.FrozenSplit:
         """How data to pre-train on are divided, by the same rules."""

@@ -67,6 +67,7 @@ TASKS = Registry(
     {
         "diagnosis": "tasks.diagnosis:Diagnosis",
         "explainability": "tasks.explainability:Explainability",
+        "grading": "tasks.grading:Grading",
         "imbalance": "tasks.imbalance:Imbalance",
         "semi-supervised": "tasks.semi_supervised:SemiSupervised",
     },
@@ -99,6 +100,10 @@ METHODS = Registry(
         "src-mt": "benchmark.methods.src_mt:SrcMt",
         "srcl-joint": "benchmark.methods.srcl:SrclJoint",
         "srcl-pretrain": "benchmark.methods.srcl:SrclPretrain",
+        "single-task": "benchmark.methods.single_task:SingleTask",
+        "multi-task": "benchmark.methods.multi_task:MultiTask",
+        "distillation": "benchmark.methods.distillation:Distillation",
+        "sall": "benchmark.methods.sall:Sall",
         "checkpoint": "benchmark.methods.checkpoint:Checkpoint",
     },
 )
@@ -125,5 +130,8 @@ DATASETS = Registry(
         "dermxdb": "benchmark.data.layouts.dermxdb:DERMXDB",
         "medmnist": "benchmark.data.layouts.medmnist:MEDMNIST",
         "folder": "benchmark.data.layouts.folder:FOLDER",
+        "synthetic-fundus": "benchmark.data.synthetic.fundus:SYNTHETIC_FUNDUS",
+        "idrid": "benchmark.data.layouts.idrid:IDRID",
+        "multi-disease": "benchmark.data.layouts.multi_disease:MULTI_DISEASE",
     },
 )

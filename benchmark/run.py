@@ -69,6 +69,8 @@ def execute(
     if config.framework not in method.frameworks:
         raise UserError(f"method {method.name} does not run in {config.framework}")
     _check_explainer(config, task)
+    if method.joint:
+        _check_joint(config, task)
     if method.trains and config.recipe.epochs < 1:
         raise UserError(f"method {method.name} trains: give its recipe at least 1 epoch")
     select_backend(config.framework)
@@ -106,11 +108,7 @@ def execute(
         display.say(f"note: {note}")
     decoded = Decoded(config.image_size, display.track)
     runner = TrialRunner(config, task, method, folder, watch, display, decoded, earlier_parts)
-    results = []
-    for place, trial in enumerate(trials, start=1):
-        if len(trials) > 1:
-            display.say(f"{_told(trial)} ({place} of {len(trials)})")
-        results.append(runner.run(dataset, trial, earlier))
+    results = _results(runner, dataset, trials, earlier)
     score = _overall(task, dataset, results, folder, watch)
     for note in score.notes:
         display.say(f"note: {note}")
@@ -124,6 +122,20 @@ def execute(
         store.save(record)
         folder.finish(record)
     return record
+
+
+def _results(
+    runner: TrialRunner, dataset: Dataset, trials: list[Trial], earlier: list[Dataset]
+) -> list[TrialResult]:
+    if runner.method.joint:
+        runner.display.say("; ".join(map(_told, trials)))
+        return runner.run_jointly(dataset, trials)
+    results = []
+    for place, trial in enumerate(trials, start=1):
+        if len(trials) > 1:
+            runner.display.say(f"{_told(trial)} ({place} of {len(trials)})")
+        results.append(runner.run(dataset, trial, earlier))
+    return results
 
 
 def _told(trial: Trial) -> str:
@@ -154,6 +166,19 @@ def _check_explainer(config: RunConfig, task: Task) -> None:
                 f" task {task.name} needs another method, such as supercon"
             )
         explainer.require(config.framework)
+
+
+def _check_joint(config: RunConfig, task: Task) -> None:
+    if not task.graded:
+        raise UserError(
+            f"method {config.method} trains one network for several diseases: it is for task"
+            " grading"
+        )
+    if config.pretrain_on:
+        raise UserError(
+            f"--pretrain-on: method {config.method} has a head for each disease, which no other"
+            " data set trains: give --weights FILE instead"
+        )
 
 
 def _weights_used(config: RunConfig) -> WeightsUsed:

@@ -47,6 +47,13 @@ class TrialSurvey:
         """Of the labelled images (N, D) and of the unlabelled ones (M, D), float32."""
         return self._features(self.labelled), self._features(self.of_unlabelled)
 
+    def logits(self) -> np.ndarray:
+        """Of the labelled images (N, K), float32."""
+        size = PREDICTION_BATCH
+        batches = -(-len(self.labelled) // size)
+        stream = plain_batches(self.labelled, size)
+        return self.engine.logits(iter(self.display.track(stream, "asking the teacher", batches)))
+
     def validation(self, classifiers: Sequence[Callable[[np.ndarray], np.ndarray]]) -> np.ndarray:
         """(C, 1 + R) validation scores of C classifiers: of all images, then of R resamples."""
         labels = self.of_validation.labels
@@ -60,6 +67,8 @@ class TrialSurvey:
         )
 
     def _features(self, samples: Samples) -> np.ndarray:
+        if not len(samples):
+            return np.empty((0, self.engine.network.architecture.channels), np.float32)
         batches = -(-len(samples) // PREDICTION_BATCH)
         stream = self.display.track(
             plain_batches(samples, PREDICTION_BATCH), "extracting features", batches

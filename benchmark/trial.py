@@ -19,7 +19,8 @@ from benchmark.data.pixels import Decoded
 from benchmark.errors import UserError
 from benchmark.explain.outputs import explain
 from benchmark.explain.predictions import explain_predictions
-from benchmark.methods.base import Adjustment, Context, Method, Picks, Stage
+from benchmark.methods.base import Adjustment, Context, Method, Part, Picks, Stage
+from benchmark.metrics import calibration
 from benchmark.progress import Display
 from benchmark.records.folder import RunFolder
 from benchmark.registry import EXPLAINERS
@@ -27,8 +28,11 @@ from benchmark.survey import TrialSurvey
 from benchmark.training.adjust import Adjusted, adjust
 from benchmark.training.engine import Engine
 from benchmark.training.frameworks import make_engine
-from benchmark.training.loop import StageLog, predict, train_stage
+from benchmark.training.loop import Selection, StageLog, predict, train_stage
 from tasks.base import Outputs, Score, Task, Trial
+
+# The folder, in the run's, of what is trained for all diseases together.
+JOINT = "all-diseases"
 
 
 @dataclass
@@ -81,6 +85,7 @@ class TrialRunner:
 
     def run(self, dataset: Dataset, trial: Trial, earlier: Sequence[Dataset]) -> TrialResult:
         """Pre-train on each earlier data set in turn, train, score; every file is written."""
+        dataset = self.task.of_trial(dataset, trial.name)
         logs: list[StageLog | Adjusted] = []
         backbone: Path | None = None
         for position, other in enumerate(earlier, start=1):
@@ -96,9 +101,73 @@ class TrialRunner:
         epochs = self.config.recipe.epochs
         logs += self._train(engine, dataset, trial, epochs)
         engine.network.save(self.folder.weights(trial.name))
-        outputs = self._outputs(engine, dataset, trial)
+        return self._finish(engine, dataset, trial, logs)
+
+    def run_jointly(self, dataset: Dataset, trials: Sequence[Trial]) -> list[TrialResult]:
+        """Train one network for the diseases of all trials, then score each by its own logits."""
+        views = [self.task.of_trial(dataset, trial.name) for trial in trials]
+        parts = _parts([trial.name for trial in trials], [len(view.classes) for view in views])
+        engine = self._engine(tuple(len(view.classes) for view in views), None)
+        survey = TrialSurvey(
+            engine=engine,
+            labelled=self._graded(views, [trial.train for trial in trials]),
+            of_unlabelled=self._samples(dataset, ()),
+            of_validation=self._graded(views, [trial.validation for trial in trials]),
+            groups=np.empty(0, np.str_),
+            selection=self.task.selection,
+            seed=self.config.seed,
+            display=self.display,
+        )
+        graded = zip(trials, views, strict=True)
+        classes = tuple(f"{trial.name} {name}" for trial, view in graded for name in view.classes)
+        context = self._context(survey, classes, self.config.recipe.epochs, parts)
+        logs: list[StageLog | Adjusted] = []
+        for stage in self.method.stages(context):
+            assert isinstance(stage, Stage), "a classifier of several diseases is not adjusted"
+            with self.watch("training"):
+                logs.append(self._stage(stage, survey, JOINT, self._mean_selection(stage, parts)))
+        engine.network.save(self.folder.weights(JOINT))
+        return [
+            self._finish(engine, view, trial, logs, part.logits)
+            for view, trial, part in zip(views, trials, parts, strict=True)
+        ]
+
+    def _graded(self, views: Sequence[Dataset], ids: Sequence[Sequence[str]]) -> Samples:
+        """All images of these, sorted; labels (N, D), a disease's where it has the image."""
+        every = sorted({sample for own in ids for sample in own})
+        samples = self._samples(views[0], every)
+        columns = [
+            view.table["label"].reindex(every).where(np.isin(every, list(own)), UNLABELLED)
+            for view, own in zip(views, ids, strict=True)
+        ]
+        return replace(samples, labels=np.stack(columns, axis=1).astype(np.int64))
+
+    def _mean_selection(self, stage: Stage, parts: Sequence[Part]) -> Selection:
+        """The mean of the validation scores of the diseases that the stage is judged by."""
+        judged = range(len(parts)) if stage.judged_by is None else stage.judged_by
+
+        def selection(labels: np.ndarray, probabilities: np.ndarray) -> float:
+            scores = []
+            for number in judged:
+                known = labels[:, number] != UNLABELLED
+                said = probabilities[known, parts[number].logits]
+                scores.append(self.task.selection(labels[known, number], said))
+            return float(np.mean(scores))
+
+        return selection
+
+    def _finish(
+        self,
+        engine: Engine,
+        dataset: Dataset,
+        trial: Trial,
+        logs: list[StageLog | Adjusted],
+        part: slice = slice(None),
+    ) -> TrialResult:
+        """Predict and score the test images of a trial by these of the network's logits."""
+        outputs = self._outputs(engine, dataset, trial, part)
         self._save(dataset, trial, outputs)
-        self._explain_some(engine.network, dataset, trial, outputs)
+        self._explain_some(engine.network, dataset, trial, outputs, part)
         with self.watch("score"):
             score = self.task.score(dataset, trial, outputs, self.display.track)
         self.folder.save_tables(trial.name, score.tables)
@@ -110,7 +179,7 @@ class TrialRunner:
         outputs = replace(outputs, explanations=None)
         return TrialResult(trial, logs, outputs, score, parameters, device, memory)
 
-    def _engine(self, classes: int, backbone: Path | None) -> Engine:
+    def _engine(self, classes: int | tuple[int, ...], backbone: Path | None) -> Engine:
         """A fresh network: the run's weights to start with, or an earlier stage's backbone."""
         config = self.config
         fresh = backbone is not None or config.weights == "none" or not self.method.trains
@@ -145,15 +214,7 @@ class TrialRunner:
         With `backbone_only`, without those that are for the head alone.
         """
         survey = self._survey(engine, dataset, trial)
-        context = Context(
-            labels=survey.labelled.labels,
-            classes=dataset.classes,
-            recipe=self.config.recipe.model_copy(update={"epochs": epochs}),
-            features=engine.network.architecture.channels,
-            seed=self.config.seed,
-            unlabelled=len(survey.of_unlabelled),
-            survey=survey,
-        )
+        context = self._context(survey, dataset.classes, epochs)
         logs: list[StageLog | Adjusted] = []
         for stage in self.method.stages(context):
             if backbone_only and (isinstance(stage, Adjustment) or stage.new_head):
@@ -166,8 +227,26 @@ class TrialRunner:
                     continue
                 if stage.picks is not None:
                     self.display.say(f"{stage.name}: {_counted(stage.picks, dataset.classes)}")
-                logs.append(self._stage(stage, survey, trial.name))
+                logs.append(self._stage(stage, survey, trial.name, self.task.selection))
         return logs
+
+    def _context(
+        self,
+        survey: TrialSurvey,
+        classes: tuple[str, ...],
+        epochs: int,
+        parts: tuple[Part, ...] = (),
+    ) -> Context:
+        return Context(
+            labels=survey.labelled.labels,
+            classes=classes,
+            recipe=self.config.recipe.model_copy(update={"epochs": epochs}),
+            features=survey.engine.network.architecture.channels,
+            seed=self.config.seed,
+            unlabelled=len(survey.of_unlabelled),
+            survey=survey,
+            parts=parts,
+        )
 
     def _survey(self, engine: Engine, dataset: Dataset, trial: Trial) -> TrialSurvey:
         """The images of a trial, as a method may know them."""
@@ -186,13 +265,15 @@ class TrialRunner:
             display=self.display,
         )
 
-    def _stage(self, stage: Stage, survey: TrialSurvey, title: str) -> StageLog:
+    def _stage(
+        self, stage: Stage, survey: TrialSurvey, title: str, selection: Selection
+    ) -> StageLog:
         log = train_stage(
             survey.engine,
             stage,
             survey.labelled,
             survey.of_validation,
-            self.task.selection,
+            selection,
             self.config.seed,
             self.folder.checkpoint(f"{title}-{stage.name}"),
             self.display,
@@ -205,13 +286,17 @@ class TrialRunner:
         pictures.history(log.epochs, log.best_epoch, f"{self.config.arch}: {log.stage}", target)
         return log
 
-    def _outputs(self, engine: Engine, dataset: Dataset, trial: Trial) -> Outputs:
+    def _outputs(self, engine: Engine, dataset: Dataset, trial: Trial, part: slice) -> Outputs:
         test = self._samples(dataset, trial.test)
         with self.watch("prediction"):
-            together = self.config.recipe.batch_size if self.method.batch_statistics else None
-            probabilities = predict(engine, test, together, self.config.seed, self.display.track)
+            probabilities = self._probabilities(engine, test)[:, part]
+            temperature = None
+            if self.config.temperature_scaling:
+                validation = self._samples(dataset, trial.validation)
+                judged = self._probabilities(engine, validation)[:, part]
+                temperature = calibration.fit_temperature(validation.labels, judged)
         if not self.task.maps:
-            return Outputs(trial.test, probabilities)
+            return Outputs(trial.test, probabilities, temperature=temperature)
         with self.watch("explanation"):
             network = engine.network
             found = explain(
@@ -225,25 +310,29 @@ class TrialRunner:
                 self.config.seed,
                 self.display,
             )
-        return Outputs(trial.test, probabilities, found)
+        return Outputs(trial.test, probabilities, found, temperature)
+
+    def _probabilities(self, engine: Engine, samples: Samples) -> np.ndarray:
+        together = self.config.recipe.batch_size if self.method.batch_statistics else None
+        return predict(engine, samples, together, self.config.seed, self.display.track)
 
     def _explain_some(
-        self, network: Network, dataset: Dataset, trial: Trial, outputs: Outputs
+        self, network: Network, dataset: Dataset, trial: Trial, outputs: Outputs, part: slice
     ) -> None:
-        """What the method promises to show of its predictions, if it does."""
-        if not self.method.explained_with:
-            return
-        with self.watch("explanation"):
-            explain_predictions(
-                network,
-                EXPLAINERS.get(self.method.explained_with)(),
-                self._samples(dataset, trial.test),
-                trial.test,
-                dataset.classes,
-                outputs.probabilities,
-                self.folder.path / trial.name,
-                self.display,
-            )
+        """What the method or the task promises to show of its predictions, if it does."""
+        for name in sorted({self.method.explained_with, self.task.explained_with} - {""}):
+            with self.watch("explanation"):
+                explain_predictions(
+                    network,
+                    EXPLAINERS.get(name)(),
+                    self._samples(dataset, trial.test),
+                    trial.test,
+                    dataset.classes,
+                    outputs.probabilities,
+                    self.folder.path / trial.name,
+                    self.display,
+                    first=part.start or 0,
+                )
 
     def _untrained(self, network: Network) -> Network:
         """The architecture with the random weights of the run's seed."""
@@ -270,6 +359,14 @@ class TrialRunner:
             pixels = self.decoded(dataset)
         rows = dataset.table.index.get_indexer(list(ids))
         return Samples(pixels, rows, dataset.table["label"].to_numpy(np.int64)[rows])
+
+
+def _parts(names: Sequence[str], sizes: Sequence[int]) -> tuple[Part, ...]:
+    ends = np.cumsum(sizes).tolist()
+    return tuple(
+        Part(name, slice(end - size, end))
+        for name, size, end in zip(names, sizes, ends, strict=True)
+    )
 
 
 def _counted(picks: Picks, classes: Sequence[str]) -> str:

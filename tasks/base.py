@@ -121,11 +121,14 @@ class Outputs:
         ids: N sample ids.
         probabilities: (N, K) float32, rows sum to 1.
         explanations: None when the task does not ask for them.
+        temperature: by which the logits would have to be divided to fit the validation labels best;
+            None when it is not asked for.
     """
 
     ids: tuple[str, ...]
     probabilities: np.ndarray
     explanations: Explanations | None = None
+    temperature: float | None = None
 
 
 @dataclass(frozen=True)
@@ -148,11 +151,14 @@ class Task(ABC):
         name, version, summary: as shown by `list`.
         Options: what may be asked of it beyond the data: each field is a flag of `run`.
         headline: the metric that ranks.
+        dataset: the data set of a run that names none.
         needs: what the data must have beyond labels: "masks".
         maps: whether test images need maps that explain what the network says.
         selected_by: the validation score that chooses the epoch; macro one-vs-rest AUC, ours: it
             needs no threshold and moves with every image.
         seeded: whether the run's seed decides the trials, not only what is drawn in training.
+        explained_with: the explainer that shows why, on some test images; "": none.
+        graded: whether its trials are several diseases, which one network may learn together.
         shown: the metrics the command line prints, in order; "*" stands for any text.
     """
 
@@ -161,10 +167,13 @@ class Task(ABC):
     summary: ClassVar[str]
     Options: ClassVar[type[config.Options]] = config.Options
     headline: ClassVar[str]
+    dataset: ClassVar[str] = "synthetic"
     needs: ClassVar[frozenset[str]] = frozenset()
     maps: ClassVar[bool] = False
     selected_by: ClassVar[str] = "macro_auc"
     seeded: ClassVar[bool] = False
+    explained_with: ClassVar[str] = ""
+    graded: ClassVar[bool] = False
     shown: ClassVar[tuple[str, ...]]
 
     # Of the class's own `Options`.
@@ -207,6 +216,10 @@ class Task(ABC):
     def trials_of(self, dataset: Dataset, seed: int) -> list[Trial]:
         """The trials of a run with this seed; here those of `trials`, whatever the seed."""
         return self.trials(dataset)
+
+    def of_trial(self, dataset: Dataset, name: str) -> Dataset:
+        """The data with the labels and classes of the trial of this name; here as they are."""
+        return dataset
 
     def selection(self, labels: np.ndarray, probabilities: np.ndarray) -> float:
         """The validation score that chooses the epoch; the higher the better."""

@@ -6,6 +6,7 @@ from benchmark.data.dataset import Dataset
 from benchmark.data.pixels import Progress, silent
 from benchmark.metrics import classification
 from tasks.base import Outputs, Score, Task, Trial, diagnosis_metrics, draw_confusion, truth
+from tasks.reliability import SHOWN, add_reliability, draw_added
 
 
 class Diagnosis(Task):
@@ -27,16 +28,18 @@ class Diagnosis(Task):
         "macro_sensitivity",
         "macro_specificity",
         "macro_precision",
+        *SHOWN,
     )
 
     def score(
         self, dataset: Dataset, trial: Trial, outputs: Outputs, progress: Progress = silent
     ) -> Score:
-        """Macro and overall scores, and a table per class."""
+        """Macro and overall scores, reliability, and a table per class."""
         labels, _ = truth(dataset, outputs.ids)
         per_class = classification.per_class(labels, outputs.probabilities, dataset.classes)
-        return Score(diagnosis_metrics(dataset, outputs), {"per_class": per_class})
+        score = Score(diagnosis_metrics(dataset, outputs), {"per_class": per_class})
+        return add_reliability(score, dataset, trial, outputs)
 
     def draw(self, dataset: Dataset, outputs: Outputs, score: Score, folder: Path) -> list[Path]:
-        """The confusion matrix."""
-        return [draw_confusion(dataset, outputs, folder)]
+        """The confusion matrix, the reliability diagram and the risk-coverage curve."""
+        return [draw_confusion(dataset, outputs, folder), *draw_added(dataset, score, folder)]

@@ -29,6 +29,7 @@ from tasks.base import (
     truth,
     with_intervals,
 )
+from tasks.reliability import SHOWN, add_reliability, draw_added
 
 # Training images of a class, least and most: the bands of Liu et al. 2019 (arXiv 1904.05160).
 BANDS: dict[str, tuple[int, float]] = {
@@ -90,6 +91,7 @@ class Imbalance(Task):
         "macro_specificity",
         "macro_precision",
         *binary.SCORES,
+        *SHOWN,
     )
 
     def prepare(self, dataset: Dataset) -> Dataset:
@@ -130,7 +132,7 @@ class Imbalance(Task):
     def score(
         self, dataset: Dataset, trial: Trial, outputs: Outputs, progress: Progress = silent
     ) -> Score:
-        """Macro scores, those of frequent and of rare classes, and a table per class."""
+        """Macro scores, those of frequent and rare classes, reliability, and a table per class."""
         labels, groups = truth(dataset, outputs.ids)
         weights = resamples(labels, groups)
         # The images as they are come first, then the resamples.
@@ -152,10 +154,11 @@ class Imbalance(Task):
             positive = binary.resampled(labels == 1, outputs.probabilities[:, 1], weights)
             metrics |= _estimated(positive, groups)
         tables = {"per_class": _per_class(dataset, found, counts, labels)}
-        return Score(metrics, tables, notes=self._notes(dataset, trial, counts))
+        score = Score(metrics, tables, notes=self._notes(dataset, trial, counts))
+        return add_reliability(score, dataset, trial, outputs)
 
     def draw(self, dataset: Dataset, outputs: Outputs, score: Score, folder: Path) -> list[Path]:
-        """Sensitivity by the number of training images, and the confusion matrix."""
+        """Sensitivity by the number of training images, the confusion matrix, reliability."""
         table = score.tables["per_class"]
         target = folder / "sensitivity-by-frequency.png"
         pictures.sensitivity_by_frequency(
@@ -167,7 +170,8 @@ class Imbalance(Task):
             f"Sensitivity by training images: {dataset.name}, imbalance {self.options.imbalance}",
             target,
         )
-        return [target, draw_confusion(dataset, outputs, folder)]
+        confusion = draw_confusion(dataset, outputs, folder)
+        return [target, confusion, *draw_added(dataset, score, folder)]
 
     def _targets(self, dataset: Dataset, counts: np.ndarray) -> np.ndarray:
         """(K,) training images wanted of each class, where there are `counts`."""

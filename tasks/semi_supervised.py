@@ -30,6 +30,7 @@ from tasks.base import (
     truth,
     with_intervals,
 )
+from tasks.reliability import add_reliability, draw_added
 
 FRACTIONS = "1,5,10,20,50,100"
 # Scores whose curve over the label fractions has an area, headline first, and those without one.
@@ -159,7 +160,7 @@ class SemiSupervised(Task):
     def score(
         self, dataset: Dataset, trial: Trial, outputs: Outputs, progress: Progress = silent
     ) -> Score:
-        """The scores of diagnosis, a table per class, and how many images were labelled."""
+        """The scores of diagnosis and of reliability, a table per class, how many were labelled."""
         labels, _ = truth(dataset, outputs.ids)
         per_class = classification.per_class(labels, outputs.probabilities, dataset.classes)
         labelled = _class_counts(dataset, trial.train)
@@ -174,7 +175,8 @@ class SemiSupervised(Task):
         percent = float(trial.name.removeprefix("labels-"))
         missed = fractions.misses(labelled, labelled + hidden, percent, dataset.classes)
         notes = (about, *([f"{trial.name}: {missed}"] if missed else []))
-        return Score(diagnosis_metrics(dataset, outputs), {"per_class": per_class}, notes=notes)
+        score = Score(diagnosis_metrics(dataset, outputs), {"per_class": per_class}, notes=notes)
+        return add_reliability(score, dataset, trial, outputs)
 
     def overall(self, dataset: Dataset, results: Sequence[tuple[Trial, Outputs, Score]]) -> Score:
         """The areas, the scores at each label fraction, and a table of the curve."""
@@ -188,8 +190,8 @@ class SemiSupervised(Task):
         return Score(metrics, {"label_fractions": table}, notes=notes)
 
     def draw(self, dataset: Dataset, outputs: Outputs, score: Score, folder: Path) -> list[Path]:
-        """The confusion matrix."""
-        return [draw_confusion(dataset, outputs, folder)]
+        """The confusion matrix, the reliability diagram and the risk-coverage curve."""
+        return [draw_confusion(dataset, outputs, folder), *draw_added(dataset, score, folder)]
 
     def draw_overall(self, dataset: Dataset, score: Score, folder: Path) -> list[Path]:
         """Macro F1 and macro AUC against the label fraction."""

@@ -30,6 +30,26 @@ def first_readings(masks: pd.DataFrame) -> pd.DataFrame:
     return masks[masks["session"] == 1] if "session" in masks else masks
 
 
+@dataclass(frozen=True)
+class Disease:
+    """A disease that is graded.
+
+    Attributes:
+        name: such as "DR".
+        grades: names of its ordered grades, the least severe first; a grade is an index into them.
+        referable: the least grade with which a patient is referred to a specialist.
+    """
+
+    name: str
+    grades: tuple[str, ...]
+    referable: int
+
+    @property
+    def column(self) -> str:
+        """The column of a data set's table that holds the grades of this disease."""
+        return f"grade:{self.name}"
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Samples, their classes and the experts' masks.
@@ -47,6 +67,9 @@ class Dataset:
             marks the whole lesion), `path`, then the layout's own. An annotator may have several
             masks of one characteristic; a mask without a marked pixel says "nothing to see".
         notes: what the reader found odd and how it dealt with it, one sentence each.
+        diseases: the diseases graded in each image, () where the classes are no grades. Each has a
+            table column "grade:NAME" (int64, index into its `grades`, -1 where the image has no
+            grade of it); `label` and `classes` are those of one of them.
     """
 
     name: str
@@ -55,6 +78,7 @@ class Dataset:
     classes: tuple[str, ...]
     masks: pd.DataFrame = field(default_factory=no_masks)
     notes: tuple[str, ...] = ()
+    diseases: tuple[Disease, ...] = ()
 
     def image(self, sample_id: str) -> np.ndarray:
         """The photograph: (H, W, 3) uint8, RGB.
@@ -115,7 +139,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over ids, labels, groups, splits, classes, readers, and every file's bytes.
+        """SHA-256 over ids, labels, groups, splits, classes, diseases, readers, all files' bytes.
 
         Paths do not enter, so the same data in another folder has the same fingerprint.
         """
@@ -133,6 +157,10 @@ class Dataset:
             for row in self.masks.itertuples()
         )
         digest.update("".join(masks).encode())
+        for disease in self.diseases:
+            grades = self.table[disease.column].sort_index()
+            known = (disease.name, disease.referable, *disease.grades, *grades)
+            digest.update(("\x1c" + "\x1f".join(map(str, known))).encode())
         return digest.hexdigest()
 
     def _no_photographs(self, sample_id: str) -> DataError:

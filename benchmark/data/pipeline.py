@@ -34,7 +34,7 @@ class Samples:
     Attributes:
         pixels: (M, H, W, 3) uint8 RGB of the whole data set, usually memory-mapped.
         rows: (N,) int64, which rows of `pixels` belong to this part.
-        labels: (N,) int64.
+        labels: (N,) int64; of several diseases (N, D), UNLABELLED where not known.
     """
 
     pixels: np.ndarray
@@ -61,15 +61,15 @@ def training_batches(
     stream: tuple[int, int] = LABELLED_STREAM,
     threads: int | None = None,
 ) -> Iterator[tuple[tuple[np.ndarray, ...], np.ndarray]]:
-    """One epoch of random batches: ((images, ...), labels), one array of images for each view.
+    """One epoch of random batches: ((images, ...), places), one array of images for each view.
 
-    Images are (B, H, W, 3) uint8, labels (B,) int64; views of a position show the same image, and
-    a neutral augmentation leaves it as it is. A last batch that is not full is dropped, unless it
-    is the only one: BatchNorm statistics of a few images would be noise (ours).
+    Images are (B, H, W, 3) uint8, places (B,) int64 among the samples; views of a position show
+    the same image, and a neutral augmentation leaves it as it is. A last batch that is not full is
+    dropped, unless it is the only one: BatchNorm statistics of a few images would be noise (ours).
 
     Args:
         samples: N of them.
-        views: the augmentation of each view; none: labels come without images.
+        views: the augmentation of each view; none: places come without images.
         batch_size: B.
         seed: of the run.
         epoch: counted from 0; with `seed` it fixes every byte.
@@ -95,10 +95,10 @@ def training_batches(
         order = _draw_by_class(samples.labels, class_shares, count, generator)
     repeats = _earlier_draws(order)
 
-    def example(position: int) -> tuple[tuple[np.ndarray, ...], np.int64]:
+    def example(position: int) -> tuple[tuple[np.ndarray, ...], int]:
         sample, repeat = int(order[position]), int(repeats[position])
         if not views:
-            return (), samples.labels[sample]
+            return (), sample
         image = np.ascontiguousarray(samples.pixels[samples.rows[sample]])
 
         def view(number: int, ranges: Augmentation) -> np.ndarray:
@@ -110,7 +110,7 @@ def training_batches(
             return augment(image, ranges, generator)
 
         shown = tuple(view(number, ranges) for number, ranges in enumerate(views))
-        return shown, samples.labels[sample]
+        return shown, sample
 
     examples = grain.MapDataset.range(len(order)).map(example)
     batches = examples.batch(batch_size, drop_remainder=len(order) >= batch_size)

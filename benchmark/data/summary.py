@@ -136,10 +136,10 @@ def tell_photographs(dataset: Dataset) -> list[str]:
 def summarise(dataset: Dataset, areas: bool = False) -> dict[str, pd.DataFrame]:
     """The data set in tables, by title.
 
-    "images" (class by part), "groups" (class, groups, images per group), "images per group",
-    "sizes" (height, width), "metadata" (column, value, images; many numbers by their range, many
-    texts by their count), "masks" (characteristic by annotator), "areas" (share of the image that
-    is marked) and "notes"; those without content are left out.
+    "images" (class by part), "grades" (disease and grade by part), "groups" (class, groups, images
+    per group), "images per group", "sizes" (height, width), "metadata" (column, value, images; many
+    numbers by their range, many texts by their count), "masks" (characteristic by annotator),
+    "areas" (share of the image that is marked) and "notes"; those without content are left out.
 
     Args:
         dataset: any.
@@ -150,6 +150,7 @@ def summarise(dataset: Dataset, areas: bool = False) -> dict[str, pd.DataFrame]:
     """
     tables = {
         "images": _images(dataset),
+        "grades": _grades(dataset),
         "groups": _groups(dataset),
         "images per group": _group_sizes(dataset),
         "sizes": _sizes(dataset),
@@ -201,14 +202,32 @@ def _class_names(dataset: Dataset) -> pd.Series:
 
 
 def _images(dataset: Dataset) -> pd.DataFrame:
-    parts = dataset.table["split"].replace("", "no fixed part")
-    counts = pd.crosstab(_class_names(dataset), parts)
+    counts = _by_part(dataset, _class_names(dataset))
     order = [*dataset.classes, "(unlabelled)"]
     counts = counts.reindex([name for name in order if name in counts.index])
+    counts.loc["all"] = counts.sum()
+    return counts.rename_axis("class").reset_index()
+
+
+def _by_part(dataset: Dataset, what: pd.Series) -> pd.DataFrame:
+    """Images of each value by part, and of all parts."""
+    counts = pd.crosstab(what, dataset.table["split"].replace("", "no fixed part"))
     counts = counts[[part for part in (*SPLITS, "no fixed part") if part in counts]]
     counts["all"] = counts.sum(axis=1)
-    counts.loc["all"] = counts.sum()
-    return counts.rename_axis("class").rename_axis(None, axis=1).reset_index()
+    return counts.rename_axis(None, axis=1)
+
+
+def _grades(dataset: Dataset) -> pd.DataFrame:
+    """Every grade of every disease, those without an image too, then the images without one."""
+    tables = []
+    for disease in dataset.diseases:
+        counts = _by_part(dataset, dataset.table[disease.column])
+        counts = counts.reindex([*range(len(disease.grades)), UNLABELLED], fill_value=0)
+        counts.insert(0, "disease", disease.name)
+        counts.insert(1, "grade", [*map(str, range(len(disease.grades))), ""])
+        counts.insert(2, "name", [*disease.grades, "(not graded)"])
+        tables.append(counts)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 def _groups(dataset: Dataset) -> pd.DataFrame:
@@ -237,7 +256,8 @@ def _sizes(dataset: Dataset) -> pd.DataFrame:
 
 def _metadata(dataset: Dataset) -> pd.DataFrame:
     rows: list[tuple[str, str, int]] = []
-    for column in dataset.table.columns.difference(SAMPLE_COLUMNS, sort=False):
+    own = [*SAMPLE_COLUMNS, *(disease.column for disease in dataset.diseases)]
+    for column in dataset.table.columns.difference(own, sort=False):
         values = dataset.table[column].replace("", np.nan).dropna()
         missing = len(dataset.table) - len(values)
         numbers = pd.to_numeric(values, errors="coerce")

@@ -13,7 +13,7 @@ import pandas as pd
 from architectures.network import Network
 from benchmark.data.pipeline import Samples
 from benchmark.errors import UserError
-from benchmark.explain.base import Attributor, mean_colours, plain
+from benchmark.explain.base import Attributor, Explainer, mean_colours, plain
 from benchmark.files import atomic_path
 from benchmark.pictures.explained import Explained, explained_predictions
 from benchmark.progress import Display
@@ -24,7 +24,7 @@ EXPLAINED = 6
 
 def explain_predictions(
     network: Network,
-    explainer: Attributor,
+    explainer: Explainer,
     test: Samples,
     ids: Sequence[str],
     classes: Sequence[str],
@@ -32,19 +32,21 @@ def explain_predictions(
     folder: Path,
     display: Display,
     most: int = EXPLAINED,
+    first: int = 0,
 ) -> list[Path]:
     """Explain the predicted class of some test images.
 
-    Writes FOLDER/plots/NAME-predictions.png, each image beside what speaks for and against the
-    predicted class, and FOLDER/NAME-predictions.csv with the check of additivity: `base` is the
-    logit of the plain image of the mean colour, `attributed` the sum of all attributions, `error`
-    what `base` and `attributed` leave of the `logit`. NAME is the explainer's.
+    Writes FOLDER/plots/NAME-predictions.png, each image beside what speaks for (and against) the
+    predicted class, and FOLDER/NAME-predictions.csv. NAME is the explainer's. Where that gives
+    attributions, the table has the check of additivity: `base` is the logit of the plain image of
+    the mean colour, `attributed` the sum of all attributions, `error` what `base` and `attributed`
+    leave of the `logit`.
 
     A package that is not installed ends nothing: the display says what to install.
 
     Args:
         network: trained.
-        explainer: gives signed attributions.
+        explainer: gives maps, or signed attributions.
         test: the N test images.
         ids: their names, in the same order.
         classes: K names in label order.
@@ -53,6 +55,7 @@ def explain_predictions(
         display: where progress goes.
         most: how many images, those that come first by the hash of their id: the choice depends on
             neither their order nor the network (ours).
+        first: which of the network's logits is that of the first class.
 
     Returns:
         The files written: the picture, then the table; none without the package.
@@ -67,16 +70,19 @@ def explain_predictions(
     for place in display.track(chosen, f"explaining by {explainer.name}", len(chosen)):
         image = np.ascontiguousarray(test.pixels[test.rows[place]])
         said = int(probabilities[place].argmax())
-        values, base, logit = _explained(network, explainer, image, said)
+        target = first + said
         row = {
             "id": ids[place],
             "true": classes[test.labels[place]],
             "predicted": classes[said],
             "probability": float(probabilities[place, said]),
         }
-        exhibits.append(Explained(photograph=image, values=values, **row))
-        total = float(values.sum(dtype=np.float64))
-        check = {"logit": logit, "base": base, "attributed": total, "error": logit - base - total}
+        if isinstance(explainer, Attributor):
+            values, check = _attributed(network, explainer, image, target)
+        else:
+            values, check = explainer.maps(network, image[None], np.array([target]))[0], {}
+        signed = isinstance(explainer, Attributor)
+        exhibits.append(Explained(photograph=image, values=values, signed=signed, **row))
         rows.append({**row, **check})
     sheet = folder / "plots" / f"{explainer.name}-predictions.png"
     table = folder / f"{explainer.name}-predictions.csv"
@@ -92,11 +98,13 @@ def first_by_hash(ids: Sequence[str], most: int) -> list[int]:
     return sorted(ranked[:most])
 
 
-def _explained(
+def _attributed(
     network: Network, explainer: Attributor, image: np.ndarray, target: int
-) -> tuple[np.ndarray, float, float]:
-    """Attributions (H, W) of the target's logit, the plain image's logit and the image's."""
+) -> tuple[np.ndarray, dict[str, float]]:
+    """Attributions (H, W) of the target's logit, and the check of their sum."""
     values = explainer.attributions(network, image[None], np.array([target]))[0]
     both = np.concatenate([plain(mean_colours(image[None]), image[None]), image[None]])
-    base, logit = network.logits(both)[:, target]
-    return values, float(base), float(logit)
+    base, logit = network.logits(both)[:, target].astype(float)
+    total = float(values.sum(dtype=np.float64))
+    check = {"logit": logit, "base": base, "attributed": total, "error": logit - base - total}
+    return values, check

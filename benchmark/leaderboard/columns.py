@@ -106,10 +106,17 @@ LEAKS = "allowed"
 # Begins an option in `question`; a value may hold commas.
 _OPTION = re.compile(r"(?:^|, )([a-z][a-z0-9_]*)=")
 
-# Where scores lie that are not in [0, 1]: a ratio of differences, a difference.
+# Ends a metric's name: what it is with the temperature, and of which disease.
+SCALED, OF_DISEASE = "_scaled", "_of_"
+
+# Where scores lie that are not in [0, 1], such as a ratio of differences, by `measure`.
 _RANGES = {
     "explainability_skill": (-np.inf, np.inf),
     "discrimination_f1": (-1.0, 1.0),
+    "brier": (0.0, 2.0),
+    "negative_log_likelihood": (0.0, np.inf),
+    "quadratic_kappa": (-1.0, 1.0),
+    "mean_absolute_grade_error": (0.0, np.inf),
 }
 
 # Columns of whole numbers; the others hold text, up to the metrics.
@@ -117,6 +124,11 @@ _COUNTS = (
     *(COLUMNS.rank, COLUMNS.parameters, COLUMNS.n_seeds),
     *(COLUMNS.n_images, COLUMNS.n_groups, COLUMNS.n_common),
 )
+
+
+def measure(metric: str) -> str:
+    """What a metric measures, of whatever disease: "ece_scaled_of_DR" and "ece" are "ece"."""
+    return metric.partition(OF_DISEASE)[0].removesuffix(SCALED)
 
 
 def metric_columns(metric: str) -> tuple[str, str, str]:
@@ -131,7 +143,7 @@ def score(metric: str, found: Estimate) -> dict[str, float]:
 
 def over_seeds(metric: str, estimates: Sequence[Estimate]) -> Estimate:
     """`statistics.combine_seeds` in the metric's range."""
-    return combine_seeds(estimates, *_RANGES.get(metric, (0.0, 1.0)))
+    return combine_seeds(estimates, *_RANGES.get(measure(metric), (0.0, 1.0)))
 
 
 def estimate(metric: Metric | None) -> Estimate:

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pandas as pd
@@ -19,9 +20,12 @@ from benchmark.errors import UserError
 from benchmark.leaderboard.columns import (
     COLUMNS,
     COMMON,
+    OF_DISEASE,
     PROTOCOL,
+    SCALED,
     estimate,
     frame,
+    measure,
     options_of,
     over_seeds,
     protocol,
@@ -32,11 +36,20 @@ from benchmark.leaderboard.columns import (
 from benchmark.records.record import Record, WeightsUsed
 from benchmark.registry import TASKS
 
-# Metrics that are better when smaller; all others are better when larger.
-SMALLER_IS_BETTER = frozenset({"deletion_auc", "randomised_similarity"})
+# What is better when smaller, by `measure`; all else is better when larger.
+SMALLER_IS_BETTER = frozenset(
+    {
+        *("deletion_auc", "randomised_similarity", "mean_absolute_grade_error"),
+        *("ece", "adaptive_ece", "classwise_ece", "brier", "negative_log_likelihood", "aurc"),
+    }
+)
 
-# What a page shows of a task that measures more than a page holds; `table.csv` has everything.
+# What a page shows ("*" is any text) of a task that measures more; `table.csv` has everything.
 _ON_PAGE = {
+    "diagnosis": (
+        *("macro_auc", "macro_f1", "balanced_accuracy", "accuracy", "macro_sensitivity"),
+        *("macro_specificity", "macro_precision", "ece", "ece_scaled", "accuracy_at_coverage_80"),
+    ),
     "explainability": (
         "explainability_f1",
         "explainability_skill",
@@ -50,6 +63,11 @@ _ON_PAGE = {
         "deletion_auc",
         "randomised_similarity",
         "macro_auc",
+        "ece",
+    ),
+    "grading": (
+        *("quadratic_kappa_of_*", "macro_auc_of_*", "referable_auc_of_*"),
+        *("mean_absolute_grade_error_of_*", "ece_of_*"),
     ),
     "imbalance": (
         "macro_f1",
@@ -62,6 +80,7 @@ _ON_PAGE = {
         "auc",
         "average_precision",
         "sensitivity_at_90_specificity",
+        "ece",
     ),
     # The scores at each fraction stand by the curve.
     "semi-supervised": ("macro_f1_area", "balanced_accuracy_area", "macro_auc_area"),
@@ -150,8 +169,8 @@ def shown_metrics(section: pd.DataFrame) -> list[str]:
     except UserError:
         wanted = have
     have = [*have, *({COMMON} & set(rows.columns))]
-    headline = rows[COLUMNS.headline].iloc[0]
-    return [headline, *(name for name in wanted if name in have and name != headline)]
+    found = [name for each in wanted for name in have if fnmatchcase(name, each)]
+    return list(dict.fromkeys([rows[COLUMNS.headline].iloc[0], *found]))
 
 
 def varying_settings(section: pd.DataFrame) -> list[str]:
@@ -233,14 +252,18 @@ def counted(count: object, noun: str) -> str:
 
 def title(metric: str) -> str:
     """A metric's name as people write it: macro_auc is "macro AUC"."""
-    parts = metric.replace("_shot_", "-shot_").split("_")
-    words = _TITLES.get(metric) or " ".join(_WORDS.get(w, w) for w in parts)
-    return _LABELS.sub(r" at \1 % of the labels", _SHARE.sub(r" at \1 % ", words))
+    name, _, disease = metric.partition(OF_DISEASE)
+    plainly = _COVERAGE.sub(r"_at_\1_coverage", name.removesuffix(SCALED))
+    parts = plainly.replace("_shot_", "-shot_").split("_")
+    words = _TITLES.get(plainly) or " ".join(_WORDS.get(w, w) for w in parts)
+    words = _LABELS.sub(r" at \1 % of the labels", _SHARE.sub(r" at \1 % ", words))
+    words += f" of {disease}" if disease else ""
+    return f"{words}, temperature-scaled" if name.endswith(SCALED) else words
 
 
 def heading(metric: str) -> str:
     """A metric's title with an arrow where smaller is better."""
-    return f"{title(metric)} ↓" if metric in SMALLER_IS_BETTER else title(metric)
+    return f"{title(metric)} ↓" if measure(metric) in SMALLER_IS_BETTER else title(metric)
 
 
 _STARTS = {
@@ -250,9 +273,14 @@ _STARTS = {
 }
 # As in sensitivity_at_90_specificity.
 _SHARE = re.compile(r" at (\d+) ")
+# As in accuracy_at_coverage_80.
+_COVERAGE = re.compile(r"_at_coverage_(\d+)$")
 # As in macro_f1_at_2.5.
 _LABELS = re.compile(r" at (\d+(?:\.\d+)?)$")
-_WORDS = {"auc": "AUC", "f1": "F1", "iou": "IoU", "npv": "NPV", "dermxdb": "DermXDB"}
+_WORDS = {
+    **{"auc": "AUC", "f1": "F1", "iou": "IoU", "npv": "NPV", "dermxdb": "DermXDB"},
+    **{"ece": "ECE", "aurc": "AURC", "classwise": "class-wise"},
+}
 _TITLES = {
     "explainability_auprc": "pixel AUPRC",
     "explainability_auroc": "pixel AUROC",
@@ -268,6 +296,10 @@ _TITLES = {
     "randomised_similarity": "similarity to randomised network",
     "g_mean": "G-mean",
     "hard_label_auc": "hard-label AUC",
+    "brier": "Brier score",
+    "negative_log_likelihood": "negative log-likelihood",
+    "quadratic_kappa": "quadratic-weighted kappa",
+    "referable_auc": "referable-disease AUC",
 }
 
 
@@ -321,7 +353,8 @@ def _row(records: Sequence[Record], metrics: list[str]) -> dict[str, Any]:
 
 
 def _ranked(table: pd.DataFrame) -> pd.DataFrame:
-    signs = table[COLUMNS.headline].isin(SMALLER_IS_BETTER).map({True: -1.0, False: 1.0})
+    smaller = table[COLUMNS.headline].map(measure).isin(SMALLER_IS_BETTER)
+    signs = smaller.map({True: -1.0, False: 1.0})
     scores = pd.Series(
         [row[row[COLUMNS.headline]] for _, row in table.iterrows()], table.index, dtype=float
     )

@@ -58,8 +58,8 @@ class Batch:
     Attributes:
         views: of the same N images, one for each of the stage's augmentations: (N, H, W, 3) uint8
             RGB each.
-        labels: (N,) integers.
-        inputs: what the stage's `inputs` gave for this batch.
+        labels: (N,) integers; of several diseases (N, D), UNLABELLED where not known.
+        inputs: what the stage's `inputs` gave for this batch, and its rows of `beside`.
         unlabelled: views of M further images whose labels nobody sees, one for each of the stage's
             `unlabelled_views`: (M, H, W, 3) uint8 RGB each.
     """
@@ -88,6 +88,9 @@ class Survey(Protocol):
     def features(self) -> tuple[np.ndarray, np.ndarray]:
         """Of the labelled images (N, D) and of the unlabelled ones (M, D), float32."""
 
+    def logits(self) -> np.ndarray:
+        """Of the labelled images (N, K), float32."""
+
     def validation(self, classifiers: Sequence[Callable[[np.ndarray], np.ndarray]]) -> np.ndarray:
         """(C, 1 + R) the task's validation scores of C classifiers on features.
 
@@ -98,17 +101,32 @@ class Survey(Protocol):
 
 
 @dataclass(frozen=True)
+class Part:
+    """What a network says of one disease of several.
+
+    Attributes:
+        name: of the disease.
+        logits: which of the K logits, side by side, are its grades'.
+    """
+
+    name: str
+    logits: slice
+
+
+@dataclass(frozen=True)
 class Context:
     """What a method may look at: training labels, never those of the test part.
 
     Attributes:
-        labels: (N,) int64 labels of the labelled training images.
-        classes: class names in label order.
+        labels: (N,) int64 labels of the labelled training images; of a joint method (N, D), one
+            column for each disease, UNLABELLED where not known.
+        classes: class names in label order; of a joint method those of all diseases, in theirs.
         recipe: the run's training settings.
         features: D, the length of the network's features.
         seed: of the run.
         unlabelled: M, how many training images have no label.
         survey: looks at the network between two stages.
+        parts: of a joint method, the diseases, in the order of the labels' columns.
     """
 
     labels: np.ndarray
@@ -118,6 +136,7 @@ class Context:
     seed: int = 0
     unlabelled: int = 0
     survey: Survey | None = None
+    parts: tuple[Part, ...] = ()
 
     def class_counts(self) -> np.ndarray:
         """Training images per class, (K,) int64."""
@@ -186,6 +205,10 @@ class Stage:
             replacement, their classes in these shares; None: every image once.
         new_head: whether the head is drawn anew, from the run's seed, before the stage.
         choose: keep the epoch of the best validation score; False: the last, unvalidated.
+        of: (P,) int64, which of the N labelled images it trains on, none twice; None: all.
+        beside: arrays (N, ...), a row for each labelled image, of which the loss gets the batch's.
+        judged_by: of a joint method, the diseases, by number, whose validation score chooses the
+            epoch: the mean of theirs; None: all.
     """
 
     name: str
@@ -203,6 +226,9 @@ class Stage:
     class_shares: np.ndarray | None = None
     new_head: bool = False
     choose: bool = True
+    of: np.ndarray | None = None
+    beside: Mapping[str, np.ndarray] = field(default_factory=dict)
+    judged_by: tuple[int, ...] | None = None
 
 
 def on_logits(loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Trainee, Batch], Tensor]:
@@ -250,6 +276,8 @@ class Method(ABC):
         batch_statistics: whether test images too are normalised by their own batch.
         takes_class_weights: whether it heeds `Recipe.class_weights`.
         explained_with: the explainer that shows why, on some test images; "": none.
+        joint: whether it trains one network for all diseases of a task that grades several; the
+            others train one for each.
     """
 
     name: ClassVar[str]
@@ -265,6 +293,7 @@ class Method(ABC):
     batch_statistics: ClassVar[bool] = False
     takes_class_weights: ClassVar[bool] = False
     explained_with: ClassVar[str] = ""
+    joint: ClassVar[bool] = False
     # Of the class's own `Options`.
     options: Any
 

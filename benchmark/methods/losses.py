@@ -27,21 +27,26 @@ def probabilities(logits: Tensor) -> Tensor:
 
 
 def cross_entropy(
-    logits: Tensor, labels: Tensor, class_weights: Tensor | None = None, normalised: bool = False
+    logits: Tensor,
+    labels: Tensor,
+    class_weights: Tensor | None = None,
+    normalised: bool = False,
+    known: Tensor | None = None,
 ) -> Tensor:
     """Softmax cross-entropy.
 
     Args:
         logits: (N, K) float; the loss is float32 for anything below, or small probabilities vanish.
-        labels: (N,) integers in 0..K-1.
+        labels: (N,) integers in 0..K-1; anything where they are not known.
         class_weights: (K,) float; each image's loss is multiplied by its class's weight and the
             mean is taken over N (Keras' `class_weight` rule; torch divides by the weights' sum).
         normalised: divide by the sum of the images' weights instead of N (torch's rule).
+        known: (N,) bool, which images count, without class weights; None: all.
     """
     logits = _precise(logits)
     losses = -_log_likelihood(logits, labels)
     if class_weights is None:
-        return ops.mean(losses)
+        return _mean(losses, known)
     weights = ops.take(_like(class_weights, logits), labels)
     if normalised:
         return ops.sum(losses * weights) / ops.sum(weights)
@@ -197,7 +202,12 @@ def fixmatch(weak_logits: Tensor, strong_logits: Tensor, threshold: float) -> Te
     return -ops.mean(sure * _log_likelihood(strong, ops.argmax(weak, axis=-1)))
 
 
-def distillation(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
+def distillation(
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    temperature: float,
+    known: Tensor | None = None,
+) -> Tensor:
     """Cross-entropy of softmax(student / T) to softmax(teacher / T), as of a head of SALL.
 
     Ju et al. 2021 (arXiv 2003.10607) and their code; no factor T^2, so that gradients shrink with
@@ -207,9 +217,10 @@ def distillation(student_logits: Tensor, teacher_logits: Tensor, temperature: fl
         student_logits: (N, K) float.
         teacher_logits: (N, K) float.
         temperature: above 0.
+        known: (N,) bool, which images count; None: all.
     """
     log_student, log_teacher = _softened(student_logits, teacher_logits, temperature)
-    return -ops.mean(ops.sum(ops.exp(log_teacher) * log_student, axis=-1))
+    return -_mean(ops.sum(ops.exp(log_teacher) * log_student, axis=-1), known)
 
 
 def knowledge_distillation(
@@ -218,6 +229,7 @@ def knowledge_distillation(
     labels: Tensor,
     temperature: float,
     share: float,
+    known: Tensor | None = None,
 ) -> Tensor:
     """(1 - share) * cross-entropy + share * T^2 * KL(softmax(teacher / T) || softmax(student / T)).
 
@@ -226,14 +238,25 @@ def knowledge_distillation(
     Args:
         student_logits: (N, K) float.
         teacher_logits: (N, K) float.
-        labels: (N,) integers in 0..K-1.
+        labels: (N,) integers in 0..K-1; anything where they are not known.
         temperature: T, above 0.
         share: of the teacher's part, in 0..1.
+        known: (N,) bool, which images count; None: all.
     """
     log_student, log_teacher = _softened(student_logits, teacher_logits, temperature)
     each = ops.sum(ops.exp(log_teacher) * (log_teacher - log_student), axis=-1)
-    taught = float(temperature) ** 2 * ops.mean(each)
-    return (1 - float(share)) * cross_entropy(student_logits, labels) + float(share) * taught
+    taught = float(temperature) ** 2 * _mean(each, known)
+    own = cross_entropy(student_logits, labels, known=known)
+    return (1 - float(share)) * own + float(share) * taught
+
+
+def _mean(losses: Tensor, known: Tensor | None) -> Tensor:
+    """The mean of the known images' losses (N,); 0 where there is none of them."""
+    if known is None:
+        return ops.mean(losses)
+    counted = ops.cast(known, backend.standardize_dtype(losses.dtype))
+    count = ops.sum(counted)
+    return ops.sum(losses * counted) / (count + ops.cast(count == 0, counted.dtype))
 
 
 def _precise(tensor: Tensor) -> Tensor:

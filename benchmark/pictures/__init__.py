@@ -7,6 +7,7 @@ from benchmark.pictures.charts import confusion, curves, history, randomisation
 from benchmark.pictures.exhibit import Exhibit
 from benchmark.pictures.frequency import sensitivity_by_frequency
 from benchmark.pictures.levels import Level, levels
+from benchmark.pictures.reliability import reliability_diagram, risk_coverage
 from benchmark.pictures.sheets import explanations
 
 __all__ = [
@@ -18,5 +19,7 @@ __all__ = [
     "history",
     "levels",
     "randomisation",
+    "reliability_diagram",
+    "risk_coverage",
     "sensitivity_by_frequency",
 ]

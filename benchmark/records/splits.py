@@ -27,6 +27,8 @@ COLUMNS = ("trial", "part", "id", "group", "class")
 # Trial -> part -> ids.
 Split = Mapping[str, Mapping[str, Sequence[str]]]
 Frozen = dict[str, dict[str, tuple[str, ...]]]
+# A trial's name -> the data with its labels and classes.
+OfTrial = Callable[[str], Dataset]
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ def frozen(
     options: Mapping[str, Any],
     draw: Callable[[], Split],
     seed: int | None = None,
+    of_trial: OfTrial | None = None,
 ) -> FrozenSplit:
     """The split of a task on a data set: from its file, drawn where there is none.
 
@@ -76,16 +79,18 @@ def frozen(
         options: the task's; those that are None are left out of the file's name.
         draw: makes the split: trial -> part (of `PARTS`) -> ids; called only without a file.
         seed: of the run; None where the split is the same for all.
+        of_trial: the data with the labels of the trial of this name; None: those of `dataset`.
 
     Raises:
         DataError: the file is damaged or does not fit the data; names line and remedy.
     """
     path = location(out, dataset, task, task_version, options, seed)
+    of_trial = of_trial or (lambda trial: dataset)
     if path.exists():
-        return read(path, dataset)
-    text = _text(dataset, draw())
+        return read(path, of_trial)
+    text = _text(of_trial, draw())
     try:
-        return FrozenSplit(path, text, _parsed(path, text, dataset))
+        return FrozenSplit(path, text, _parsed(path, text, of_trial))
     except DataError as error:
         raise ValueError(f"task {task} drew a faulty split: {error}") from error
 
@@ -107,8 +112,8 @@ def location(
     return Path(out) / "v1" / "splits" / folder / f"{name}.csv"
 
 
-def read(path: Path, dataset: Dataset) -> FrozenSplit:
-    """Read a frozen split, checking every line against the data.
+def read(path: Path, of_trial: OfTrial) -> FrozenSplit:
+    """Read a frozen split, checking every line against the data of its trial.
 
     Raises:
         DataError: the first fault, with its line and the remedy.
@@ -122,16 +127,23 @@ def read(path: Path, dataset: Dataset) -> FrozenSplit:
         ) from error
     except UnicodeDecodeError as error:
         raise _fault(path, 1, f"not UTF-8 text ({error})") from error
-    return FrozenSplit(path, text, _parsed(path, text, dataset))
+    return FrozenSplit(path, text, _parsed(path, text, of_trial))
 
 
-def _parsed(path: Path, text: str, dataset: Dataset) -> Frozen:
+def _parsed(path: Path, text: str, of_trial: OfTrial) -> Frozen:
+    views: dict[str, Dataset] = {}
     split: dict[str, dict[str, list[str]]] = {}
     placed: dict[tuple[str, str], str] = {}
     classes: dict[tuple[str, str], set[str]] = {}
     for line, (trial, part, sample, group, name) in _rows(path, text):
         if part not in PARTS:
             raise _fault(path, line, f"part {part!r} is none of {', '.join(PARTS)}")
+        if trial not in views:
+            try:
+                views[trial] = of_trial(trial)
+            except DataError as error:
+                raise _fault(path, line, str(error)) from error
+        dataset = views[trial]
         if sample not in dataset.table.index:
             raise _fault(path, line, f"image {sample!r} is not in {dataset.root}")
         if (trial, sample) in placed:
@@ -153,8 +165,9 @@ def _parsed(path: Path, text: str, dataset: Dataset) -> Frozen:
         split.setdefault(trial, {each: [] for each in PARTS})[part].append(sample)
     if not split:
         raise _fault(path, 1, "no image")
-    occurring = {dataset.classes[n] for n in set(dataset.table["label"]) - {UNLABELLED}}
     for trial, parts in split.items():
+        dataset = views[trial]
+        occurring = {dataset.classes[n] for n in set(dataset.table["label"]) - {UNLABELLED}}
         for part in ("train", "validation", "test"):
             if not parts[part]:
                 raise _fault(path, 1, f"trial {trial} has no image in {part}")
@@ -166,7 +179,7 @@ def _parsed(path: Path, text: str, dataset: Dataset) -> Frozen:
     }
 
 
-def _text(dataset: Dataset, split: Split) -> str:
+def _text(of_trial: OfTrial, split: Split) -> str:
     """The file's text: trials as they come, parts as in `PARTS`, ids sorted."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
@@ -174,6 +187,7 @@ def _text(dataset: Dataset, split: Split) -> str:
     for trial, parts in split.items():
         if unknown := set(parts) - set(PARTS):
             raise ValueError(f"trial {trial} has parts {sorted(unknown)}, known are {PARTS}")
+        dataset = of_trial(trial)
         for part in PARTS:
             for sample in sorted(parts.get(part, ())):
                 writer.writerow((trial, part, sample, *_about(dataset, sample)))

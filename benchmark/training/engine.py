@@ -1,7 +1,7 @@
 """What a framework must offer to be trained and asked; one subclass for each framework."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,9 +111,8 @@ class Engine(ABC):
             self.judged.assign(before)
 
     def predict(self, batches: Iterator[np.ndarray], batch_statistics: bool = False) -> np.ndarray:
-        """Softmax probabilities, (N, K) float32; see `logits`."""
-        found: np.ndarray = softmax(self.logits(batches, batch_statistics), axis=1)
-        return found
+        """Softmax probabilities, (N, K) float32, of each disease on its own; see `logits`."""
+        return each_softmax(self.logits(batches, batch_statistics), self.network.sizes)
 
     @abstractmethod
     def _logits(self, images: np.ndarray, training: bool) -> np.ndarray:
@@ -158,6 +157,12 @@ class Engine(ABC):
     @abstractmethod
     def peak_device_memory(self) -> int | None:
         """Most bytes held on the accelerator so far; None on a CPU."""
+
+
+def each_softmax(logits: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
+    """(N, K) softmax of logits (N, K), of each run of these sizes on its own."""
+    parts = np.split(logits, np.cumsum(sizes)[:-1], axis=1)
+    return np.concatenate([softmax(part, axis=1) for part in parts], axis=1)
 
 
 def _below(prefix: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import repeat
 from pathlib import Path
@@ -170,14 +170,20 @@ class _Data:
 
     labelled: Samples
     everything: Samples
+    # A row for each labelled image.
+    beside: Mapping[str, np.ndarray]
 
     @classmethod
     def of_stage(cls, stage: Stage, train: Samples, unlabelled: Samples | None) -> "_Data":
+        beside = stage.beside
+        if stage.of is not None:
+            train = Samples(train.pixels, train.rows[stage.of], train.labels[stage.of])
+            beside = {name: rows[stage.of] for name, rows in beside.items()}
         rows = train.rows if unlabelled is None else np.append(train.rows, unlabelled.rows)
         everything = Samples(train.pixels, rows, np.full(len(rows), UNLABELLED, np.int64))
         if stage.picks is not None and len(stage.picks.places):
             train = _with_picks(train, unlabelled, stage.picks)
-        return cls(train, everything)
+        return cls(train, everything, beside)
 
     def batches(self, stage: Stage, seed: int, number: int) -> Iterator[Batch]:
         """One epoch of numpy batches."""
@@ -201,9 +207,10 @@ class _Data:
                 count=count,
                 stream=UNLABELLED_STREAM,
             )
-        for (images, labels), (unlabelled, _) in zip(labelled, further, strict=False):
-            inputs = stage.inputs(number, len(labels), generator) if stage.inputs else {}
-            yield Batch(images, labels, inputs, unlabelled)
+        for (images, places), (unlabelled, _) in zip(labelled, further, strict=False):
+            inputs = stage.inputs(number, len(places), generator) if stage.inputs else {}
+            inputs |= {name: rows[places] for name, rows in self.beside.items()}
+            yield Batch(images, self.labelled.labels[places], inputs, unlabelled)
 
 
 def _with_picks(train: Samples, unlabelled: Samples | None, picks: Picks) -> Samples:

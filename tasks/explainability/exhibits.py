@@ -16,6 +16,7 @@ from benchmark.metrics import maps
 from benchmark.records.record import Metric
 from tasks.base import Explanations, Outputs, Score, draw_confusion
 from tasks.explainability.image import WHOLE_LESION, heatmap, readings, share
+from tasks.reliability import draw_added
 
 # Images on a sheet of best, median and worst, and on that of a characteristic.
 SHEET_IMAGES = 4
@@ -52,7 +53,7 @@ def draw(dataset: Dataset, outputs: Outputs, score: Score, folder: Path) -> list
     drawn += _draw_characteristics(dataset, outputs, table, list(ranked), folder)
     drawn += _draw_levels(score, folder)
     drawn += _draw_probes(found, folder)
-    drawn.append(draw_confusion(dataset, outputs, folder))
+    drawn += [draw_confusion(dataset, outputs, folder), *draw_added(dataset, score, folder)]
     sections = [
         gallery.Section(
             "Test images, best explained first",

@@ -21,6 +21,7 @@ from tasks.explainability.image import (
     share,
     silent_readers,
 )
+from tasks.reliability import SHOWN, add_reliability
 
 # Names that a note spells out; the rest is counted.
 _NAMED = 5
@@ -79,6 +80,7 @@ class Explainability(Task):
         "randomised_similarity",
         "macro_f1",
         "macro_auc",
+        *SHOWN,
     )
 
     def trials(self, dataset: Dataset) -> list[Trial]:
@@ -96,7 +98,7 @@ class Explainability(Task):
     def score(
         self, dataset: Dataset, trial: Trial, outputs: Outputs, progress: Progress = silent
     ) -> Score:
-        """Every score of every test image, then their means."""
+        """Every score of every test image, then their means; diagnosis and its reliability."""
         found = outputs.explanations
         if found is None:
             raise ValueError("the explainability task scores maps and was given none")
@@ -135,10 +137,11 @@ class Explainability(Task):
             **_probe_tables(found),
         }
         notes = (*_map_notes(outputs, found), *_mask_notes(dataset, trial, table))
-        return Score(metrics, tables, summary.baselines(table, groups), notes)
+        score = Score(metrics, tables, summary.baselines(table, groups), notes)
+        return add_reliability(score, dataset, trial, outputs)
 
     def draw(self, dataset: Dataset, outputs: Outputs, score: Score, folder: Path) -> list[Path]:
-        """The gallery, its sheets, the curves and the confusion matrix."""
+        """The gallery, its sheets, the curves, the confusion matrix and reliability."""
         return exhibits.draw(dataset, outputs, score, folder)
 
 

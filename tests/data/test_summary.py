@@ -1,12 +1,14 @@
 """`data stats` and `data check`: the tables count rightly, every broken file is found."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
 import benchmark.data
-from benchmark.data.dataset import MASK_COLUMNS, UNLABELLED, Dataset
+from benchmark.data.dataset import MASK_COLUMNS, UNLABELLED, Dataset, Disease
 from benchmark.data.summary import check, summarise
 
 
@@ -116,6 +118,28 @@ def test_metadata_lists_texts_and_numbers(dataset):
     rows = summarise(dataset)["metadata"].to_numpy().tolist()
     assert rows[0] == ["age", "0", 1]
     assert ["side", "left", 6] in rows
+
+
+def test_grades_of_each_disease_are_counted_by_part_and_are_no_metadata(dataset):
+    table = dataset.table.assign(
+        split=["train", "train", "train", "test", "test", "train"],
+        **{"grade:DR": [0, 0, 2, 2, -1, -1], "grade:wet AMD": [1, 0, 1, 0, 1, 0]},
+    )
+    diseases = (Disease("DR", ("none", "mild", "severe"), 2), Disease("wet AMD", ("no", "yes"), 1))
+    graded = dataclasses.replace(dataset, table=table, diseases=diseases)
+    tables = summarise(graded)
+    assert list(tables["grades"]) == ["disease", "grade", "name", "train", "test", "all"]
+    assert tables["grades"].to_numpy().tolist() == [
+        ["DR", "0", "none", 2, 0, 2],
+        ["DR", "1", "mild", 0, 0, 0],
+        ["DR", "2", "severe", 1, 1, 2],
+        ["DR", "", "(not graded)", 1, 1, 2],
+        ["wet AMD", "0", "no", 2, 1, 3],
+        ["wet AMD", "1", "yes", 2, 1, 3],
+        ["wet AMD", "", "(not graded)", 0, 0, 0],
+    ]
+    assert set(tables["metadata"]["column"]) == {"age", "side"}
+    assert "grades" not in summarise(dataset)
 
 
 def test_many_numbers_are_given_by_their_range_and_missing_ones_counted(dataset):

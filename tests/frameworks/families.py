@@ -16,7 +16,11 @@ SEMI_SUPERVISED = {
     "srcl-joint",
     "srcl-pretrain",
 }
+# In test_joint_*.py.
+JOINT = {name for name in METHODS.names() if METHODS.get(name).joint} | {"single-task"}
 # In test_methods.py and test_method_losses.py.
 LABELS_ALONE = [
-    name for name in METHODS.names() if METHODS.get(name).trains and name not in SEMI_SUPERVISED
+    name
+    for name in METHODS.names()
+    if METHODS.get(name).trains and name not in SEMI_SUPERVISED | JOINT
 ]

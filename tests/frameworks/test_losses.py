@@ -1,8 +1,14 @@
 """Losses against closed forms and scikit-learn, in the framework of this process."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.metrics import log_loss
+
+sys.path.insert(0, str(Path(__file__).parent))
+import loss_references as reference
 
 LABELS = np.array([0, 2, 1, 2])
 LOGITS = np.random.default_rng(3).normal(size=(4, 3)).astype(np.float32)
@@ -202,6 +208,42 @@ def test_knowledge_distillation_goes_from_labels_to_the_teacher(losses):
     assert taught == pytest.approx(0, abs=1e-6)
 
 
+def _with_known(losses):
+    """The losses that look at some images only, of logits and labels."""
+    return {
+        "cross_entropy": lambda z, y, **k: losses.cross_entropy(z, y, **k),
+        "distillation": lambda z, y, **k: losses.distillation(z, TEACHER[: len(z)], 3.0, **k),
+        "knowledge_distillation": lambda z, y, **k: losses.knowledge_distillation(
+            z, TEACHER[: len(z)], y, 3.0, 0.7, **k
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", sorted(_with_known(None)))
+def test_what_is_not_known_does_not_count(losses, framework, name):
+    """Not even in the mean; the label there may be anything, and no gradient comes from it."""
+    call, known = _with_known(losses)[name], np.array([True, True, False, False])
+    labels = np.where(known, LABELS, -1)
+    expected = _value(call(LOGITS[:2], LABELS[:2]))
+    assert _value(call(LOGITS, labels, known=known)) == pytest.approx(expected, rel=1e-6)
+    every = _value(call(LOGITS, LABELS, known=np.ones(4, bool)))
+    assert every == pytest.approx(_value(call(LOGITS, LABELS)), rel=1e-6)
+    slopes = reference.gradient(framework, lambda z: call(z, labels, known=known), LOGITS)
+    assert slopes[:2].all()
+    assert not slopes[2:].any()
+
+
+@pytest.mark.parametrize("name", sorted(_with_known(None)))
+def test_where_nothing_is_known_the_loss_is_zero_and_so_are_its_gradients(losses, framework, name):
+    nothing, labels = np.zeros(4, bool), np.full(4, -1)
+
+    def loss(logits):
+        return _with_known(losses)[name](logits, labels, known=nothing)
+
+    assert _value(loss(LOGITS)) == 0
+    assert not reference.gradient(framework, loss, LOGITS).any()
+
+
 def _calls(losses):
     """Every loss on tensors (of any float dtype) of logits, of embeddings, and of labels."""
     weights = np.array([1.0, 2.0, 4.0])
@@ -216,8 +258,10 @@ def _calls(losses):
         "prediction_consistency": lambda z, e, y: losses.prediction_consistency(z, -z, weights),
         "relation_consistency": lambda z, e, y: losses.relation_consistency(e[:, 0], e[:, 1]),
         "fixmatch": lambda z, e, y: losses.fixmatch(-z, z, 0.5),
-        "distillation": lambda z, e, y: losses.distillation(z, -z, 3.0),
-        "knowledge_distillation": lambda z, e, y: losses.knowledge_distillation(z, -z, y, 3.0, 0.7),
+        "distillation": lambda z, e, y: losses.distillation(z, -z, 3.0, known=y > 0),
+        "knowledge_distillation": lambda z, e, y: losses.knowledge_distillation(
+            z, -z, y, 3.0, 0.7, known=y > 0
+        ),
     }
 
 

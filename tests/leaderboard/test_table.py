@@ -21,6 +21,7 @@ from benchmark.leaderboard.table import (
     title,
     varying_settings,
 )
+from benchmark.metrics import calibration, ordinal
 from benchmark.metrics.statistics import Estimate, combine_seeds
 from benchmark.records.record import DataUsed, Metric, WeightsUsed
 from benchmark.registry import TASKS
@@ -277,6 +278,83 @@ def test_titles_are_what_people_write():
     assert title("explainability_f1") == "explainability F1"
     assert title("dermxdb_2023_f1") == "DermXDB 2023 F1"
     assert title("common_correct_f1") == "common-correct F1"
+
+
+@pytest.mark.parametrize(
+    ("metric", "words"),
+    [
+        ("ece", "ECE ↓"),
+        ("classwise_ece_scaled", "class-wise ECE, temperature-scaled ↓"),
+        ("negative_log_likelihood", "negative log-likelihood ↓"),
+        ("ece_scaled_of_DR", "ECE of DR, temperature-scaled ↓"),
+        ("brier_of_wet_AMD", "Brier score of wet_AMD ↓"),
+        ("aurc", "AURC ↓"),
+        ("accuracy_at_coverage_80", "accuracy at 80 % coverage"),
+        ("accuracy_at_coverage_80_of_DME", "accuracy at 80 % coverage of DME"),
+        ("quadratic_kappa_of_DR", "quadratic-weighted kappa of DR"),
+        ("referable_auc_of_DR", "referable-disease AUC of DR"),
+        ("mean_absolute_grade_error_of_DR", "mean absolute grade error of DR ↓"),
+    ],
+)
+def test_reliability_and_diseases_have_readable_titles(metric, words):
+    assert heading(metric) == words
+
+
+@pytest.mark.parametrize("end", ["", "_scaled", "_of_DR", "_scaled_of_wet_AMD"])
+def test_every_calibration_metric_is_better_when_smaller_whatever_the_disease(end):
+    measured = [*calibration.SCORES, *ordinal.SCORES]
+    larger = {"quadratic_kappa", "referable_auc"}
+    larger |= {f"accuracy_at_coverage_{percent}" for percent in calibration.COVERAGES}
+    assert {name for name in measured if not heading(name + end).endswith("↓")} == larger
+
+
+@pytest.mark.parametrize("end", ["", "_scaled", "_of_DR", "_scaled_of_DR"])
+@pytest.mark.parametrize(
+    ("metric", "value", "kept"),
+    [
+        ("brier", 1.98, (1.93, 2.0)),
+        ("negative_log_likelihood", 3.0, (2.95, 3.05)),
+        ("mean_absolute_grade_error", 1.5, (1.45, 1.55)),
+        ("quadratic_kappa", -0.5, (-0.55, -0.45)),
+        ("ece", 0.98, (0.93, 1.0)),
+    ],
+)
+def test_the_interval_over_seeds_is_cut_at_the_metrics_own_range(metric, value, kept, end):
+    metrics = {"macro_auc": a_metric(0.8), metric + end: a_metric(value)}
+    records = [a_record(metrics=metrics, seed=seed) for seed in (0, 1)]
+    row = build_table(records).iloc[0]
+    assert row[list(metric_columns(metric + end))].tolist() == pytest.approx([value, *kept])
+
+
+def test_a_headline_of_one_disease_ranks_by_what_it_measures():
+    name = "mean_absolute_grade_error_of_DR"
+    records = [
+        a_record(headline=name, metrics={name: a_metric(value)}, arch=arch)
+        for arch, value in (("VGG16", 1.4), ("Xception", 0.6))
+    ]
+    assert build_table(records)[COLUMNS.arch].tolist() == ["Xception", "VGG16"]
+
+
+def test_a_page_shows_what_was_graded_of_each_disease():
+    of_each = ("quadratic_kappa", "accuracy", "ece", "ece_scaled", "macro_auc")
+    metrics = {f"{name}_of_{disease}": a_metric(0.5) for name in of_each for disease in "BA"}
+    metrics |= {"quadratic_kappa": a_metric(0.5)}
+    table = build_table([a_record(metrics=metrics, task="grading", headline="quadratic_kappa")])
+    names = ("quadratic_kappa", "macro_auc", "ece")
+    pairs = [f"{name}_of_{disease}" for name in names for disease in "AB"]
+    assert shown_metrics(table) == ["quadratic_kappa", *pairs]
+
+
+def test_a_record_from_before_reliability_is_shown_without_it():
+    old = a_record(0.9, arch="VGG16")
+    metrics = {"macro_auc": a_metric(0.8), "ece": a_metric(0.1)}
+    table = build_table([old, a_record(metrics=metrics)])
+    assert shown_metrics(table)[-1] == "ece"
+    assert table.set_index(COLUMNS.arch)["ece"].isna().to_dict() == {
+        "VGG16": True,
+        "Xception": False,
+    }
+    assert shown_metrics(build_table([old])) == ["macro_auc"]
 
 
 def test_an_arrow_marks_what_is_better_when_smaller():

@@ -180,7 +180,7 @@ def test_a_fault_is_named_with_its_line_and_the_remedy(path, dataset, old, new, 
     assert old in TEXT
     path.write_bytes(TEXT.replace(old, new, 1).encode())
     with pytest.raises(DataError, match=fault) as caught:
-        splits.read(path, dataset)
+        splits.read(path, lambda trial: dataset)
     assert str(caught.value).startswith(str(path))
     assert str(caught.value).endswith("delete it to draw the split again")
     assert "\n" not in str(caught.value)
@@ -190,7 +190,7 @@ def test_a_fault_is_named_with_its_line_and_the_remedy(path, dataset, old, new, 
 def test_an_empty_file_or_other_bytes_are_a_named_fault(path, dataset, content):
     path.write_bytes(content)
     with pytest.raises(DataError, match="delete it to draw the split again"):
-        splits.read(path, dataset)
+        splits.read(path, lambda trial: dataset)
 
 
 @pytest.mark.parametrize(
@@ -240,13 +240,13 @@ def test_an_image_cannot_leave_the_part_that_the_data_fix(path, dataset):
     with pytest.raises(
         DataError, match="line 4: image i3 is in train here and in test in the data"
     ):
-        splits.read(path, dataset)
+        splits.read(path, lambda trial: dataset)
 
 
 def test_every_class_is_trained_on(path, dataset):
     path.write_text(TEXT.replace("10 %,train,i3,g3,malignant\n", ""))
     with pytest.raises(DataError, match="10 % has no image of class malignant in train"):
-        splits.read(path, dataset)
+        splits.read(path, lambda trial: dataset)
 
 
 def test_where_the_seed_decides_there_is_a_file_for_each(tmp_path, dataset):

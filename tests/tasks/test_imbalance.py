@@ -15,6 +15,7 @@ from benchmark.errors import DataError, UserError
 from benchmark.metrics import binary, classification
 from tasks.base import SPLIT_SEED, Outputs, Trial
 from tasks.imbalance import Imbalance, ImbalanceOptions
+from tasks.reliability import RELIABILITY
 
 CLASSES = ("nevus", "melanoma", "carcinoma")
 BINARY = set(binary.SCORES)
@@ -180,7 +181,8 @@ def test_bands_begin_above_100_and_end_below_20(n_train, bands):
 def test_an_empty_band_says_why():
     dataset = _dataset([50, 50, 50])
     trial = _trial(dataset, [30, 30, 30], [4, 4, 4])
-    metrics = _task().score(dataset, trial, _outputs(dataset, trial, {0: [0]})).metrics
+    outputs = _outputs(dataset, trial, {0: [0], 1: [1], 2: [2]})
+    metrics = _task().score(dataset, trial, outputs).metrics
     assert metrics["many_shot_f1"].note == "no class has more than 100 training images"
     assert metrics["few_shot_sensitivity"].note == "no class has less than 20 training images"
     assert metrics["few_shot_sensitivity"].value is None
@@ -240,8 +242,9 @@ def test_more_classes_have_no_scores_of_one_against_the_rest(scored):
     assert not BINARY & set(scored[3].metrics)
 
 
-def test_the_shown_metrics_are_all_that_there_are(scored):
-    assert set(Imbalance.shown) == set(scored[3].metrics) | BINARY
+def test_the_shown_metrics_are_all_that_there_are_but_for_some_of_reliability(scored):
+    others = set(RELIABILITY)
+    assert set(Imbalance.shown) - others == (set(scored[3].metrics) | BINARY) - others
     assert len(Imbalance.shown) == len(set(Imbalance.shown))
     assert Imbalance.shown[0] == Imbalance.headline
 
@@ -278,7 +281,9 @@ def test_a_class_that_misses_the_profile_is_told():
 def test_pictures_are_drawn(scored, tmp_path):
     dataset, _, outputs, score = scored
     drawn = _task().draw(dataset, outputs, score, tmp_path)
-    assert [path.name for path in drawn] == ["sensitivity-by-frequency.png", "confusion.png"]
+    assert [path.stem for path in drawn] == [
+        *("sensitivity-by-frequency", "confusion", "reliability", "risk-coverage"),
+    ]
     for path in drawn:
         assert cv2.imread(str(path)).std() > 5
 

@@ -378,8 +378,8 @@ def test_other_tasks_keep_the_only_trials_score(dataset, trial, outputs_of):
 def test_pictures_are_drawn(scored, labelled, tmp_path):
     task, results, overall = scored
     (curve,) = task.draw_overall(labelled, overall, tmp_path / "plots")
-    (confusion,) = task.draw(labelled, *results[0][1:], tmp_path / "trial")
-    for path in (curve, confusion):
+    drawn = task.draw(labelled, *results[0][1:], tmp_path / "trial")
+    for path in (curve, *drawn):
         assert cv2.imread(str(path)).std() > 5
     about = Image.open(curve).info["Description"]
     value = overall.metrics["macro_f1_at_20"].value

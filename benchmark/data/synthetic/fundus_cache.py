@@ -1,0 +1,60 @@
+"""Rendering into the cache folder once, so that nobody ever sees half a data set."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from benchmark.data.cache import cache_folder
+from benchmark.errors import UserError
+from benchmark.progress import TerminalDisplay
+
+
+def rendered(
+    name: str,
+    root: Path | None,
+    identity: Mapping[str, int],
+    write: Callable[[Path], Iterable[int]],
+    total: int,
+) -> Path:
+    """The folder of a rendered data set, written on first use.
+
+    Args:
+        name: of the data set.
+        root: where to render; None is the cache folder.
+        identity: everything the bytes depend on, a version included.
+        write: fills an empty folder, yielding after each of `total` images.
+        total: number of images.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    key = hashlib.sha256(json.dumps(dict(identity), sort_keys=True).encode()).hexdigest()[:12]
+    folder = (root or cache_folder()) / f"{name}-{key}"
+    if folder.is_dir():
+        return folder
+    temporary: Path | None = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        temporary.chmod(0o755)
+        for _ in TerminalDisplay().track(write(temporary), f"rendering {name}", total):
+            pass
+        try:
+            os.replace(temporary, folder)
+        except OSError:
+            # Another process rendered the same data set meanwhile; the bytes are the same.
+            if not folder.is_dir():
+                raise
+    except OSError as error:
+        raise UserError(
+            f"cannot write the data set {name} to {folder.parent}: {error.strerror or error}."
+            " Free some space, or set DERMBENCH_CACHE to a folder that you can write"
+        ) from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return folder
