@@ -155,7 +155,7 @@ class TrialRunner:
             survey=survey,
         )
         logs: list[StageLog | Adjusted] = []
-        for stage in self.method.stages(context):
+        for stage in self._stages(context):
             if backbone_only and (isinstance(stage, Adjustment) or stage.new_head):
                 continue
             with self.watch("training"):
@@ -168,6 +168,16 @@ class TrialRunner:
                     self.display.say(f"{stage.name}: {_counted(stage.picks, dataset.classes)}")
                 logs.append(self._stage(stage, survey, trial.name))
         return logs
+
+    def _stages(self, context: Context) -> Iterator[Stage | Adjustment]:
+        """The method's stages; what it surveys between them has a time of its own."""
+        stages = self.method.stages(context)
+        while True:
+            with self.watch("survey"):
+                stage = next(stages, None)
+            if stage is None:
+                return
+            yield stage
 
     def _survey(self, engine: Engine, dataset: Dataset, trial: Trial) -> TrialSurvey:
         """The images of a trial, as a method may know them."""
