@@ -61,10 +61,11 @@ class TrialSurvey:
         weights = resamples(labels, self.groups)[:_RESAMPLES]
         drawn = [np.repeat(np.arange(len(labels)), times) for times in weights]
         every = [np.arange(len(labels)), *drawn]
-        found = [classify(features) for classify in classifiers]
-        return np.array(
-            [[self.selection(labels[rows], each[rows]) for rows in every] for each in found]
-        )
+        scores = []
+        for classify in self.display.track(classifiers, "comparing candidates", len(classifiers)):
+            found = classify(features)
+            scores.append([self.selection(labels[rows], found[rows]) for rows in every])
+        return np.array(scores)
 
     def _features(self, samples: Samples) -> np.ndarray:
         if not len(samples):

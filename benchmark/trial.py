@@ -122,7 +122,7 @@ class TrialRunner:
         classes = tuple(f"{trial.name} {name}" for trial, view in graded for name in view.classes)
         context = self._context(survey, classes, self.config.recipe.epochs, parts)
         logs: list[StageLog | Adjusted] = []
-        for stage in self.method.stages(context):
+        for stage in self._stages(context):
             assert isinstance(stage, Stage), "a classifier of several diseases is not adjusted"
             with self.watch("training"):
                 logs.append(self._stage(stage, survey, JOINT, self._mean_selection(stage, parts)))
@@ -216,7 +216,7 @@ class TrialRunner:
         survey = self._survey(engine, dataset, trial)
         context = self._context(survey, dataset.classes, epochs)
         logs: list[StageLog | Adjusted] = []
-        for stage in self.method.stages(context):
+        for stage in self._stages(context):
             if backbone_only and (isinstance(stage, Adjustment) or stage.new_head):
                 continue
             with self.watch("training"):
@@ -247,6 +247,16 @@ class TrialRunner:
             survey=survey,
             parts=parts,
         )
+
+    def _stages(self, context: Context) -> Iterator[Stage | Adjustment]:
+        """The method's stages; what it surveys between them has a time of its own."""
+        stages = self.method.stages(context)
+        while True:
+            with self.watch("survey"):
+                stage = next(stages, None)
+            if stage is None:
+                return
+            yield stage
 
     def _survey(self, engine: Engine, dataset: Dataset, trial: Trial) -> TrialSurvey:
         """The images of a trial, as a method may know them."""

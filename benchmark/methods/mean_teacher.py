@@ -25,7 +25,10 @@ class MeanTeacher(Method):
     Ours: the ramp's length (40 % of the epochs, as USB's warm-up); the mean over the labelled
     images, where the code divides their sum by the whole batch; labelled and unlabelled images go
     through the student in one pass, as there, but through the teacher the unlabelled stream only;
-    the run's augmentation, optimiser, rate and schedule.
+    the run's augmentation, optimiser, rate and schedule; the weight and the average's limit, as
+    both of the code are for some hundred thousand steps: of 760 steps on 1,521 images of ISIC 2018
+    (65 px, MobileNetV2, 5 % labelled) the last epoch's validation macro F1 was 0.249 with 10 and
+    0.99, 0.314 with 1 and 0.99, and 0.325 to 0.333 of an average that keeps 0.95.
     """
 
     name = "mean-teacher"
@@ -45,18 +48,18 @@ class MeanTeacher(Method):
         """Of the unlabelled part and of the teacher."""
 
         unlabelled_weight: float = Field(
-            10.0,
+            1.0,
             ge=0,
-            description="of the consistency after the ramp (authors' code: 100 of the mean over ten"
-            " classes)",
+            description="of the consistency after the ramp (ours; authors' code: 100 of the mean"
+            " over ten classes, which is 10 here)",
         )
         rampup: float = Field(0.4, ge=0, le=1, description="share of the epochs (USB)")
         ema_limit: float = Field(
-            0.99,
+            0.95,
             ge=0,
             le=1,
-            description="how much of itself the teacher keeps in a step, at most (paper: 0.99 at"
-            " first, 0.999 after the ramp)",
+            description="how much of itself the teacher keeps in a step, at most (ours; paper: 0.99"
+            " at first, 0.999 after the ramp)",
         )
 
     def stages(self, context: Context) -> Iterator[Stage]:

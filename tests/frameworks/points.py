@@ -1,9 +1,13 @@
-"""A network of two numbers per image, in torch, and Gaussian classes to train it on in seconds."""
+"""A network of two numbers per image, in both frameworks, and Gaussian classes to train it on."""
 
+from dataclasses import replace
+
+import keras
 import numpy as np
-import torch
 
+import architectures
 from architectures.network import Forward, Network
+from architectures.weights import Row, Slot
 from benchmark.data.pipeline import Samples
 
 SIDE, HIDDEN = 2, 16
@@ -11,56 +15,89 @@ CENTRES, SPREAD = np.array([[0.35, 0.6], [0.6, 0.35]]), 0.11
 
 
 class PointNetwork(Network):
-    """An image's point is its mean red and green; two dense layers, no BatchNormalization.
+    """An image's point is its mean red and green; two dense layers, perhaps normalised between.
+
+    Written once, in keras on whatever backend runs. Its weights are drawn as those of `build`.
 
     Attributes:
-        passes: whether each forward pass was in training mode, in order.
+        passes: whether each forward pass was in training mode, in order; in a traced function, each
+            pass while it was traced.
     """
 
-    framework = "torch"
-
-    def __init__(self, seed, classes=2):
-        self.seed, self.classes, self.passes = seed, classes, []
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            self.module = torch.nn.Sequential(
-                torch.nn.Linear(2, HIDDEN), torch.nn.ReLU(), torch.nn.Linear(HIDDEN, classes)
-            )
+    def __init__(self, seed, classes=2, image_size=(SIDE, SIDE), normalised=False):
+        architecture = replace(architectures.find("MobileNetV2"), channels=HIDDEN)
+        super().__init__(architecture, (classes,), image_size, ("pool", "dense"))
+        self.framework = {"torch": "torch", "tensorflow": "keras"}[keras.backend.backend()]
+        self.seed, self.passes = seed, []
+        self._normalised, self._head_alone = normalised, False
+        weighted = [keras.layers.Dense(HIDDEN, name="hidden")]
+        if normalised:
+            weighted.append(keras.layers.BatchNormalization(name="normalised"))
+        self._weighted, self._last = weighted, keras.layers.Dense(classes, name="dense")
+        self._base = keras.Sequential([*weighted, keras.layers.ReLU()])
+        self.module = keras.Sequential([self._base, self._last])
+        with keras.device("cpu"):
+            self.module.build((None, 2))
+        self.initialise(seed)
 
     def forward(self, images, training):
         self.passes.append(training)
-        points = images.to(torch.float32).mean((1, 2))[:, :2] / 32 - 4
-        features = self.module[:2](points)
-        return Forward(features, self.module[2](features))
+        with keras.device("cpu"):
+            colours = keras.ops.mean(keras.ops.cast(images, "float32"), axis=(1, 2))
+            features = self._base(colours[:, :2] / 32 - 4, training=training)
+            return Forward(features, self._last(features))
 
-    def features(self, images, batch_size=32):
-        with torch.no_grad():
-            return self.forward(torch.from_numpy(images), False).features.numpy()
+    def _infer(self, images):
+        found = self.forward(keras.ops.convert_to_tensor(images), False)
+        return Forward(*map(_numpy, found))
 
     def trainable(self):
-        return list(self.module.parameters())
+        layer = self._last if self._head_alone else self.module
+        return self._tensors(layer.trainable_variables)
 
-    def averaged(self, statistics):
-        return self.trainable()
+    def averaged(self):
+        return self._tensors(self.module.trainable_variables)
+
+    def statistics(self):
+        return self._tensors(self.module.non_trainable_variables)
+
+    def _tensors(self, variables):
+        return [v.value for v in variables] if self.framework == "torch" else list(variables)
 
     def twin(self):
-        other = PointNetwork(self.seed, self.classes)
+        other = PointNetwork(self.seed, self.classes, self.image_size, self._normalised)
         other.assign(self.tensors())
         return other
 
-    def tensors(self):
-        return {n: p.detach().numpy().copy() for n, p in self.module.named_parameters()}
+    def base_slots(self):
+        return [(Row(layer.name, "conv", ()), _slots(layer)) for layer in self._weighted]
 
-    def assign(self, tensors):
-        with torch.no_grad():
-            for name, parameter in self.module.named_parameters():
-                parameter.copy_(torch.from_numpy(tensors[name]))
+    def head_slots(self):
+        return _slots(self._last, "head/")
 
-    def _nothing(self, *arguments):
-        pass
+    def _freeze(self, policy):
+        self._head_alone = policy.startswith("backbone")
 
-    freeze = _freeze = set_bn_momentum = _nothing
-    base_slots = head_slots = _infer = _infer_map = _infer_gradcam = _nothing
+    def set_bn_momentum(self, momentum):
+        for layer in self._weighted[1:]:
+            layer.momentum = momentum
+
+    def _unasked(self, *arguments):
+        raise NotImplementedError
+
+    _infer_map = _infer_gradcam = _unasked
+
+
+def _slots(layer, prefix=""):
+    def slot(variable):
+        name, shape = f"{prefix}{layer.name}/{variable.name}", tuple(variable.shape)
+        return Slot(name, variable.name, shape, lambda: _numpy(variable), variable.assign)
+
+    return [slot(variable) for variable in layer.variables]
+
+
+def _numpy(tensor):
+    return keras.ops.stop_gradient(tensor).numpy().copy()
 
 
 def gaussians(counts, seed):

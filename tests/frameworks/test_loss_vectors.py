@@ -141,6 +141,17 @@ def test_relation_consistency(losses, vectors, tensor, near):
     assert float(losses.relation_consistency(student, student)) == near(group["loss_identical"])
 
 
+def test_relations(losses, vectors, tensor, near):
+    group = vectors["relation_consistency"]
+    student, teacher = tensor(group["A_student"]), tensor(group["A_teacher"])
+    for found, name in (
+        (losses._gram(student), "gram_student"),
+        (losses._relations(student), "R_student"),
+        (losses._relations(teacher), "R_teacher"),
+    ):
+        assert np.asarray(found) == near(np.array(group[name]))
+
+
 def test_prediction_consistency(losses, vectors, tensor, near):
     group = vectors["prediction_consistency"]
     student, teacher = tensor(group["student_logits"]), tensor(group["teacher_logits"])

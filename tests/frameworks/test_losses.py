@@ -170,6 +170,16 @@ def test_supcon_refuses_embeddings_without_views(losses):
         losses.supcon(EMBEDDINGS[:, 0], LABELS, 0.1)
 
 
+def test_relations_are_rows_of_length_1_and_go_one_way(losses):
+    """An image's length divides its own row alone, so that they are not symmetric."""
+    features = losses._precise(np.asarray(EMBEDDINGS[:, 0]))
+    found = np.asarray(losses._relations(features))
+    assert (found**2).sum(axis=1) == pytest.approx(np.ones(len(found)), rel=1e-6)
+    assert np.abs(found - found.T).max() > 0.1
+    scaled = np.asarray(losses._relations(3 * features))
+    assert scaled == pytest.approx(found, rel=1e-6)
+
+
 def test_relations_are_those_of_scaled_and_rotated_features(losses):
     features = EMBEDDINGS[:, 0]
     rotation, _ = np.linalg.qr(np.random.default_rng(7).normal(size=(6, 6)))

@@ -1,13 +1,13 @@
-"""Self-training run through loop, engine and survey, on Gaussian classes of 50 to 1; in torch."""
+"""Self-training run through loop, engine and survey, on Gaussian classes, in this framework."""
 
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).parent))
 
 from benchmark.data.pipeline import LABELLED_STREAM, Samples
@@ -24,12 +24,11 @@ VIEWS = (Augmentation(), Augmentation(brightness=(0.7, 1.3)))
 RECIPE = Recipe(epochs=3, batch_size=8, optimiser="adam", learning_rate=1e-2, schedule="cosine")
 FEW = {"labelled": (30, 3), "unlabelled": (60, 6)}
 SEEDS = range(5)
+SELF_TRAINING = ("crest", "crest+", "isdl", "isdl-plus")
 
 
 @pytest.fixture(autouse=True)
-def _torch_only(framework):
-    if framework != "torch":
-        pytest.skip("the network of points is made in torch")
+def _backend(framework):
     select_backend(framework)
 
 
@@ -40,7 +39,13 @@ def macro_f1(labels, probabilities):
 
 
 class Run:
-    """One method on one drawing of the points; `stages` are those that were trained."""
+    """One method on one drawing of the points.
+
+    Attributes:
+        stages: those that were trained.
+        began: the network's tensors with which each began.
+        shown: the labelled samples of each of its epochs.
+    """
 
     def __init__(self, name, folder, seed=0, recipe=RECIPE, counts=FEW, **options):
         from points import HIDDEN, PointNetwork, gaussians
@@ -60,7 +65,8 @@ class Run:
             labelled.labels, ("common", "rare"), recipe, HIDDEN, seed, len(pool), survey
         )
         kind = METHODS.get(name)
-        self.method, self.stages = kind(kind.Options(**options)), []
+        self.method = kind(kind.Options(**options))
+        self.stages, self.began, self.shown = [], [], []
 
     def stage(self, stage):
         if stage.unlabelled_views:
@@ -79,8 +85,22 @@ class Run:
         )
 
     def whole(self):
-        for stage in self.method.stages(self.context):
-            self.stage(stage)
+        begin, batches = self.engine.begin, loop.training_batches
+
+        def began(stage):
+            begin(stage)
+            self.began.append(self.engine.network.tensors())
+
+        def shown(samples, *arguments, stream=LABELLED_STREAM, **settings):
+            if stream == LABELLED_STREAM:
+                self.shown.append(samples)
+            return batches(samples, *arguments, stream=stream, **settings)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(self.engine, "begin", began)
+            patch.setattr(loop, "training_batches", shown)
+            for stage in self.method.stages(self.context):
+                self.stage(stage)
         return self
 
     def recalls(self):
@@ -91,45 +111,36 @@ class Run:
         return [float(np.mean(said[test.labels == label] == label)) for label in (0, 1)]
 
 
-@pytest.mark.parametrize("name", ["crest", "isdl", "isdl-plus"])
-def test_each_generation_trains_on_the_originals_and_its_picks_no_image_twice(
-    name, tmp_path, monkeypatch
-):
-    seen, batches = [], loop.training_batches
+@pytest.fixture(scope="module")
+def whole(framework, tmp_path_factory):
+    """A method's run from end to end, made once: `whole(name)`."""
+    return cache(lambda name: Run(name, tmp_path_factory.mktemp("whole")).whole())
 
-    def watched(samples, *arguments, stream=LABELLED_STREAM, **settings):
-        if stream == LABELLED_STREAM:
-            seen.append(samples)
-        return batches(samples, *arguments, stream=stream, **settings)
 
-    monkeypatch.setattr(loop, "training_batches", watched)
-    run = Run(name, tmp_path).whole()
+@pytest.mark.parametrize("name", SELF_TRAINING)
+def test_each_generation_trains_on_the_originals_and_its_picks_no_image_twice(name, whole):
+    run = whole(name)
     originals = len(run.train)
-    assert len(seen) == len(run.stages) == 3
-    for samples, stage in zip(seen, run.stages, strict=True):
+    assert len(run.shown) == len(run.stages) == 3
+    for samples, stage in zip(run.shown, run.stages, strict=True):
         assert samples.rows[:originals].tolist() == run.train.rows.tolist()
         assert samples.labels[:originals].tolist() == run.train.labels.tolist()
         assert len(np.unique(samples.rows)) == len(samples)
         picked = 0 if stage.picks is None else len(stage.picks.places)
         assert len(samples) == originals + picked
-    assert len(seen[1]) > originals
+    assert len(run.shown[1]) > originals
 
 
-def test_every_generation_begins_with_the_first_weights(tmp_path, monkeypatch):
-    run = Run("crest", tmp_path)
-    first, began = run.engine.network.tensors(), []
-    begin = run.engine.begin
-
-    def watched(stage):
-        begin(stage)
-        began.append(run.engine.network.tensors())
-
-    monkeypatch.setattr(run.engine, "begin", watched)
-    run.whole()
-    assert len(began) == 3
-    for tensors in began:
+@pytest.mark.parametrize("name", SELF_TRAINING)
+def test_every_generation_begins_with_the_first_weights(name, whole):
+    run = whole(name)
+    first = Run(name, run.folder).engine.network.tensors()
+    assert len(run.began) == 3
+    for tensors in run.began:
         for name, tensor in tensors.items():
             np.testing.assert_array_equal(tensor, first[name])
+    ended = run.engine.network.tensors()
+    assert any(not np.array_equal(ended[name], tensor) for name, tensor in first.items())
 
 
 def test_the_average_labels_the_pool_in_inference_mode(tmp_path, monkeypatch):
@@ -153,13 +164,17 @@ def test_the_average_labels_the_pool_in_inference_mode(tmp_path, monkeypatch):
     assert np.abs(unlike - said).max() > 1e-3
 
 
-@pytest.mark.parametrize("name", ["crest", "crest+", "isdl-plus"])
-def test_a_run_that_was_cut_in_its_last_generation_goes_on_to_the_same_weights(name, tmp_path, cut):
-    whole = Run(name, tmp_path / "whole").whole()
-    cut(lambda: Run(name, tmp_path / "cut").whole())
-    again = Run(name, tmp_path / "cut").whole()
-    assert [stage.name for stage in again.stages] == [stage.name for stage in whole.stages]
-    for name, tensor in whole.engine.network.tensors().items():
+@pytest.mark.parametrize("name", SELF_TRAINING)
+def test_a_run_that_was_cut_in_its_last_generation_goes_on_to_the_same_weights(
+    name, whole, tmp_path, cut
+):
+    expected = whole(name)
+    cut(lambda: Run(name, tmp_path).whole())
+    again = Run(name, tmp_path).whole()
+    assert [stage.name for stage in again.stages] == [stage.name for stage in expected.stages]
+    # Two generations are not trained again.
+    assert len(again.shown) == 1
+    for name, tensor in expected.engine.network.tensors().items():
         np.testing.assert_array_equal(tensor, again.engine.network.tensors()[name])
 
 

@@ -193,6 +193,9 @@ def test_srcl_shares_the_epochs_between_contrast_and_training(epochs, share, exp
     context = tables.context_of(epochs=epochs)
     contrast, train = tables.stages("srcl-pretrain", {"contrast_share": share}, context)
     assert (contrast.recipe.epochs, train.recipe.epochs) == expected
+    for stage in (contrast, train):
+        of_run = context.recipe.warmup_epochs / context.recipe.epochs
+        assert stage.recipe.warmup_epochs == pytest.approx(of_run * stage.recipe.epochs)
     assert (contrast.name, contrast.choose) == ("contrast", False)
     assert (train.name, train.choose, train.new_network) == ("train", True, False)
     assert contrast.parameters

@@ -1,6 +1,11 @@
-"""Teachers, memory and new networks, by the engine of this framework."""
+"""Teachers, memory and new networks, by the engine of this framework.
 
+With a network of two layers and a normalisation where nothing of a real one is asked.
+"""
+
+import sys
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +17,8 @@ from benchmark.progress import SilentDisplay
 from benchmark.recipe import Augmentation, Recipe
 from benchmark.training import loop
 from benchmark.training.frameworks import make_engine, select_backend
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 SIZE = 96
 RECIPE = Recipe(
@@ -40,6 +47,15 @@ def engine(framework):
     engine.network.freeze("none")
     engine.network.assign(first)
     return engine
+
+
+@pytest.fixture
+def small(framework):
+    """An engine of a network that takes no time."""
+    select_backend(framework)
+    from points import PointNetwork
+
+    return make_engine(PointNetwork(3, 2, (SIZE, SIZE), normalised=True), "cpu", 0)
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +96,10 @@ def _train(engine, stage, train, unlabelled, path, selection=lambda labels, foun
     )
 
 
-@pytest.mark.parametrize("training", [False, True])
-def test_a_teacher_is_the_average_it_says(engine, pool, training):
+# A real network where everything that it has is averaged or copied.
+@pytest.mark.parametrize(("which", "training"), [("engine", False), ("small", True)])
+def test_a_teacher_is_the_average_it_says(which, pool, training, request):
+    engine = request.getfixturevalue(which)
     stage = Stage("train", _cross_entropy, RECIPE, teacher=Teacher(lambda step: 0, training))
     engine.begin(stage)
     expected = engine.network.tensors()
@@ -107,7 +125,7 @@ def test_a_teacher_is_the_average_it_says(engine, pool, training):
 
 @pytest.mark.parametrize("training", [False, True])
 def test_a_teachers_statistics_are_its_own_in_training_mode_else_the_networks(
-    engine, pool, training
+    small, pool, training
 ):
     teacher = Teacher(lambda step: 1.0, training)
     stage = Stage(
@@ -117,56 +135,55 @@ def test_a_teachers_statistics_are_its_own_in_training_mode_else_the_networks(
         unlabelled_views=(RECIPE.augmentation,) * 2,
         teacher=teacher,
     )
-    engine.begin(stage)
-    before = _teacher_of(engine.tensors())
+    small.begin(stage)
+    before = _teacher_of(small.tensors())
     batch = Batch((pool.pixels[:4],), pool.labels[:4], unlabelled=(pool.pixels[4:8],) * 2)
-    engine.train_step(batch, 0.05, 1.0)
-    after = _teacher_of(engine.tensors())
+    small.train_step(batch, 0.05, 1.0)
+    after = _teacher_of(small.tensors())
     changed = {name for name in before if not np.array_equal(before[name], after[name])}
     assert changed
     assert all(name.endswith(STATISTICS) for name in changed)
-    now = engine.network.tensors()
+    now = small.network.tensors()
     networks = {name for name in changed if np.array_equal(after[name], now[name])}
     assert networks == (set() if training else changed)
 
 
-def test_no_gradient_reaches_the_teacher_and_its_student_learns_from_it(engine, pool):
+def test_no_gradient_reaches_the_teacher_and_its_student_learns_from_it(small, pool):
     from keras import ops
 
     def loss(network, batch):
         return ops.mean((network(batch.images).logits - network.taught(batch.images).logits) ** 2)
 
     stage = Stage("train", loss, RECIPE, teacher=Teacher(lambda step: 1.0, training=True))
-    engine.begin(stage)
-    engine.network.new_head(1)
-    before, taught = engine.network.tensors(), _teacher_of(engine.tensors())
-    first = float(engine.train_step(Batch((pool.pixels[:4],), pool.labels[:4]), 0.05, 1.0))
+    small.begin(stage)
+    small.network.new_head(1)
+    before, taught = small.network.tensors(), _teacher_of(small.tensors())
+    first = float(small.train_step(Batch((pool.pixels[:4],), pool.labels[:4]), 0.05, 1.0))
     assert first > 0
-    after = engine.network.tensors()
+    after = small.network.tensors()
     assert any(not np.array_equal(before[n], after[n]) for n in before if n.endswith("kernel"))
-    for name, tensor in _teacher_of(engine.tensors()).items():
+    for name, tensor in _teacher_of(small.tensors()).items():
         if not name.endswith(STATISTICS):
             np.testing.assert_array_equal(tensor, taught[name])
 
 
 @pytest.mark.parametrize("judged", [False, True])
-def test_what_is_judged_is_what_a_stage_leaves(engine, pool, tmp_path, judged):
-    teacher = Teacher(lambda step: 1.0, judged=judged)
+def test_what_is_judged_is_what_a_stage_leaves(small, pool, tmp_path, judged):
+    teacher = Teacher(lambda step: 1.0, training=True, judged=judged)
     stage = Stage("train", _cross_entropy, RECIPE.model_copy(update={"epochs": 1}), teacher=teacher)
-    first = engine.network.tensors()
-    before = engine.predict(iter([pool.pixels]))
+    first = small.network.tensors()
+    before = small.predict(iter([pool.pixels]))
     seen = []
-    _train(engine, stage, pool, None, tmp_path / "c", lambda y, p: seen.append(p) or 0.5)
-    after = engine.predict(iter([pool.pixels]))
+    _train(small, stage, pool, None, tmp_path / "c", lambda y, p: seen.append(p) or 0.5)
+    after = small.predict(iter([pool.pixels]))
     np.testing.assert_allclose(seen[0], after, atol=1e-6)
-    # A teacher that keeps all of itself is the network of before the stage.
+    # A teacher that keeps all of itself, and is never asked, is the network of before the stage.
     assert np.allclose(after, before, atol=1e-6) == judged
-    same = [np.array_equal(first[n], v) for n, v in engine.network.tensors().items()]
+    same = [np.array_equal(first[n], v) for n, v in small.network.tensors().items()]
     assert all(same) == judged
 
 
-@pytest.mark.slow
-def test_an_interrupted_student_continues_with_its_teacher_and_memory(engine, pool, tmp_path, cut):
+def test_an_interrupted_student_continues_with_its_teacher_and_memory(small, pool, tmp_path, cut):
     def loss(network, batch):
         network.remember("loss", network.memory["loss"] + 1)
         return _consistency(network, batch)
@@ -181,28 +198,26 @@ def test_an_interrupted_student_continues_with_its_teacher_and_memory(engine, po
         choose=False,
     )
     labelled, unlabelled = _part(pool, 0, 4), _part(pool, 4, 12)
-    first = engine.network.tensors()
-    _train(engine, stage, labelled, unlabelled, tmp_path / "whole")
-    whole = engine.tensors()
+    first = small.network.tensors()
+    _train(small, stage, labelled, unlabelled, tmp_path / "whole")
+    whole = small.tensors()
     assert whole["stage/loss"] == 9
-    engine.network.assign(first)
-    cut(lambda: _train(engine, stage, labelled, unlabelled, tmp_path / "cut"))
-    engine.network.assign(first)
-    _train(engine, stage, labelled, unlabelled, tmp_path / "cut")
-    for name, tensor in engine.tensors().items():
+    small.network.assign(first)
+    cut(lambda: _train(small, stage, labelled, unlabelled, tmp_path / "cut"))
+    small.network.assign(first)
+    _train(small, stage, labelled, unlabelled, tmp_path / "cut")
+    for name, tensor in small.tensors().items():
         np.testing.assert_array_equal(tensor, whole[name], err_msg=name)
 
 
-def test_a_new_network_is_the_first_one_again(framework, pool, tmp_path):
-    select_backend(framework)
-    network = architectures.build("MobileNet", framework, 2, image_size=SIZE, seed=3)
-    first = network.tensors()
-    engine = make_engine(network, "cpu", 0)
+def test_a_new_network_is_the_first_one_again(small, pool, tmp_path):
+    first = small.network.tensors()
     recipe = RECIPE.model_copy(update={"epochs": 1})
-    _train(engine, Stage("one", _cross_entropy, recipe), pool, None, tmp_path / "one")
-    assert any(not np.array_equal(first[n], v) for n, v in network.tensors().items())
-    engine.begin(Stage("two", _cross_entropy, recipe, new_network=True))
-    for name, tensor in network.tensors().items():
+    _train(small, Stage("one", _cross_entropy, recipe), pool, None, tmp_path / "one")
+    moved = {n for n, v in small.network.tensors().items() if not np.array_equal(first[n], v)}
+    assert moved == set(first)
+    small.begin(Stage("two", _cross_entropy, recipe, new_network=True))
+    for name, tensor in small.network.tensors().items():
         np.testing.assert_array_equal(tensor, first[name])
 
 

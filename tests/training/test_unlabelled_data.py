@@ -1,5 +1,6 @@
 """What a stage is shown of labelled images, of those without labels, and of picks."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -95,6 +96,36 @@ def test_a_ratio_shows_that_many_times_as_many(labelled, unlabelled, tmp_path):
     shown = [bytes(image) for batch in batches for image in batch.unlabelled[0]]
     assert [len(batch.unlabelled[0]) for batch in batches] == [8, 8, 8]
     assert all(shown.count(bytes(image)) == 2 for image in labelled.pixels)
+
+
+class Counted:
+    """Pixels that keep which of their rows were read."""
+
+    def __init__(self, pixels):
+        self.pixels, self.read = pixels, []
+
+    def __getitem__(self, row):
+        self.read.append(int(row))
+        return self.pixels[row]
+
+
+@pytest.mark.parametrize("labelled_views", [1, 2, 3])
+@pytest.mark.parametrize("unlabelled_views", [1, 2, 3])
+def test_an_image_is_read_once_a_step_for_all_its_views(
+    pixels, labelled, unlabelled, tmp_path, labelled_views, unlabelled_views
+):
+    counted = Counted(pixels)
+    labelled, unlabelled = (replace(each, pixels=counted) for each in (labelled, unlabelled))
+    rotated = Augmentation(rotation=90)
+    stage = replace(
+        STAGE, views=(rotated,) * labelled_views, unlabelled_views=(rotated,) * unlabelled_views
+    )
+    batches = [batch for batch, _ in _shown(stage, labelled, unlabelled, tmp_path)]
+    assert {(len(b.views), len(b.unlabelled)) for b in batches} == {
+        (labelled_views, unlabelled_views)
+    }
+    # Three steps of four: the two with a label six times each, and everything once without.
+    assert Counter(counted.read) == {0: 7, 1: 7} | dict.fromkeys(range(2, 12), 1)
 
 
 def test_labels_come_in_the_same_batches_with_and_without_unlabelled_images(
