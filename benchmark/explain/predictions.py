@@ -68,7 +68,7 @@ def explain_predictions(
     chosen = first_by_hash(ids, most)
     rows, exhibits = [], []
     for place in display.track(chosen, f"explaining by {explainer.name}", len(chosen)):
-        image = np.ascontiguousarray(test.pixels[test.rows[place]])
+        image = np.array(test.pixels[test.rows[place]])
         said = int(probabilities[place].argmax())
         target = first + said
         row = {
