@@ -63,7 +63,7 @@ CASES = {
         0,
         lambda s, w, _: _pseudo_label(s, 3 * w, 0.6),
     ),
-    "mean-teacher": ({}, 0, lambda s, w, _: _mean_teacher(s, 10 * w)),
+    "mean-teacher": ({}, 0, lambda s, w, _: _mean_teacher(s, w)),
     "mean-teacher, other settings": (
         {"unlabelled_weight": 2.5},
         0,

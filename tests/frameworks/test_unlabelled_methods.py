@@ -190,7 +190,7 @@ def test_a_strong_view_is_the_weak_one_and_more():
     [(10, 0.5, (5, 5)), (8, 0.25, (2, 6)), (2, 0.9, (1, 1)), (1, 0.5, (1, 1)), (3, 0.01, (1, 2))],
 )
 def test_srcl_shares_the_epochs_between_contrast_and_training(epochs, share, expected):
-    context = tables.context_of(epochs=epochs)
+    context = tables.context_of(epochs=epochs, warmup_epochs=0.5)
     contrast, train = tables.stages("srcl-pretrain", {"contrast_share": share}, context)
     assert (contrast.recipe.epochs, train.recipe.epochs) == expected
     for stage in (contrast, train):
