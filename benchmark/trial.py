@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 import architectures
+from architectures import weights
 from architectures.network import Network
-from benchmark import pictures
+from benchmark import joint, pictures
 from benchmark.config import RunConfig
 from benchmark.data import Dataset
 from benchmark.data.dataset import UNLABELLED
@@ -106,26 +107,31 @@ class TrialRunner:
     def run_jointly(self, dataset: Dataset, trials: Sequence[Trial]) -> list[TrialResult]:
         """Train one network for the diseases of all trials, then score each by its own logits."""
         views = [self.task.of_trial(dataset, trial.name) for trial in trials]
-        parts = _parts([trial.name for trial in trials], [len(view.classes) for view in views])
-        engine = self._engine(tuple(len(view.classes) for view in views), None)
+        sizes = tuple(len(view.classes) for view in views)
+        parts = joint.parts([trial.name for trial in trials], sizes)
+        engine = self._engine(sizes, None)
+        graded = {sample for trial in trials for sample in trial.train}
+        bare = {sample for trial in trials for sample in trial.unlabelled} - graded
         survey = TrialSurvey(
             engine=engine,
             labelled=self._graded(views, [trial.train for trial in trials]),
-            of_unlabelled=self._samples(dataset, ()),
+            of_unlabelled=joint.unlabelled(self._samples(dataset, sorted(bare))),
             of_validation=self._graded(views, [trial.validation for trial in trials]),
             groups=np.empty(0, np.str_),
             selection=self.task.selection,
             seed=self.config.seed,
             display=self.display,
         )
-        graded = zip(trials, views, strict=True)
-        classes = tuple(f"{trial.name} {name}" for trial, view in graded for name in view.classes)
+        pairs = zip(trials, views, strict=True)
+        classes = tuple(f"{trial.name} {name}" for trial, view in pairs for name in view.classes)
         context = self._context(survey, classes, self.config.recipe.epochs, parts)
         logs: list[StageLog | Adjusted] = []
         for stage in self._stages(context):
             assert isinstance(stage, Stage), "a classifier of several diseases is not adjusted"
             with self.watch("training"):
-                logs.append(self._stage(stage, survey, JOINT, self._mean_selection(stage, parts)))
+                counted = replace(survey, of_unlabelled=joint.passed_over(stage, survey))
+                selection = joint.mean_selection(self.task.selection, stage, parts)
+                logs.append(self._stage(stage, counted, JOINT, selection))
         engine.network.save(self.folder.weights(JOINT))
         return [
             self._finish(engine, view, trial, logs, part.logits)
@@ -141,20 +147,6 @@ class TrialRunner:
             for view, own in zip(views, ids, strict=True)
         ]
         return replace(samples, labels=np.stack(columns, axis=1).astype(np.int64))
-
-    def _mean_selection(self, stage: Stage, parts: Sequence[Part]) -> Selection:
-        """The mean of the validation scores of the diseases that the stage is judged by."""
-        judged = range(len(parts)) if stage.judged_by is None else stage.judged_by
-
-        def selection(labels: np.ndarray, probabilities: np.ndarray) -> float:
-            scores = []
-            for number in judged:
-                known = labels[:, number] != UNLABELLED
-                said = probabilities[known, parts[number].logits]
-                scores.append(self.task.selection(labels[known, number], said))
-            return float(np.mean(scores))
-
-        return selection
 
     def _finish(
         self,
@@ -194,11 +186,13 @@ class TrialRunner:
         )
         if backbone is not None:
             network.load(backbone, head=False)
-        if not self.method.trains and not architectures.read(network, config.weights):
-            raise UserError(
-                f"{config.weights} has no head, so method {self.method.name} cannot score it: train"
-                " one on it, with --method cross-entropy for instance"
-            )
+        if not self.method.trains:
+            _require_heads(network, Path(config.weights))
+            if not architectures.read(network, config.weights):
+                raise UserError(
+                    f"{config.weights} has no head, so method {self.method.name} cannot score it:"
+                    " train one on it, with --method cross-entropy for instance"
+                )
         return make_engine(network, config.device, config.seed)
 
     def _train(
@@ -260,14 +254,10 @@ class TrialRunner:
 
     def _survey(self, engine: Engine, dataset: Dataset, trial: Trial) -> TrialSurvey:
         """The images of a trial, as a method may know them."""
-        unlabelled = self._samples(dataset, trial.unlabelled)
         return TrialSurvey(
             engine=engine,
             labelled=self._samples(dataset, trial.train),
-            # What no method is given, none can use.
-            of_unlabelled=replace(
-                unlabelled, labels=np.full(len(unlabelled), UNLABELLED, np.int64)
-            ),
+            of_unlabelled=joint.unlabelled(self._samples(dataset, trial.unlabelled)),
             of_validation=self._samples(dataset, trial.validation),
             groups=dataset.table.loc[list(trial.validation), "group"].to_numpy(str),
             selection=self.task.selection,
@@ -371,12 +361,18 @@ class TrialRunner:
         return Samples(pixels, rows, dataset.table["label"].to_numpy(np.int64)[rows])
 
 
-def _parts(names: Sequence[str], sizes: Sequence[int]) -> tuple[Part, ...]:
-    ends = np.cumsum(sizes).tolist()
-    return tuple(
-        Part(name, slice(end - size, end))
-        for name, size, end in zip(names, sizes, ends, strict=True)
-    )
+def _require_heads(network: Network, path: Path) -> None:
+    """That a file of ours has the heads of the network; Keras' files are matched when read."""
+    if weights.file_format(path) != "safetensors":
+        return
+    stored = weights.read(path)[1].get("classes")
+    expected = "+".join(map(str, network.sizes))
+    if stored != expected:
+        raise UserError(
+            f"{path} says {stored} classes, and what is scored here has {expected} (of several"
+            " diseases a head each, joined by +): a head that is missing cannot be scored, give a"
+            " network that was trained on the same classes"
+        )
 
 
 def _counted(picks: Picks, classes: Sequence[str]) -> str:

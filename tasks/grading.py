@@ -120,7 +120,7 @@ class Grading(Task):
                 name: tuple(sorted(set(dataset.table.index[usable[name]]).intersection(part)))
                 for name, part in parts.items()
             }
-            _check_grades(dataset, disease, ids)
+            _check_grades(dataset, disease, ids, self.options.grades)
             others = tuple(sorted(set(parts["train"]).difference(ids["train"])))
             trials.append(Trial(disease.name, **ids, unlabelled=others))
         return trials
@@ -244,6 +244,8 @@ def _parts(dataset: Dataset, kept: np.ndarray) -> dict[str, list[str]]:
     fixed = dataset.table["split"]
     parts = {name: sorted(dataset.table.index[fixed == name]) for name in SPLITS[1:]}
     free = dataset.table.assign(label=rarest)[~fixed.isin(SPLITS[1:])]
+    if free.empty:
+        raise DataError(f"{dataset.root} has no training images: put some into the part 'train'")
     missing = [name for name, ids in parts.items() if not ids]
     if not missing:
         return {"train": sorted(free.index), **parts}
@@ -254,7 +256,9 @@ def _parts(dataset: Dataset, kept: np.ndarray) -> dict[str, list[str]]:
         raise DataError(f"{dataset.root}: {error}") from error
 
 
-def _check_grades(dataset: Dataset, disease: Disease, ids: Mapping[str, Sequence[str]]) -> None:
+def _check_grades(
+    dataset: Dataset, disease: Disease, ids: Mapping[str, Sequence[str]], kept: str
+) -> None:
     """Every grade that occurs is trained on; the other parts have two grades at least."""
     column = dataset.table[disease.column]
     occurring = set(column[column != UNLABELLED])
@@ -262,7 +266,9 @@ def _check_grades(dataset: Dataset, disease: Disease, ids: Mapping[str, Sequence
         lacking = occurring - set(column.loc[list(own)])
         if lacking and (name == "train" or len(occurring - lacking) < 2):
             told = ", ".join(disease.grades[grade] for grade in sorted(lacking))
+            # Where images keep one grade, another may be what such an image has kept.
+            remedy = ", or give --grades all" if kept == "one" and name != "test" else ""
             raise DataError(
-                f"{dataset.root}: no image of the {name} part has the {disease.name} grade {told}:"
-                " add some, or divide the images otherwise"
+                f"{dataset.root}: no image of the {name} part keeps the {disease.name} grade"
+                f" {told}: add some, or divide the images otherwise{remedy}"
             )

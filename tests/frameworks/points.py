@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 import architectures
+from architectures.heads import last_layers
 from architectures.network import Forward, Network
 from architectures.weights import Row, Slot
 from benchmark.data.pipeline import Samples
@@ -17,7 +18,8 @@ CENTRES, SPREAD = np.array([[0.35, 0.6], [0.6, 0.35]]), 0.11
 class PointNetwork(Network):
     """An image's point is its mean red and green; two dense layers, perhaps normalised between.
 
-    Written once, in keras on whatever backend runs. Its weights are drawn as those of `build`.
+    Written once, in keras on whatever backend runs. Its weights are drawn as those of `build`. Of
+    several diseases, the last layers stand side by side.
 
     Attributes:
         passes: whether each forward pass was in training mode, in order; in a traced function, each
@@ -26,14 +28,16 @@ class PointNetwork(Network):
 
     def __init__(self, seed, classes=2, image_size=(SIDE, SIDE), normalised=False):
         architecture = replace(architectures.find("MobileNetV2"), channels=HIDDEN)
-        super().__init__(architecture, (classes,), image_size, ("pool", "dense"))
+        sizes = classes if isinstance(classes, tuple) else (classes,)
+        super().__init__(architecture, sizes, image_size, ("pool", "dense"))
         self.framework = {"torch": "torch", "tensorflow": "keras"}[keras.backend.backend()]
         self.seed, self.passes = seed, []
         self._normalised, self._head_alone = normalised, False
         weighted = [keras.layers.Dense(HIDDEN, name="hidden")]
         if normalised:
             weighted.append(keras.layers.BatchNormalization(name="normalised"))
-        self._weighted, self._last = weighted, keras.layers.Dense(classes, name="dense")
+        self._weighted = weighted
+        self._last = Heads(sizes, last_layers(self.head, sizes))
         self._base = keras.Sequential([*weighted, keras.layers.ReLU()])
         self.module = keras.Sequential([self._base, self._last])
         with keras.device("cpu"):
@@ -65,7 +69,7 @@ class PointNetwork(Network):
         return [v.value for v in variables] if self.framework == "torch" else list(variables)
 
     def twin(self):
-        other = PointNetwork(self.seed, self.classes, self.image_size, self._normalised)
+        other = PointNetwork(self.seed, self.sizes, self.image_size, self._normalised)
         other.assign(self.tensors())
         return other
 
@@ -73,7 +77,7 @@ class PointNetwork(Network):
         return [(Row(layer.name, "conv", ()), _slots(layer)) for layer in self._weighted]
 
     def head_slots(self):
-        return _slots(self._last, "head/")
+        return [slot for layer in self._last.layers for slot in _slots(layer, "head/")]
 
     def _freeze(self, policy):
         self._head_alone = policy.startswith("backbone")
@@ -86,6 +90,18 @@ class PointNetwork(Network):
         raise NotImplementedError
 
     _infer_map = _infer_gradcam = _unasked
+
+
+class Heads(keras.layers.Layer):
+    """Dense layers side by side."""
+
+    def __init__(self, sizes, names):
+        super().__init__()
+        named = zip(sizes, names, strict=True)
+        self.layers = [keras.layers.Dense(size, name=name) for size, name in named]
+
+    def call(self, features):
+        return keras.ops.concatenate([layer(features) for layer in self.layers], axis=1)
 
 
 def _slots(layer, prefix=""):

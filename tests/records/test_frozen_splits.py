@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 import benchmark.data
-from benchmark.data.dataset import UNLABELLED, Dataset
+from benchmark.data.dataset import UNLABELLED, Dataset, Disease
 from benchmark.errors import DataError
 from benchmark.records import splits
 from tasks.diagnosis import Diagnosis
+from tasks.grading import Grading
 
 SPLIT = {
     "main": {"train": ("i3", "i0", "i1"), "validation": ("i4",), "test": ("i5",)},
@@ -267,3 +268,70 @@ def test_an_image_of_a_fixed_part_is_no_unlabelled_one(tmp_path, dataset):
     dataset.table.loc["i7", "split"] = "test"
     with pytest.raises(ValueError, match="i7 is in unlabelled here and in test in the data"):
         splits.frozen(tmp_path, dataset, "semi-supervised", "1", {}, lambda: FEW)
+
+
+GRADED = {
+    "DR": {"train": ("i0", "i1"), "unlabelled": ("i2",), "validation": ("i4",), "test": ("i5",)},
+    "DME": {"train": ("i2", "i3"), "unlabelled": ("i0",), "validation": ("i6",), "test": ("i5",)},
+}
+GRADED_TEXT = """\
+trial,part,id,group,class
+DR,train,i0,g0,none
+DR,train,i1,g0,mild
+DR,unlabelled,i2,g2,none
+DR,validation,i4,g4,none
+DR,test,i5,g5,mild
+DME,train,i2,g2,near
+DME,train,i3,g3,far
+DME,unlabelled,i0,g0,far
+DME,validation,i6,g6,far
+DME,test,i5,g5,near
+"""
+
+
+@pytest.fixture
+def graded(dataset) -> Dataset:
+    """The same images with grades of two diseases."""
+    diseases = (Disease("DR", ("none", "mild"), 1), Disease("DME", ("far", "near"), 1))
+    grades = {"grade:DR": dataset.table["label"], "grade:DME": [0, 0, 1, 0, 1, 1, 0, UNLABELLED]}
+    return dataclasses.replace(dataset, table=dataset.table.assign(**grades), diseases=diseases)
+
+
+def _frozen_grades(out, graded, draw):
+    """The grades that a run would use, and keep."""
+    task, options = Grading(), {"grades": "one"}
+
+    def of_trial(name):
+        return task.of_trial(graded, name)
+
+    split = splits.frozen(out, graded, task.name, task.version, options, draw, None, of_trial)
+    split.keep()
+    return split
+
+
+def test_the_classes_of_a_trial_are_its_own_diseases_grades(tmp_path, graded):
+    split = _frozen_grades(tmp_path, graded, lambda: GRADED)
+    assert split.path.name == "grading-v1-grades=one.csv"
+    assert split.path.read_text() == GRADED_TEXT
+    found = _frozen_grades(tmp_path, graded, _refuse).trials
+    assert found == {
+        trial: {**dict.fromkeys(splits.PARTS, ()), **parts} for trial, parts in GRADED.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("DME,train,i3,g3,far", "DME,train,i3,g3,near", "line 8: image i3: class 'near' is 'far'"),
+        ("DME,train,i3,g3,far", "DME,train,i3,g3,mild", "line 8: image i3: class 'mild' is 'far'"),
+        ("DME,train,i2,", "AMD,train,i2,", "line 7: .* grades no disease called AMD"),
+        ("DME,train,i3,g3,far\n", "", "line 1: trial DME has no image of class far in train"),
+    ],
+)
+def test_a_faulty_grade_is_named_with_its_line(tmp_path, graded, old, new, fault):
+    path = _frozen_grades(tmp_path, graded, lambda: GRADED).path
+    path.write_text(GRADED_TEXT.replace(old, new))
+    with pytest.raises(DataError, match=fault) as caught:
+        _frozen_grades(tmp_path, graded, _refuse)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith("delete it to draw the split again")
