@@ -92,6 +92,11 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         metavar="DIR",
         help="task semi-supervised: a folder with further training images, without labels",
     )
+    parser.add_argument(
+        "--grades",
+        metavar="one|all",
+        help="task grading: the grades that a training image keeps (default: one)",
+    )
     parser.add_argument("--method", default="cross-entropy", help="default: %(default)s")
     parser.add_argument(
         "--method-option",
@@ -207,7 +212,7 @@ def _run(options: argparse.Namespace) -> None:
         dataset_options=options_of(options.data_option),
         task_options={
             name: getattr(options, name)
-            for name in ("imbalance", "positive", "label_fractions", "unlabelled")
+            for name in ("imbalance", "positive", "label_fractions", "unlabelled", "grades")
             if getattr(options, name) is not None
         },
         method_options=options_of(options.method_option),
