@@ -66,9 +66,11 @@ class Grading(Task):
     images are there as well, with the grades that they kept.
 
     Ranked by the quadratic-weighted kappa of the most probable grades (Cohen 1968; usual for
-    grading, not from SALL's paper), the mean over the diseases; of validation images it chooses the
-    epoch. Referable disease is a grade from the disease's `referable` on, scored by the summed
-    probability of such grades. The interval of the mean is over the patients of all test images.
+    grading, not from SALL's paper), the mean over the diseases. The epoch is chosen by macro AUC:
+    the kappa of a network that still says one grade of all images is 0, however much it has
+    learned, and the first such epoch would be kept (ours). Referable disease is a grade from the
+    disease's `referable` on, scored by the summed probability of such grades. The interval of the
+    mean is over the patients of all test images.
     """
 
     name = "grading"
@@ -78,7 +80,6 @@ class Grading(Task):
     options: GradingOptions
     dataset = "synthetic-fundus"
     headline = HEADLINE
-    selected_by = HEADLINE
     graded = True
     explained_with = "gradcam"
     shown = (HEADLINE, *(f"{name}_of_*" for name in _OF_EACH))
@@ -130,12 +131,6 @@ class Grading(Task):
         disease = _disease(dataset, name)
         table = dataset.table.assign(label=dataset.table[disease.column])
         return replace(dataset, table=table, classes=disease.grades)
-
-    def selection(self, labels: np.ndarray, probabilities: np.ndarray) -> float:
-        """Quadratic-weighted kappa of the most probable grades; 0 where it is not defined."""
-        predicted = ordinal.predicted_grades(probabilities)
-        kappa = ordinal.quadratic_kappa(labels, predicted, probabilities.shape[1])
-        return kappa if np.isfinite(kappa) else 0.0
 
     def score(
         self, dataset: Dataset, trial: Trial, outputs: Outputs, progress: Progress = silent
