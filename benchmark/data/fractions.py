@@ -9,12 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from benchmark.data import longtail
 from benchmark.data.dataset import UNLABELLED
 from benchmark.errors import DataError
-
-# A class further from its share than both is told (ours, as for long tails).
-MISS_SHARE = 0.1
-MISS_IMAGES = 2
 
 # Places are compared with shares that may differ from them in the last digit.
 _ROUNDING = 1e-9
@@ -74,7 +71,7 @@ def draw(
 
 
 def misses(counts: ArrayLike, totals: ArrayLike, percent: float, classes: Sequence[str]) -> str:
-    """A sentence on the classes further from their share than `MISS_SHARE` and `MISS_IMAGES`.
+    """A sentence on the classes that are far from their share, by the rule of `longtail.far`.
 
     Args:
         counts: (K,) int, labelled training images.
@@ -85,11 +82,10 @@ def misses(counts: ArrayLike, totals: ArrayLike, percent: float, classes: Sequen
     Returns:
         "" where there is no such class.
     """
-    wanted = np.ceil(np.asarray(totals) * percent / 100 - _ROUNDING).astype(np.int64)
+    wanted = longtail.rounded_up(np.asarray(totals) * percent / 100)
     far = [
         f"{name} {count} (not {share})"
-        for name, count, share in zip(classes, np.asarray(counts).tolist(), wanted, strict=True)
-        if abs(count - share) > max(MISS_SHARE * share, MISS_IMAGES)
+        for name, count, share in longtail.far(counts, wanted, classes)
     ]
     whole = f"lesions and patients stay whole, so these classes miss {percent:g} % of their images"
     return f"{whole}: {', '.join(far)}" if far else ""

@@ -3,7 +3,7 @@
 Which part of a data set is thinned is a task's business.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -53,7 +53,7 @@ def profile(
     head = int((counts[order] * HEAD_RATIO**exponent).min() + _ROUNDING)
     if head < ratio:
         # As many as a head of `ratio` images, the least that leaves the tail one, needs of each.
-        least = _rounded_up(ratio * HEAD_RATIO**-exponent)
+        least = rounded_up(ratio * HEAD_RATIO**-exponent)
         wanting = _too_few(counts, order, least, classes)
         raise DataError(
             f"imbalance {ratio:g} would leave class {_name(classes, order[-1])} less than one"
@@ -61,7 +61,7 @@ def profile(
             f" imbalance, or add training images, to at least {wanting}"
         )
     targets = np.zeros_like(counts)
-    targets[order] = _rounded_up(head * float(ratio) ** -exponent)
+    targets[order] = rounded_up(head * float(ratio) ** -exponent)
     return targets
 
 
@@ -120,14 +120,21 @@ def misses(counts: ArrayLike, targets: ArrayLike, classes: Sequence[str]) -> tup
     return tuple(
         f"class {name} has {count} training images where the profile has {target}, because lesions"
         " and patients stay whole"
-        for name, count, target in zip(
-            classes, np.asarray(counts).tolist(), np.asarray(targets).tolist(), strict=True
-        )
-        if abs(count - target) > max(MISS_SHARE * target, MISS_IMAGES)
+        for name, count, target in far(counts, targets, classes)
     )
 
 
-def _rounded_up(values: np.ndarray) -> NDArray[np.int64]:
+def far(
+    counts: ArrayLike, targets: ArrayLike, classes: Sequence[str]
+) -> Iterator[tuple[str, int, int]]:
+    """Name, count and target of each class that `misses` is about; arguments as there."""
+    of_each = zip(classes, np.asarray(counts).tolist(), np.asarray(targets).tolist(), strict=True)
+    for name, count, target in of_each:
+        if abs(count - target) > max(MISS_SHARE * target, MISS_IMAGES):
+            yield name, count, target
+
+
+def rounded_up(values: np.ndarray) -> NDArray[np.int64]:
     """The next whole number; one that is whole but for its last digits stays."""
     return np.ceil(values - _ROUNDING).astype(np.int64)
 

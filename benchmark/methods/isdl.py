@@ -66,7 +66,8 @@ class Isdl(Method):
                 chosen, picks = self._picks(context)
                 name = f"generation-{number}{chosen}"
                 # A generation without picks would be the first once more: let it be longer.
-                left = left if picks is not None else [_together(left)]
+                together = sum(recipe.epochs for recipe in left)
+                left = left if picks is not None else [left[0].stretch(together)]
 
     def _picks(self, context: Context) -> tuple[str, Picks | None]:
         """What the next generation's name tells of them, and the picks."""
@@ -192,15 +193,6 @@ def _regression(
         return found
 
     return probabilities
-
-
-def _together(recipes: Sequence[Recipe]) -> Recipe:
-    """One recipe with the epochs of all."""
-    lengths = {
-        "epochs": sum(recipe.epochs for recipe in recipes),
-        "warmup_epochs": sum(recipe.warmup_epochs for recipe in recipes),
-    }
-    return recipes[0].model_copy(update=lengths)
 
 
 def _supervised(name: str, recipe: Recipe, picks: Picks | None) -> Stage:

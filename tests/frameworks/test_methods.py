@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+from coloured import three_classes
 from families import LABELS_ALONE as TRAINED
 
 import architectures
@@ -35,13 +36,7 @@ RECIPE = Recipe(
 
 @pytest.fixture(scope="module")
 def samples() -> Samples:
-    """Three classes, 14:6:4, told apart by colour."""
-    rng = np.random.default_rng(0)
-    labels = np.repeat([0, 1, 2], [14, 6, 4])
-    pixels = rng.integers(0, 120, (24, SIZE, SIZE, 3))
-    for label in range(3):
-        pixels[labels == label, ..., label] += 120
-    return Samples(pixels.astype(np.uint8), np.arange(24), labels)
+    return three_classes(SIZE)
 
 
 @cache

@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+from coloured import three_classes
+
 import architectures
 from benchmark.data.pipeline import Samples
 from benchmark.methods.base import Context
@@ -16,8 +19,6 @@ from benchmark.registry import METHODS
 from benchmark.training import loop
 from benchmark.training.frameworks import make_engine, select_backend
 from tasks.diagnosis import Diagnosis
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 SIZE = 65
 CLASSES = ("common", "rare", "rarest")
@@ -58,13 +59,7 @@ ZERO = [
 
 @pytest.fixture(scope="module")
 def pool() -> Samples:
-    """Three classes, 14:6:4, told apart by colour."""
-    rng = np.random.default_rng(0)
-    labels = np.repeat([0, 1, 2], [14, 6, 4])
-    pixels = rng.integers(0, 120, (24, SIZE, SIZE, 3))
-    for label in range(3):
-        pixels[labels == label, ..., label] += 120
-    return Samples(pixels.astype(np.uint8), np.arange(24), labels)
+    return three_classes(SIZE)
 
 
 @cache
