@@ -20,7 +20,7 @@ from benchmark.data.pixels import Decoded
 from benchmark.files import write_text
 from benchmark.progress import Display
 from benchmark.records import splits
-from tasks.base import SPLIT_SEED, Task, Trial
+from tasks.base import ONLY, SPLIT_SEED, Task, Trial
 
 # The parts of pre-training data that are used.
 EARLIER_PARTS = ("train", "validation")
@@ -76,7 +76,7 @@ class Guards:
         """How data to pre-train on are divided, by the same rules."""
 
         def draw() -> dict[str, dict[str, list[str]]]:
-            return {"main": self.drawn(dataset)}
+            return {ONLY: self.drawn(dataset)}
 
         return splits.frozen(self.out, dataset, "pretraining", "1", {}, draw)
 

@@ -29,7 +29,7 @@ from benchmark.training.adjust import Adjusted
 from benchmark.training.frameworks import select_backend
 from benchmark.training.loop import StageLog
 from benchmark.trial import TrialResult, TrialRunner, Watch
-from tasks.base import BOOTSTRAP_SEED, SPLIT_SEED, Score, Task, Trial
+from tasks.base import BOOTSTRAP_SEED, ONLY, SPLIT_SEED, Score, Task, Trial
 
 
 def run(
@@ -87,7 +87,7 @@ def execute(
         trials = [Trial(name, **parts) for name, parts in split.trials.items()]
         earlier = [_load_earlier(item) for item in config.pretrain_on]
         earlier_splits = [guards.earlier_split(other) for other in earlier]
-        earlier_parts = [each.trials["main"] for each in earlier_splits]
+        earlier_parts = [each.trials[ONLY] for each in earlier_splits]
         divided = list(zip(earlier, earlier_parts, strict=True))
         # By name first, which takes no time; by pixels once it is clear that the run is to be done.
         guards.refuse_leaks(dataset, trials, divided, with_pixels=False)
@@ -127,7 +127,8 @@ def execute(
 def _results(
     runner: TrialRunner, dataset: Dataset, trials: list[Trial], earlier: list[Dataset]
 ) -> list[TrialResult]:
-    if runner.method.joint:
+    # What is only scored has a head for each disease too: single ones are for their own disease.
+    if runner.method.joint or (runner.task.graded and not runner.method.trains):
         runner.display.say("; ".join(map(_told, trials)))
         return runner.run_jointly(dataset, trials)
     results = []

@@ -277,7 +277,7 @@ def _method(method: Any) -> dict[str, Any]:
 def _options(flag: str, kind: type[Options]) -> dict[str, str]:
     """Each option's default and what its description says of it."""
     return {
-        f"{flag}{name}": f"default {'none' if field.default is None else field.default}:"
+        f"{flag}{name}": f"default {'none' if field.default in (None, '') else field.default}:"
         f" {field.description}"
         for name, field in kind.model_fields.items()
     }

@@ -30,7 +30,7 @@ from benchmark.training.adjust import Adjusted, adjust
 from benchmark.training.engine import Engine
 from benchmark.training.frameworks import make_engine
 from benchmark.training.loop import Selection, StageLog, predict, train_stage
-from tasks.base import Outputs, Score, Task, Trial
+from tasks.base import Outputs, Score, Task, Trial, shown_in
 
 # The folder, in the run's, of what is trained for all diseases together.
 JOINT = "all-diseases"
@@ -330,6 +330,7 @@ class TrialRunner:
                     dataset.classes,
                     outputs.probabilities,
                     self.folder.path / trial.name,
+                    shown_in(dataset, self.folder.pictures(trial.name)),
                     self.display,
                     first=part.start or 0,
                 )

@@ -19,6 +19,9 @@ from benchmark.errors import DataError
 from benchmark.metrics import classification, statistics
 from benchmark.records.record import Baseline, Metric
 
+# The trial of a run that has only one.
+ONLY = "main"
+
 # Part of every task's protocol: the split is the same for all seeds of a run, so that seeds
 # differ by training alone and every row of a table is scored on the same images.
 SPLIT_SEED = 0
@@ -210,7 +213,7 @@ class Task(ABC):
         """One trial: the data set's own split, or one by group and label (SPLIT_SEED)."""
         parts = splits.partition(dataset, SPLIT_SEED)
         return [
-            Trial("main", tuple(parts["train"]), tuple(parts["validation"]), tuple(parts["test"]))
+            Trial(ONLY, tuple(parts["train"]), tuple(parts["validation"]), tuple(parts["test"]))
         ]
 
     def trials_of(self, dataset: Dataset, seed: int) -> list[Trial]:
@@ -311,11 +314,17 @@ def metric(estimate: statistics.Estimate) -> Metric:
     return Metric(value=value, low=low, high=high, n=estimate.n, groups=estimate.groups, note=note)
 
 
+def shown_in(dataset: Dataset, folder: Path) -> str:
+    """Whose the pictures in `folder` are: the data set, and the trial where a run has several."""
+    trial = folder.parent.name
+    return dataset.name if trial == ONLY else f"{dataset.name}, {trial}"
+
+
 def draw_confusion(dataset: Dataset, outputs: Outputs, folder: Path) -> Path:
     """Draw the confusion matrix of the test images."""
     labels, _ = truth(dataset, outputs.ids)
     predicted = classification.predicted_classes(outputs.probabilities)
     target = folder / "confusion.png"
     counts = classification.confusion(labels, predicted, len(dataset.classes))
-    pictures.confusion(counts, dataset.classes, target)
+    pictures.confusion(counts, dataset.classes, shown_in(dataset, folder), target)
     return target

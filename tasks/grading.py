@@ -28,7 +28,7 @@ from tasks.base import (
     truth,
     with_intervals,
 )
-from tasks.reliability import add_reliability, draw_reliability
+from tasks.reliability import add_reliability, draw_added
 
 HEADLINE = "quadratic_kappa"
 # What the command line prints of each disease.
@@ -149,12 +149,7 @@ class Grading(Task):
 
     def draw(self, dataset: Dataset, outputs: Outputs, score: Score, folder: Path) -> list[Path]:
         """The confusion matrix and the reliability diagram."""
-        title = f"{dataset.name}, {folder.parent.name}"
-        tables = (score.tables["reliability"], score.tables["risk_coverage"])
-        return [
-            draw_confusion(dataset, outputs, folder),
-            *draw_reliability(*tables, title, folder),
-        ]
+        return [draw_confusion(dataset, outputs, folder), *draw_added(dataset, score, folder)]
 
     def overall(self, dataset: Dataset, results: Sequence[tuple[Trial, Outputs, Score]]) -> Score:
         """The mean kappa, and every score of every disease."""

@@ -14,7 +14,7 @@ from benchmark.data.dataset import Dataset
 from benchmark.metrics import calibration, selective
 from benchmark.metrics.calibration import TEMPERATURES
 from benchmark.records.record import Metric
-from tasks.base import Outputs, Score, Trial, resamples, truth, with_intervals
+from tasks.base import Outputs, Score, Trial, resamples, shown_in, truth, with_intervals
 
 # What a temperature changes; it hardly moves which images are the most confident.
 _SCALED = ("ece", "adaptive_ece", "classwise_ece", "brier", "negative_log_likelihood")
@@ -53,7 +53,8 @@ def add_reliability(score: Score, dataset: Dataset, trial: Trial, outputs: Outpu
 def draw_added(dataset: Dataset, score: Score, folder: Path) -> list[Path]:
     """The pictures of what `add_reliability` added."""
     tables = score.tables
-    return draw_reliability(tables["reliability"], tables["risk_coverage"], dataset.name, folder)
+    title = shown_in(dataset, folder)
+    return draw_reliability(tables["reliability"], tables["risk_coverage"], title, folder)
 
 
 def reliability_metrics(dataset: Dataset, outputs: Outputs) -> dict[str, Metric]:

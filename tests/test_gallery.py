@@ -98,7 +98,7 @@ def test_the_images_of_a_card_are_its_panels(tmp_path):
 
 
 def test_nothing_is_loaded_from_elsewhere(tmp_path):
-    pictures.confusion(np.eye(2), ["a", "b"], tmp_path / "confusion.png")
+    pictures.confusion(np.eye(2), ["a", "b"], "hand", tmp_path / "confusion.png")
     sheets = [tmp_path / "confusion.png"]
     page = written(tmp_path, [Section("All", "note", [exhibit()])], sheets=sheets)
     text = (tmp_path / "gallery.html").read_text(encoding="utf-8")
@@ -224,7 +224,7 @@ def test_the_page_stays_below_15_megabytes(count, tmp_path):
 
 def test_small_sheets_are_copied_and_large_ones_shrunk(tmp_path):
     rng = np.random.default_rng(0)
-    pictures.confusion(np.eye(2), ["a", "b"], tmp_path / "confusion.png")
+    pictures.confusion(np.eye(2), ["a", "b"], "hand", tmp_path / "confusion.png")
     cv2.imwrite(str(tmp_path / "large-noise.png"), rng.integers(0, 255, (700, 2000, 3), np.uint8))
     sheets = [tmp_path / "confusion.png", tmp_path / "large-noise.png"]
     page = written(tmp_path, [], sheets=sheets)

@@ -147,7 +147,7 @@ def draw(kind: str, target) -> None:
         case "explanations":
             pictures.explanations([exhibit(), exhibit(id="$a_1$")], target, "A $title$")
         case "confusion":
-            pictures.confusion(np.array([[3, 1], [0, 0]]), ["$x$", "b_1^2"], target)
+            pictures.confusion(np.array([[3, 1], [0, 0]]), ["$x$", "b_1^2"], "$Set$", target)
         case "history":
             epochs = [{"epoch": n, "loss": 1 / n, "validation": 0.1 * n} for n in (1, 2, 3)]
             pictures.history(epochs, 2, "$Net$", target)

@@ -30,6 +30,7 @@ def explain_predictions(
     classes: Sequence[str],
     probabilities: np.ndarray,
     folder: Path,
+    shown: str,
     display: Display,
     most: int = EXPLAINED,
     first: int = 0,
@@ -52,6 +53,7 @@ def explain_predictions(
         classes: K names in label order.
         probabilities: (N, K), what the network says of them.
         folder: of the trial.
+        shown: whose images they are, for the title.
         display: where progress goes.
         most: how many images, those that come first by the hash of their id: the choice depends on
             neither their order nor the network (ours).
@@ -86,7 +88,9 @@ def explain_predictions(
         rows.append({**row, **check})
     sheet = folder / "plots" / f"{explainer.name}-predictions.png"
     table = folder / f"{explainer.name}-predictions.csv"
-    explained_predictions(exhibits, sheet, f"What speaks for the predicted class: {explainer.name}")
+    explained_predictions(
+        exhibits, sheet, f"{shown}: what speaks for the predicted class, {explainer.name}"
+    )
     with atomic_path(table) as temporary:
         pd.DataFrame(rows).to_csv(temporary, index=False, float_format="%.9g")
     return [sheet, table]

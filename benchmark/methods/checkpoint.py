@@ -15,7 +15,8 @@ class Checkpoint(Method):
     settings: ClassVar[dict[str, str]] = {
         "files": ".safetensors of this suite; .h5, .weights.h5 or .keras of Keras 2 or 3",
         "head": "one pooling and one dense layer; with --budget paper the DermXDB benchmark's; the"
-        " normalised classifier of ldam-drw where the file is of this suite and has it",
+        " normalised classifier of ldam-drw where the file is of this suite and has it; for task"
+        " grading a dense layer for each disease, in a file of this suite",
         "image size": "that of --image-size, else of the budget; the file's must be the same",
         "classes": "in the order of the data set's, which `data stats` prints and no file tells."
         " The DermXDB authors' networks before fine-tuning end in vitiligo, wart; their data set"

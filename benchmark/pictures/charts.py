@@ -12,12 +12,12 @@ from benchmark.pictures.figure import COLOURS, INK, QUIET, drawing
 _DASHES = ("-", "--", "-.", ":")
 
 
-def confusion(counts: np.ndarray, classes: Sequence[str], target: Path) -> None:
+def confusion(counts: np.ndarray, classes: Sequence[str], title: str, target: Path) -> None:
     """Confusion matrix (K, K) of true rows and predicted columns, shaded by row share."""
     count = len(classes)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = 2.6 + 0.55 * count
-    about = f"Confusion matrix of {count} classes: {int(np.trace(counts))} of {int(counts.sum())}"
+    about = f"{title}. Confusion matrix of {count} classes: {int(np.trace(counts))} of {int(counts.sum())}"
     with drawing(target, side + 0.8, side, f"{about} images on the diagonal") as figure:
         axis = figure.subplots()
         image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -28,6 +28,7 @@ def confusion(counts: np.ndarray, classes: Sequence[str], target: Path) -> None:
         axis.set_yticks(range(count), classes)
         axis.set_xlabel("predicted")
         axis.set_ylabel("true")
+        figure.suptitle(fill(title, 10 + 6 * count), x=0.01, ha="left", fontsize=10)
         figure.colorbar(image, ax=axis, label="share of the true class", shrink=0.8)
 
 

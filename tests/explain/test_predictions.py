@@ -76,6 +76,7 @@ def _explain(samples, folder, explainer=None, ids=IDS, display=None, most=4):
         CLASSES,
         _probabilities(samples),
         folder,
+        "hand",
         display or SilentDisplay(),
         most,
     )

@@ -5,23 +5,18 @@ Here is only the layout: options, cache and reading back. Skin is in `skin`, the
 """
 
 import dataclasses
-import hashlib
-import json
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
-from benchmark.data.cache import cache_folder
 from benchmark.data.dataset import Dataset
 from benchmark.data.layouts import Layout, dermxdb
 from benchmark.data.synthetic.annotators import MOST
+from benchmark.data.synthetic.cached import check_range, rendered
 from benchmark.data.synthetic.writer import write_dataset
-from benchmark.errors import UserError
-from benchmark.progress import TerminalDisplay
 
 # To be raised with any change that alters a pixel or a mask: caches are kept by it.
 VERSION = 2
+NAME = "synthetic"
 
 
 def read(
@@ -45,52 +40,21 @@ def read(
     """
     # Up to three photographs are of one patient: from 54 on, every diagnosis has the three patients
     # that training, validation and test need.
-    _check_range("images", images, 54, 100_000)
-    _check_range("size", size, 64, 1024)
-    _check_range("annotators", annotators, 1, MOST)
-    _check_range("seed", seed, 0, 2**32 - 1)
+    check_range(NAME, "images", images, 54, 100_000)
+    check_range(NAME, "size", size, 64, 1024)
+    check_range(NAME, "annotators", annotators, 1, MOST)
+    check_range(NAME, "seed", seed, 0, 2**32 - 1)
     options = {"images": images, "size": size, "annotators": annotators, "seed": seed}
-    identity = json.dumps({**options, "version": VERSION}, sort_keys=True)
-    key = hashlib.sha256(identity.encode()).hexdigest()[:12]
-    folder = (root or cache_folder()) / f"synthetic-{key}"
-    if not folder.is_dir():
-        _render(folder, **options)
+    workers = min(os.cpu_count() or 1, 8)
+    folder = rendered(
+        NAME,
+        root,
+        {**options, "version": VERSION},
+        lambda empty: write_dataset(empty, images, size, annotators, seed, workers),
+        images,
+    )
     # The reader's notes tell of oddities of DermXDB's layout that are here on purpose.
-    return dataclasses.replace(dermxdb.read(folder), name="synthetic", notes=())
-
-
-def _check_range(option: str, value: int, least: int, most: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise UserError(
-            f"dataset 'synthetic': {option}={value!r} is not a whole number from {least} to {most}"
-        )
-
-
-def _render(folder: Path, images: int, size: int, annotators: int, seed: int) -> None:
-    """Fill a temporary sibling of `folder` and rename it, so that nobody sees half a data set."""
-    temporary: Path | None = None
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        temporary.chmod(0o755)
-        workers = min(os.cpu_count() or 1, 8)
-        progress = write_dataset(temporary, images, size, annotators, seed, workers)
-        for _ in TerminalDisplay().track(progress, "rendering the synthetic data set", images):
-            pass
-        try:
-            os.replace(temporary, folder)
-        except OSError:
-            # Another process rendered the same data set meanwhile; the bytes are the same.
-            if not folder.is_dir():
-                raise
-    except OSError as error:
-        raise UserError(
-            f"cannot write the synthetic data set to {folder.parent}: {error.strerror or error}."
-            " Free some space, or set DERMBENCH_CACHE to a folder that you can write"
-        ) from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+    return dataclasses.replace(dermxdb.read(folder), name=NAME, notes=())
 
 
 SYNTHETIC = Layout(

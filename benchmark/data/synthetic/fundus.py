@@ -10,10 +10,9 @@ from pathlib import Path
 
 from benchmark.data.dataset import Dataset
 from benchmark.data.layouts import Layout, multi_disease
-from benchmark.data.synthetic.fundus_cache import rendered
+from benchmark.data.synthetic.cached import check_range, rendered
 from benchmark.data.synthetic.fundus_plan import DISEASES
 from benchmark.data.synthetic.fundus_writer import write_tables
-from benchmark.errors import UserError
 
 # To be raised with any change that alters a pixel or a table: caches are kept by it.
 VERSION = 1
@@ -45,9 +44,9 @@ def read(
     """
     # From 100 on, five patients or more are graded for each disease in each part, and the first
     # five have every grade.
-    _check_range("images", images, 100, 100_000)
-    _check_range("size", size, 64, 1024)
-    _check_range("seed", seed, 0, 2**32 - 1)
+    check_range(NAME, "images", images, 100, 100_000)
+    check_range(NAME, "size", size, 64, 1024)
+    check_range(NAME, "seed", seed, 0, 2**32 - 1)
     labelled = multi_disease.chosen(disease, DISEASES)
     workers = min(os.cpu_count() or 1, 8)
     folder = rendered(
@@ -61,13 +60,6 @@ def read(
     dataset = multi_disease.read(folder, names, labelled.name)
     # The tables hold numbers; here the grades have names.
     return dataclasses.replace(dataset, name=NAME, classes=labelled.grades, diseases=DISEASES)
-
-
-def _check_range(option: str, value: int, least: int, most: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise UserError(
-            f"dataset {NAME!r}: {option}={value!r} is not a whole number from {least} to {most}"
-        )
 
 
 SYNTHETIC_FUNDUS = Layout(

@@ -1,4 +1,4 @@
-"""Rendering into the cache folder once, so that nobody ever sees half a data set."""
+"""What the rendered data sets share: ranges of options, and rendering once, never half a set."""
 
 import hashlib
 import json
@@ -58,3 +58,15 @@ def rendered(
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
     return folder
+
+
+def check_range(name: str, option: str, value: int, least: int, most: int) -> None:
+    """An option of the rendered data set `name` is a whole number from `least` to `most`.
+
+    Raises:
+        UserError: it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise UserError(
+            f"dataset {name!r}: {option}={value!r} is not a whole number from {least} to {most}"
+        )
