@@ -17,8 +17,9 @@ def confusion(counts: np.ndarray, classes: Sequence[str], title: str, target: Pa
     count = len(classes)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = 2.6 + 0.55 * count
-    about = f"{title}. Confusion matrix of {count} classes: {int(np.trace(counts))} of {int(counts.sum())}"
-    with drawing(target, side + 0.8, side, f"{about} images on the diagonal") as figure:
+    right = f"{int(np.trace(counts))} of {int(counts.sum())} images on the diagonal"
+    about = f"Confusion matrix of {count} classes, {title}: {right}"
+    with drawing(target, side + 0.8, side, about) as figure:
         axis = figure.subplots()
         image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for row, column in np.ndindex(count, count):
