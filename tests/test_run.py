@@ -1,0 +1,87 @@
+"""What a run does alike in every framework, and so is shown in one: questions, splits, refusals."""
+
+import pytest
+
+from benchmark.errors import DataError, UserError
+from benchmark.run import run
+
+
+def test_pretraining_on_the_test_images_is_refused(framework, tmp_path):
+    settings = {"framework": framework, "budget": "smoke"}
+    with pytest.raises(DataError, match="byte for byte"):
+        run("MobileNetV2", "diagnosis", **settings, pretrain_on="synthetic", out=tmp_path)
+
+
+def test_pretraining_on_a_test_lesion_is_refused(framework, real_data, tmp_path):
+    folder = real_data / "ham10000-multi-image-lesions"
+    settings = {"framework": framework, "budget": "smoke", "dataset": "isic2018", "out": tmp_path}
+    with pytest.raises(DataError, match=r"ISIC_\d+ \(test\).*pre-train on data without"):
+        run(
+            "MobileNetV2",
+            "diagnosis",
+            **settings,
+            data_dir=folder,
+            pretrain_on=f"isic2018:{folder}",
+        )
+
+
+def test_a_leaking_split_runs_only_with_a_flag_that_the_record_carries(
+    framework, real_data, tmp_path
+):
+    settings = {
+        "framework": framework,
+        "budget": "smoke",
+        "dataset": "medmnist",
+        "data_dir": real_data / "dermamnist-rebuilt" / "dermamnist_64_subset.npz",
+        "out": tmp_path,
+    }
+    with pytest.raises(DataError, match=r"of 300 test images show a lesion .* in train"):
+        run("MobileNetV2", "imbalance", **settings)
+    record = run("MobileNetV2", "imbalance", **settings, allow_leaks=True)
+    assert record.config["allow_leaks"] is True
+    (told,) = record.leaks
+    assert "also in train" in told
+    assert "allowed by --allow-leaks" in told
+
+
+def test_two_stages_on_a_thinned_question_of_two_classes(framework, tmp_path):
+    asked = {"imbalance": "10", "positive": "Psoriasis"}
+    record = run(
+        "MobileNetV2",
+        "imbalance",
+        method="supercon",
+        framework=framework,
+        budget="smoke",
+        task_options=asked,
+        out=tmp_path,
+    )
+    assert record.config["task_options"] == asked
+    assert record.config["method_options"]["temperature"] == 0.07
+    assert record.data.classes == ("not Psoriasis", "Psoriasis")
+    first, second = record.trials[0].stages
+    assert (first.stage, first.selected_by) == ("main contrast", "last epoch")
+    assert (second.stage, second.selected_by) == ("main classifier", "validation macro_f1")
+    assert (first.recipe["freeze"], second.recipe["freeze"]) == ("none", "backbone")
+    assert record.metrics["average_precision"].value is not None
+    (frozen,) = (tmp_path / "v1" / "splits").rglob("*.csv")
+    lines = frozen.read_text().splitlines()
+    thinned = sum(",train," in line and line.endswith(",Psoriasis") for line in lines)
+    assert 0 < thinned < sum(",test," in line for line in lines)
+
+
+def test_a_method_that_judges_by_the_batch_explains_no_image(framework, tmp_path):
+    settings = {"framework": framework, "budget": "smoke", "method": "supercon-as-released"}
+    with pytest.raises(UserError, match="a map is of one image alone"):
+        run("MobileNetV2", "explainability", **settings, out=tmp_path)
+
+
+def test_a_split_is_what_its_frozen_file_says(framework, tmp_path):
+    settings = {"framework": framework, "budget": "smoke", "out": tmp_path}
+    first = run("MobileNetV2", "diagnosis", **settings)
+    (frozen,) = (tmp_path / "v1" / "splits").rglob("*.csv")
+    lines = frozen.read_text().splitlines(keepends=True)
+    place = next(n for n, line in enumerate(lines) if ",train," in line)
+    frozen.write_text("".join(lines[:place] + lines[place + 1 :]))
+    again = run("MobileNetV2", "diagnosis", **settings)
+    assert again.run_id != first.run_id
+    assert again.trials[0].n_train == first.trials[0].n_train - 1
