@@ -129,7 +129,8 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument(
         "--temperature-scaling",
         action="store_true",
-        help="fit a temperature on the validation images; reliability is shown before and after",
+        help="fit a temperature on the validation images; reliability is shown before and after,"
+        " in a run of its own",
     )
     parser.add_argument("--image-size", type=_size, metavar="N|HxW", help="pixels; default: budget")
     parser.add_argument("--budget", default="quick", help="smoke, quick (default) or paper")

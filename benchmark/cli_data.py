@@ -63,7 +63,7 @@ def add_data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def add_data_options(parser: argparse.ArgumentParser, usual: str | None = "synthetic") -> None:
     """Add the options that name a data set; the usual one is None where the task decides."""
-    told = usual or "the task's: synthetic or synthetic-fundus"
+    told = usual or "the task's, see `describe TASK`"
     parser.add_argument("--dataset", default=usual, help=f"data set layout (default: {told})")
     parser.add_argument("--data-dir", help="where it lies; a folder below $DERMBENCH_DATA will do")
     parser.add_argument(

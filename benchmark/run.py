@@ -1,10 +1,12 @@
 """One run, from top to bottom: data, split, trials, record. What a trial does is `trial`."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import architectures
+from architectures import weights as weight_files
 from benchmark import __version__
 from benchmark.config import DEFAULT_EXPLAINER, RunConfig, configure, run_id
 from benchmark.data import Dataset, load
@@ -18,6 +20,7 @@ from benchmark.records import environment
 from benchmark.records.folder import RunFolder
 from benchmark.records.record import (
     DataUsed,
+    DiseaseUsed,
     Record,
     TrainingSummary,
     TrialRecord,
@@ -82,6 +85,9 @@ def execute(
         whole.require_images()
         dataset = task.prepare(whole)
         task.check(dataset)
+        caveats = method.notes([each.name for each in dataset.diseases] if task.graded else [])
+        if not method.trains:
+            _require_heads(config.weights, task, dataset)
         guards = Guards.of_run(out, config.allow_leaks, display)
         split = guards.split(task, whole, dataset, config.question, config.seed)
         trials = [Trial(name, **parts) for name, parts in split.trials.items()]
@@ -101,7 +107,7 @@ def execute(
         frozen.keep()
     folder = RunFolder(out, config, name)
     folder.start(config, overwrite)
-    for note in (*dataset.notes, *filter(None, [method.caveat])):
+    for note in (*dataset.notes, *caveats):
         display.say(f"note: {note}")
 
     for note in leaking:
@@ -114,7 +120,7 @@ def execute(
         display.say(f"note: {note}")
 
     with watch("record"):
-        notes = (*filter(None, [method.caveat]), *score.notes)
+        notes = (*caveats, *score.notes)
         record = _record(
             config, name, task, weights, dataset, earlier, results, score, watch, leaking, notes
         )
@@ -127,8 +133,7 @@ def execute(
 def _results(
     runner: TrialRunner, dataset: Dataset, trials: list[Trial], earlier: list[Dataset]
 ) -> list[TrialResult]:
-    # What is only scored has a head for each disease too: single ones are for their own disease.
-    if runner.method.joint or (runner.task.graded and not runner.method.trains):
+    if _jointly(runner.task, runner.method):
         runner.display.say("; ".join(map(_told, trials)))
         return runner.run_jointly(dataset, trials)
     results = []
@@ -137,6 +142,11 @@ def _results(
             runner.display.say(f"{_told(trial)} ({place} of {len(trials)})")
         results.append(runner.run(dataset, trial, earlier))
     return results
+
+
+def _jointly(task: Task, method: Method | type[Method]) -> bool:
+    """Whether one network has a head for each trial; what is only scored has, too."""
+    return method.joint or (task.graded and not method.trains)
 
 
 def _told(trial: Trial) -> str:
@@ -192,6 +202,21 @@ def _weights_used(config: RunConfig) -> WeightsUsed:
     return WeightsUsed(kind=kind, name=source.name, sha256=content_hash(str(source.path)))
 
 
+def _require_heads(path: str, task: Task, dataset: Dataset) -> None:
+    """That a file of ours has the heads that are asked; Keras' files are matched when read."""
+    if weight_files.file_format(Path(path)) != "safetensors":
+        return
+    stored = weight_files.read(Path(path))[1].get("classes")
+    asked = [each.grades for each in dataset.diseases] if task.graded else [dataset.classes]
+    expected = "+".join(str(len(names)) for names in asked)
+    if stored != expected:
+        raise UserError(
+            f"{path} says {stored} classes, and what is scored here has {expected} (of several"
+            " diseases a head each, joined by +): a head that is missing cannot be scored, give a"
+            " network that was trained on the same classes"
+        )
+
+
 def _load_earlier(item: str) -> Dataset:
     name, _, folder = item.partition(":")
     dataset = load(name, folder or None)
@@ -219,6 +244,7 @@ def _data_used(dataset: Dataset) -> DataUsed:
         name=dataset.name,
         fingerprint=dataset.fingerprint,
         classes=dataset.classes,
+        diseases=tuple(DiseaseUsed(**asdict(each)) for each in dataset.diseases),
         notes=dataset.notes,
     )
 
@@ -256,13 +282,20 @@ def _record(
         hardware=environment.hardware(results[0].device),
         seconds={part: round(seconds, 3) for part, seconds in watch.seconds.items()},
         peak_memory_bytes=memory,
-        parameters=results[0].parameters,
+        parameters=_parameters(config, task, results),
         trials=tuple(_trial_record(result, task) for result in results),
         metrics=score.metrics,
         baselines=score.baselines,
         leaks=leaks,
         notes=notes,
     )
+
+
+def _parameters(config: RunConfig, task: Task, results: list[TrialResult]) -> int:
+    """Of what answers of an image: where each disease has a network, of all of them."""
+    method = METHODS.get(config.method)
+    apart = task.graded and not _jointly(task, method)
+    return sum(result.parameters for result in (results if apart else results[:1]))
 
 
 def _trial_record(result: TrialResult, task: Task) -> TrialRecord:
@@ -277,6 +310,7 @@ def _trial_record(result: TrialResult, task: Task) -> TrialRecord:
         n_validation=len(trial.validation),
         n_test=len(trial.test),
         stages=tuple(_summary(log, task) for log in result.logs),
+        temperature=result.outputs.temperature,
         metrics=result.score.metrics,
     )
 

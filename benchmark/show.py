@@ -256,6 +256,7 @@ def _task(task: Any) -> dict[str, Any]:
         "version": task.version,
         "ranked by": task.headline,
         "needs": ", ".join(sorted(task.needs)) or "labels only",
+        "data set, unless told": task.dataset,
         **{flag.replace("_", "-"): told for flag, told in _options("--", task.Options).items()},
         "protocol": " ".join((task.__doc__ or "").split()),
     }

@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 
 import architectures
-from architectures import weights
 from architectures.network import Network
 from benchmark import joint, pictures
 from benchmark.config import RunConfig
 from benchmark.data import Dataset
-from benchmark.data.dataset import UNLABELLED
+from benchmark.data.dataset import ALL_DISEASES, UNLABELLED
 from benchmark.data.pipeline import Samples
 from benchmark.data.pixels import Decoded
 from benchmark.errors import UserError
@@ -31,9 +30,6 @@ from benchmark.training.engine import Engine
 from benchmark.training.frameworks import make_engine
 from benchmark.training.loop import Selection, StageLog, predict, train_stage
 from tasks.base import Outputs, Score, Task, Trial, shown_in
-
-# The folder, in the run's, of what is trained for all diseases together.
-JOINT = "all-diseases"
 
 
 @dataclass
@@ -131,8 +127,8 @@ class TrialRunner:
             with self.watch("training"):
                 counted = replace(survey, of_unlabelled=joint.passed_over(stage, survey))
                 selection = joint.mean_selection(self.task.selection, stage, parts)
-                logs.append(self._stage(stage, counted, JOINT, selection))
-        engine.network.save(self.folder.weights(JOINT))
+                logs.append(self._stage(stage, counted, ALL_DISEASES, selection))
+        engine.network.save(self.folder.weights(ALL_DISEASES))
         return [
             self._finish(engine, view, trial, logs, part.logits)
             for view, trial, part in zip(views, trials, parts, strict=True)
@@ -186,13 +182,11 @@ class TrialRunner:
         )
         if backbone is not None:
             network.load(backbone, head=False)
-        if not self.method.trains:
-            _require_heads(network, Path(config.weights))
-            if not architectures.read(network, config.weights):
-                raise UserError(
-                    f"{config.weights} has no head, so method {self.method.name} cannot score it:"
-                    " train one on it, with --method cross-entropy for instance"
-                )
+        if not self.method.trains and not architectures.read(network, config.weights):
+            raise UserError(
+                f"{config.weights} has no head, so method {self.method.name} cannot score it:"
+                " train one on it, with --method cross-entropy for instance"
+            )
         return make_engine(network, config.device, config.seed)
 
     def _train(
@@ -360,20 +354,6 @@ class TrialRunner:
             pixels = self.decoded(dataset)
         rows = dataset.table.index.get_indexer(list(ids))
         return Samples(pixels, rows, dataset.table["label"].to_numpy(np.int64)[rows])
-
-
-def _require_heads(network: Network, path: Path) -> None:
-    """That a file of ours has the heads of the network; Keras' files are matched when read."""
-    if weights.file_format(path) != "safetensors":
-        return
-    stored = weights.read(path)[1].get("classes")
-    expected = "+".join(map(str, network.sizes))
-    if stored != expected:
-        raise UserError(
-            f"{path} says {stored} classes, and what is scored here has {expected} (of several"
-            " diseases a head each, joined by +): a head that is missing cannot be scored, give a"
-            " network that was trained on the same classes"
-        )
 
 
 def _counted(picks: Picks, classes: Sequence[str]) -> str:

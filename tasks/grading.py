@@ -28,7 +28,7 @@ from tasks.base import (
     truth,
     with_intervals,
 )
-from tasks.reliability import add_reliability, draw_added
+from tasks.reliability import SHOWN, add_reliability, draw_added
 
 HEADLINE = "quadratic_kappa"
 # What the command line prints of each disease.
@@ -39,8 +39,7 @@ _OF_EACH = (
     "macro_auc",
     "referable_auc",
     "mean_absolute_grade_error",
-    "ece",
-    "ece_scaled",
+    *SHOWN,
 )
 
 
@@ -101,6 +100,10 @@ class Grading(Task):
                     f"{dataset.root}: no image has a grade of {disease.name}: add some, or leave"
                     " the disease out"
                 )
+
+    def prepare(self, dataset: Dataset) -> Dataset:
+        """The grades of the first disease as labels, whichever the data set was asked for."""
+        return self.of_trial(dataset, dataset.diseases[0].name) if dataset.diseases else dataset
 
     def trials(self, dataset: Dataset) -> list[Trial]:
         """A trial for each disease, by its name.
@@ -257,8 +260,9 @@ def _check_grades(
         if lacking and (name == "train" or len(occurring - lacking) < 2):
             told = ", ".join(disease.grades[grade] for grade in sorted(lacking))
             # Where images keep one grade, another may be what such an image has kept.
-            remedy = ", or give --grades all" if kept == "one" and name != "test" else ""
+            thinned = kept == "one" and name != "test"
+            has, remedy = ("keeps", ", or give --grades all") if thinned else ("has", "")
             raise DataError(
-                f"{dataset.root}: no image of the {name} part keeps the {disease.name} grade"
+                f"{dataset.root}: no image of the {name} part {has} the {disease.name} grade"
                 f" {told}: add some, or divide the images otherwise{remedy}"
             )

@@ -15,6 +15,8 @@ from benchmark.data import images
 from benchmark.errors import DataError
 
 UNLABELLED = -1
+# What is of no disease alone: the folder of a joint network. No disease is called so.
+ALL_DISEASES = "all-diseases"
 SPLITS = ("train", "validation", "test")
 SAMPLE_COLUMNS = ("path", "label", "group", "split")
 MASK_COLUMNS = ("id", "annotator", "characteristic", "path")

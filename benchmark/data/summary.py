@@ -3,13 +3,14 @@
 Faults of tables and folders are found earlier, by the layouts' readers.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from benchmark.data import images, leaks
-from benchmark.data.dataset import SAMPLE_COLUMNS, SPLITS, UNLABELLED, Dataset
+from benchmark.data.dataset import SAMPLE_COLUMNS, SPLITS, UNLABELLED, Dataset, Disease
 from benchmark.data.layouts import dermxdb
 from benchmark.data.pixels import Progress, in_threads, silent
 from benchmark.errors import DataError
@@ -55,7 +56,7 @@ def check(dataset: Dataset, progress: Progress | None = None) -> list[str]:
             sizes[sample_id] = size
         else:
             problems.append(fault)
-    problems += _duplicates(held.loc[list(sizes)])
+    problems += _duplicates(held.loc[list(sizes)], dataset.diseases)
 
     first: dict[str, str] = {}
     masks = list(zip(dataset.masks["id"], dataset.masks["path"], strict=True))
@@ -180,15 +181,18 @@ def _mask_size(path: str) -> tuple[tuple[int, int] | None, float, str]:
     return (height, width), float(mask.mean()), ""
 
 
-def _duplicates(samples: pd.DataFrame) -> list[str]:
-    """Images with the same bytes that a split could put on both sides."""
+def _duplicates(samples: pd.DataFrame, diseases: Sequence[Disease]) -> list[str]:
+    """Images with the same bytes that a split could put on both sides, or that say two things."""
+    # Of a graded image, `label` is of one disease: another image may be graded for another.
+    compared = [*([one.column for one in diseases] or ["label"]), "group"]
     first: dict[str, str] = {}
     problems = []
     for sample_id, path in samples["path"].items():
         other = first.setdefault(images.content_hash(path), str(sample_id))
         rows = samples.loc[[other, sample_id]]
-        for column in ("label", "group"):
-            if rows[column].nunique() > 1:
+        for column in compared:
+            told = rows[column]
+            if told[told != UNLABELLED].nunique() > 1:
                 problems.append(
                     f"images {other} and {sample_id} are byte-identical, but differ in {column}"
                 )

@@ -64,10 +64,11 @@ _ON_PAGE = {
         "randomised_similarity",
         "macro_auc",
         "ece",
+        "ece_scaled",
     ),
     "grading": (
         *("quadratic_kappa_of_*", "macro_auc_of_*", "referable_auc_of_*"),
-        *("mean_absolute_grade_error_of_*", "ece_of_*"),
+        *("mean_absolute_grade_error_of_*", "ece_of_*", "ece_scaled_of_*"),
     ),
     "imbalance": (
         "macro_f1",
@@ -81,6 +82,7 @@ _ON_PAGE = {
         "average_precision",
         "sensitivity_at_90_specificity",
         "ece",
+        "ece_scaled",
     ),
     # The scores at each fraction stand by the curve.
     "semi-supervised": ("macro_f1_area", "balanced_accuracy_area", "macro_auc_area"),
@@ -88,13 +90,13 @@ _ON_PAGE = {
 
 # Settings with a column of their own, and those that do not tell one row from another: the seeds
 # are what a row is the mean of; where the data lie, what computes and what would have been allowed
-# must not matter.
+# must not matter. A temperature changes no diagnosis and no rank.
 _OWN_COLUMN = frozenset(
     {"arch", "framework", "task", "method", "dataset", "weights", "pretrain_on", "explainer"}
 )
 _OWN_COLUMN |= {"image_size", "budget", "recipe.epochs"}
 _QUESTION, _METHODS_OWN = "task_options.", "method_options."
-_NOT_IDENTIFYING = frozenset({"seed", *DECIDE_NOTHING})
+_NOT_IDENTIFYING = frozenset({"seed", "temperature_scaling", *DECIDE_NOTHING})
 # Settings that a method may decide.
 _BY_METHOD = frozenset({"recipe.head", "recipe.class_weights"})
 
@@ -109,8 +111,7 @@ def rows_of(records: Iterable[Record]) -> list[list[Record]]:
     """The records of each row, one per seed, in the order of the seeds.
 
     Two records share a row when they agree in protocol, data, architecture, method and every
-    setting but `_NOT_IDENTIFYING`. Of two records of one seed the newer
-    counts.
+    setting but `_NOT_IDENTIFYING`. Of two records of one seed the newer counts.
     """
     rows: dict[tuple[str, ...], dict[str, Record]] = defaultdict(dict)
     for record in sorted(records, key=lambda r: (r.created, r.run_id)):

@@ -300,6 +300,14 @@ class Method(ABC):
     def __init__(self, options: config.Options | None = None) -> None:
         self.options = self.Options() if options is None else options
 
+    def notes(self, diseases: Sequence[str]) -> tuple[str, ...]:
+        """What a reader of the record must know of a run on these diseases, () of other tasks.
+
+        Raises:
+            UserError: the options speak of other diseases.
+        """
+        return (self.caveat,) if self.caveat else ()
+
     @abstractmethod
     def stages(self, context: Context) -> Iterator[Stage | Adjustment]:
         """The stages, in order. A generator, so that a stage may depend on an earlier one."""

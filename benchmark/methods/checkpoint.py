@@ -16,7 +16,8 @@ class Checkpoint(Method):
         "files": ".safetensors of this suite; .h5, .weights.h5 or .keras of Keras 2 or 3",
         "head": "one pooling and one dense layer; with --budget paper the DermXDB benchmark's; the"
         " normalised classifier of ldam-drw where the file is of this suite and has it; for task"
-        " grading a dense layer for each disease, in a file of this suite",
+        " grading a dense layer for each disease, in a file of this suite (one of a single disease"
+        " is for task diagnosis)",
         "image size": "that of --image-size, else of the budget; the file's must be the same",
         "classes": "in the order of the data set's, which `data stats` prints and no file tells."
         " The DermXDB authors' networks before fine-tuning end in vitiligo, wart; their data set"
@@ -25,8 +26,8 @@ class Checkpoint(Method):
     }
     trains = False
     caveat = (
-        "trained elsewhere: whether it saw these test images, and whether its classes are in"
-        " this order, is not known"
+        "trained elsewhere: whether it saw these test images, and whether its classes (and"
+        " diseases) are in this order, is not known"
     )
 
     def stages(self, context: Context) -> Iterator[Stage]:

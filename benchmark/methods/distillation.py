@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from benchmark.methods import grading_losses
-from benchmark.methods.base import Batch, Context, Method, Stage, Tensor, Trainee
+from benchmark.methods.base import Batch, Context, Stage, Tensor, Trainee
 from benchmark.methods.grading_losses import Head
 
 # Of the arrays beside the student's images: all teachers' logits, and one teacher's features.
@@ -35,7 +35,7 @@ class DistillationOptions(grading_losses.HeadOptions):
     share: float = Field(0.5, ge=0, le=1, description="of the teacher's part in the loss (ours)")
 
 
-class Distillation(Method):
+class Distillation(grading_losses.JointMethod):
     """A teacher for each disease, then a student of all: grades, and the teacher's softened ones.
 
     The paper (Hinton et al. 2015, arXiv 1503.02531): cross-entropy of the labels at temperature 1,
@@ -52,7 +52,6 @@ class Distillation(Method):
     summary = "one network, a head for each disease, that learns from a teacher of each"
     paper = "Hinton et al., Distilling the knowledge in a neural network, 2015, arXiv 1503.02531"
     Options = DistillationOptions
-    joint = True
     settings: ClassVar[dict[str, str]] = {
         "loss": "sum over diseases of weight * mean over the batch's images with a grade of it of"
         " (1 - share) * cross-entropy + share * T^2 * KL(teacher / T || student / T)",

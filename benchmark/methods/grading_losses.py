@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 from benchmark import config
 from benchmark.data.dataset import UNLABELLED
 from benchmark.errors import UserError
-from benchmark.methods.base import Batch, Context, Tensor, Trainee
+from benchmark.methods.base import Batch, Context, Method, Tensor, Trainee
 
 _SPELLING = "write it as DR=1,DME=0.5: each disease once, with a weight of 0 or more"
 
@@ -36,6 +36,24 @@ class HeadOptions(config.Options):
     def _spelt(cls, text: str) -> str:
         _parsed(text)
         return text
+
+
+class JointMethod(Method):
+    """A method of one network for several diseases, which may weigh their losses."""
+
+    Options = HeadOptions
+    joint = True
+
+    def notes(self, diseases: Sequence[str]) -> tuple[str, ...]:
+        """Which diseases are not trained.
+
+        Raises:
+            UserError: as `heads`.
+        """
+        weights = _weights(self.options, diseases)
+        idle = [name for name in diseases if not weights[name]]
+        told = "has weight 0: its head is as drawn, and its scores are part of the mean"
+        return (*super().notes(diseases), *(f"{name} {told}" for name in idle))
 
 
 @dataclass(frozen=True)
@@ -73,20 +91,12 @@ def heads(context: Context, options: HeadOptions) -> tuple[Head, ...]:
     Raises:
         UserError: a weight for a disease that the data do not have, or no weight above 0.
     """
-    weights = _parsed(options.head_weights)
-    names = [part.name for part in context.parts]
-    told = f"--method-option head_weights {options.head_weights}"
-    for name in weights:
-        if name not in names:
-            raise UserError(f"{told}: there is no disease {name!r}, only {', '.join(names)}")
+    weights = _weights(options, [part.name for part in context.parts])
     every = [
-        Head(part.name, number, part.logits, weights.get(part.name, 1.0))
+        Head(part.name, number, part.logits, weights[part.name])
         for number, part in enumerate(context.parts)
     ]
-    weighty = tuple(head for head in every if head.weight)
-    if not weighty:
-        raise UserError(f"{told}: nothing is left to train: give one of {', '.join(names)} more")
-    return weighty
+    return tuple(head for head in every if head.weight)
 
 
 def weighted(heads: Sequence[Head], loss: Callable[[Head], Tensor]) -> Tensor:
@@ -160,6 +170,19 @@ def with_grades(heads: Sequence[Head], labels: np.ndarray) -> np.ndarray:
 def judging(heads: Sequence[Head]) -> tuple[int, ...]:
     """What `Stage.judged_by` says where all of these are judged."""
     return tuple(head.number for head in heads)
+
+
+def _weights(options: HeadOptions, names: Sequence[str]) -> dict[str, float]:
+    """The weight of each of these diseases."""
+    told = f"--method-option head_weights {options.head_weights}"
+    asked = _parsed(options.head_weights)
+    for name in asked:
+        if name not in names:
+            raise UserError(f"{told}: there is no disease {name!r}, only {', '.join(names)}")
+    weights = dict.fromkeys(names, 1.0) | asked
+    if not any(weights.values()):
+        raise UserError(f"{told}: nothing is left to train: give one of {', '.join(names)} more")
+    return weights
 
 
 def _parsed(text: str) -> dict[str, float]:

@@ -47,6 +47,8 @@ def cross_entropy(
     losses = -_log_likelihood(logits, labels)
     if class_weights is None:
         return _mean(losses, known)
+    if known is not None:
+        raise ValueError("class weights are for images that are all known")
     weights = ops.take(_like(class_weights, logits), labels)
     if normalised:
         return ops.sum(losses * weights) / ops.sum(weights)

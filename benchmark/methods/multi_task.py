@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from benchmark.methods import grading_losses
-from benchmark.methods.base import Batch, Context, Method, Stage, Tensor, Trainee
+from benchmark.methods.base import Batch, Context, Stage, Tensor, Trainee
 
 
-class MultiTask(Method):
+class MultiTask(grading_losses.JointMethod):
     """One stage: the sum over diseases of weight times mean cross-entropy.
 
     The mean of a disease is over the images of the batch that have a grade of it; ours, so that its
@@ -19,8 +19,6 @@ class MultiTask(Method):
     name = "multi-task"
     summary = "one network, a head for each disease; images without a grade teach it nothing"
     paper = "textbook; the baseline of SALL, Ju et al., IEEE JBHI 2021, arXiv 2003.10607"
-    Options = grading_losses.HeadOptions
-    joint = True
     settings: ClassVar[dict[str, str]] = {
         "loss": "sum over diseases of weight * mean cross-entropy over the batch's images with a"
         " grade of it, 0 where there is none (ours); no class weights",

@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from benchmark.methods import grading_losses
-from benchmark.methods.base import Batch, Context, Method, Stage, Tensor, Trainee
+from benchmark.methods.base import Batch, Context, Stage, Tensor, Trainee
 from benchmark.methods.distillation import EPOCHS, FEATURES, LOGITS, TEACHERS, teach
 
 
@@ -19,14 +19,14 @@ class SallOptions(grading_losses.HeadOptions):
         3.0, gt=0, description="T of the soft labels and of the student's answer (authors' code)"
     )
     semantic_weight: float = Field(
-        1.0, ge=0, description="of the soft labels beside the known grades (authors' code)"
+        1.0, ge=0, description="of the soft labels beside the known grades (ours)"
     )
     feature_weight: float = Field(
         0.1, ge=0, description="of the teachers' relations between images (ours)"
     )
 
 
-class Sall(Method):
+class Sall(grading_losses.JointMethod):
     """A teacher for each disease, then a student of all: own grades, soft labels, relations.
 
     The paper (Ju et al., IEEE JBHI 2021, arXiv 2003.10607) was read in its abstract only: each
@@ -55,14 +55,13 @@ class Sall(Method):
     summary = "one network, a head for each disease; teachers label what has no grade of theirs"
     paper = "Ju et al., SALL, IEEE JBHI 2021, arXiv 2003.10607; code PyJulie/SALL"
     Options = SallOptions
-    joint = True
     settings: ClassVar[dict[str, str]] = {
         "loss": "sum over diseases of weight * (mean cross-entropy of the images with a grade of"
         " it + semantic_weight * T^2 * mean cross-entropy of student / T to teacher / T of those"
         " without) + feature_weight * mean over teachers of the distance of relations",
         "own grade": "a hard label at temperature 1 (ours; authors' code: every head at T)",
-        "soft labels": "of the images without a grade of the disease (authors' code); T^2 is"
-        " Hinton's (ours)",
+        "soft labels": "of the images without a grade of the disease (our reading: how the authors'"
+        " were made was not found); T^2 is Hinton's (ours)",
         "relations": "of the pooled features of every two images of the batch, as SRC-MT's (ours;"
         " the paper's term in feature space was not found)",
         "teachers": TEACHERS,

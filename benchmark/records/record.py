@@ -40,12 +40,21 @@ class Baseline(_Part):
     metrics: dict[str, Metric]
 
 
+class DiseaseUsed(_Part):
+    """A graded disease: its grades in order, and the least that is referred, by number."""
+
+    name: str
+    grades: tuple[str, ...]
+    referable: int
+
+
 class DataUsed(_Part):
     """A data set as it was when the run read it."""
 
     name: str
     fingerprint: str = Field(description="SHA-256 of ids, labels, groups, splits and bytes")
     classes: tuple[str, ...]
+    diseases: tuple[DiseaseUsed, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -88,10 +97,13 @@ class TrialRecord(_Part):
         "", description="SHA-256 of the ids of the labelled training images; empty: all are"
     )
     n_train: int = Field(description="labelled training images")
-    n_unlabelled: int = Field(0, description="training images whose labels nobody saw")
+    n_unlabelled: int = Field(0, description="training images without a label of this trial")
     n_validation: int
     n_test: int
     stages: tuple[TrainingSummary, ...]
+    temperature: float | None = Field(
+        None, description="fitted on the validation images, where the run asks for it"
+    )
     metrics: dict[str, Metric]
 
 

@@ -140,13 +140,13 @@ def test_images_beside_the_tables_are_found(tmp_path):
         ),
         (["d,1", "e,mild"], r"AMD\.csv, line 3: grade 'mild' of image e .* not a whole number"),
         (["d,1", "e,-1"], r"AMD\.csv, line 3: grade '-1' of image e .* not from 0"),
-        (["d,0", "e,2"], r"AMD\.csv has images of grade 2 and none of grade 1"),
-        (["d,1", "e,2"], r"AMD\.csv has images of grade 2 and none of grade 0"),
+        (["d,0", "e,2"], r"AMD\.csv: line 3 has grade 2, and nothing has grade 1"),
+        (["d,1", "e,2"], r"AMD\.csv: line 3 has grade 2, and nothing has grade 0"),
         (["d,", "e,"], r"AMD\.csv grades no image.*leave this disease out"),
         (["d,0", "e,0"], r"AMD\.csv has images of grade 0 only"),
         ([], r"AMD\.csv has a header and no rows"),
         (["d,0", "x,1"], r"AMD\.csv, line 3: image 'x' is not in .*images: add the file"),
-        (["d,0", "d.jpg,1"], r"AMD\.csv, line 3: 'd\.jpg' is the image of line 2"),
+        (["d,0", "d.jpg,1"], r"AMD\.csv, line 3: 'd\.jpg' is the image of line 2: keep one"),
         (["d,0", ",1"], r"AMD\.csv, line 3: column image is empty"),
     ],
 )
@@ -210,7 +210,7 @@ def test_equal_names_in_two_disease_folders_are_two_images(folders):
 @pytest.mark.parametrize(
     ("place", "message"),
     [
-        ("DR/4/q", "DR has images of grade 4 and none of grade 3"),
+        ("DR/4/q", "DR: folder 4 has grade 4, and nothing has grade 3"),
         ("DR/severe/q", "severe is not named by a grade: call it"),
         ("DR/1.5/q", r"1\.5 is not named by a grade"),
         ("DR/1/q", "are one grade: unite them"),

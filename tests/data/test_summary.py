@@ -83,6 +83,21 @@ def test_identical_images_are_found_where_a_split_could_part_them(dataset, tmp_p
     assert group == "images a and e are byte-identical, but differ in group"
 
 
+def test_identical_images_may_be_graded_for_two_diseases_but_not_twice_for_one(dataset, tmp_path):
+    same = (tmp_path / "a.png").read_bytes()
+    for name in "bc":
+        (tmp_path / f"{name}.png").write_bytes(same)
+    table = dataset.table.assign(group="one")
+    table["grade:DR"] = [1, UNLABELLED, 0, 0, 1, 1]
+    table["grade:AMD"] = [UNLABELLED, 0, 0, 1, 1, 0]
+    table["label"] = table["grade:DR"]
+    graded = tuple(Disease(name, ("0", "1"), 1) for name in ("DR", "AMD"))
+    told = check(dataclasses.replace(dataset, table=table, diseases=graded))
+    assert [one for one in told if "byte" in one] == [
+        "images a and c are byte-identical, but differ in grade:DR"
+    ]
+
+
 def test_leaks_and_empty_classes_are_found(dataset):
     dataset.table["split"] = ["train", "test", "", "", "", ""]
     dataset.table["label"] = 0

@@ -252,4 +252,4 @@ def test_the_page_shows_metrics_that_the_task_has():
     table = build_table([a_record().model_copy(update={"metrics": metrics})])
     shown = shown_metrics(table)
     assert shown[0] == Imbalance.headline
-    assert len(shown) == 11
+    assert len(shown) == 12

@@ -235,6 +235,12 @@ def test_of_two_records_of_one_seed_the_newer_counts():
         assert (row["macro_auc"], row[COLUMNS.run_ids]) == (0.6, new.run_id)
 
 
+def test_runs_with_and_without_a_temperature_are_seeds_of_one_row():
+    plain, scaled = a_record(0.6), a_record(0.8, seed=1, temperature_scaling=True)
+    (row,) = build_table([plain, scaled]).to_dict("records")
+    assert (row["macro_auc"], row[COLUMNS.n_seeds]) == (pytest.approx(0.7), 2)
+
+
 def test_the_order_of_the_records_does_not_matter():
     generator = np.random.default_rng(0)
     records = [
@@ -340,7 +346,7 @@ def test_a_page_shows_what_was_graded_of_each_disease():
     metrics = {f"{name}_of_{disease}": a_metric(0.5) for name in of_each for disease in "BA"}
     metrics |= {"quadratic_kappa": a_metric(0.5)}
     table = build_table([a_record(metrics=metrics, task="grading", headline="quadratic_kappa")])
-    names = ("quadratic_kappa", "macro_auc", "ece")
+    names = ("quadratic_kappa", "macro_auc", "ece", "ece_scaled")
     pairs = [f"{name}_of_{disease}" for name in names for disease in "AB"]
     assert shown_metrics(table) == ["quadratic_kappa", *pairs]
 

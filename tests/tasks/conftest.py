@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from benchmark.cli import main
 from benchmark.data.dataset import Dataset
+from benchmark.data.synthetic.fundus_writer import write_idrid
 from tasks.base import Explanations, Outputs, Probes, Trial
 
 SIDE = 32
@@ -131,3 +133,27 @@ def pool(tmp_path):
     (folder / ".d.png").write_bytes((folder / "a.png").read_bytes())
     (folder / "readme.txt").write_text("no image")
     return folder
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory) -> Path:
+    """A hundred rendered eyes in IDRiD's layout: both grades of each, test images fixed."""
+    folder = tmp_path_factory.mktemp("idrid")
+    assert len(list(write_idrid(folder, 100, 64, 0, 1))) == 100
+    return folder
+
+
+@pytest.fixture
+def refusal(capsys):
+    """What the command line says of a run that it refuses, which must be one line."""
+
+    def refused(out, photographs, *arguments, task="grading"):
+        command = ["run", "--arch", "MobileNetV2", "--task", task, "--budget", "smoke"]
+        command += ["--out", str(out), "--dataset", "idrid", "--data-dir", str(photographs)]
+        assert main([*command, "--device", "cpu", *arguments]) == 1
+        lines = capsys.readouterr().err.splitlines()
+        (line,) = [one for one in lines if one.startswith("error")]
+        assert not list(Path(out).glob("v1/records/*"))
+        return line
+
+    return refused

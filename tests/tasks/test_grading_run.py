@@ -5,7 +5,6 @@ in test_joint_training.py.
 """
 
 import re
-import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +19,8 @@ import architectures
 import benchmark.data
 from benchmark import pictures
 from benchmark import trial as trial_module
-from benchmark.cli import main
-from benchmark.data.dataset import UNLABELLED
+from benchmark.data.dataset import ALL_DISEASES, UNLABELLED
 from benchmark.data.layouts import idrid
-from benchmark.data.synthetic.fundus_writer import write_idrid
 from benchmark.errors import DataError
 from benchmark.leaderboard import build
 from benchmark.progress import SilentDisplay
@@ -32,7 +29,7 @@ from benchmark.run import run
 from benchmark.survey import TrialSurvey
 from benchmark.training import loop
 from benchmark.training.frameworks import select_backend
-from benchmark.trial import JOINT, TrialRunner
+from benchmark.trial import TrialRunner
 from tasks.grading import Grading
 
 # Of MobileNetV2 the tables and the least size; what is trained is made of points.
@@ -43,21 +40,6 @@ DISEASES = {one.name: one for one in idrid.DISEASES}
 PICTURES = ("confusion", "reliability", "risk-coverage")
 BUILD, EXPLAIN = architectures.build, TrialRunner._explain_some
 DRAW, HISTORY = Grading.draw, pictures.history
-TABLE = Path(idrid.TOP) / idrid.TABLES / idrid.TRUTHS["train"]
-
-
-@pytest.fixture(scope="module")
-def photographs(tmp_path_factory) -> Path:
-    """A hundred rendered eyes in IDRiD's layout: both grades of each, test images fixed."""
-    folder = tmp_path_factory.mktemp("idrid")
-    assert len(list(write_idrid(folder, 100, 64, 0, 1))) == 100
-    return folder
-
-
-@pytest.fixture
-def own_photographs(photographs, tmp_path) -> Path:
-    """A copy that a test may spoil."""
-    return Path(shutil.copytree(photographs, tmp_path / "idrid"))
 
 
 @pytest.fixture(autouse=True)
@@ -219,7 +201,7 @@ def test_a_teacher_is_the_network_of_a_single_task_and_the_student_leaves_its_wo
             np.testing.assert_array_equal(taught[name], array, err_msg=name)
     summaries = {s.stage: s for s in record.trials[0].stages}
     for trial in alone.trials:
-        summary = summaries[f"{JOINT} teacher-{trial.name}"]
+        summary = summaries[f"{ALL_DISEASES} teacher-{trial.name}"]
         assert summary.selection_score == trial.stages[0].selection_score
 
 
@@ -359,97 +341,79 @@ def test_pictures_are_drawn_for_each_disease(framework, photographs, tmp_path, m
     folder = RunFolder.of_record(tmp_path, record)
     of_each = {f"{name}/plots/{one}.png" for name in DISEASES for one in PICTURES}
     drawn = {path.relative_to(folder.path).as_posix() for path in folder.drawings()}
-    assert drawn == of_each | {f"{JOINT}/plots/history-train.png"}
+    assert drawn == of_each | {f"{ALL_DISEASES}/plots/history-train.png"}
     assert folder.tables() == [folder.path / "diseases.csv"]
     assert {f"ece_scaled_of_{name}" for name in DISEASES} < set(record.metrics)
-
-
-def _refusal(capsys, out, photographs, *arguments, task="grading"):
-    """What the command line says, which must be one line."""
-    command = ["run", "--arch", ARCH, "--task", task, "--budget", "smoke", "--out", str(out)]
-    command += ["--dataset", "idrid", "--data-dir", str(photographs), "--device", "cpu"]
-    assert main([*command, *arguments]) == 1
-    (line,) = [one for one in capsys.readouterr().err.splitlines() if one.startswith("error")]
-    assert not list(Path(out).glob("v1/records/*"))
-    return line
-
-
-@pytest.mark.parametrize("method", JOINTLY)
-def test_a_joint_method_is_for_several_diseases(capsys, tmp_path, photographs, method):
-    said = _refusal(capsys, tmp_path, photographs, "--method", method, task="diagnosis")
-    assert (
-        f"method {method} trains one network for several diseases: it is for task grading" in said
-    )
-
-
-@pytest.mark.parametrize("method", JOINTLY)
-def test_a_joint_method_is_not_pretrained_on_one_thing(capsys, tmp_path, photographs, method):
-    more = ("--method", method, "--pretrain-on", "synthetic")
-    said = _refusal(capsys, tmp_path, photographs, *more)
-    assert f"--pretrain-on: method {method} has a head for each disease" in said
-    assert "give --weights FILE instead" in said
-
-
-@pytest.mark.parametrize(
-    ("grade", "fault"),
-    [
-        ("7", "is not from 0 to 4: correct it or remove the row"),
-        ("-1", "is not from 0 to 4: correct it or remove the row"),
-        ("1.5", "is not a whole number: give whole grades from 0 to 4"),
-        ("mild", "is not a whole number: give whole grades from 0 to 4"),
-        ("", "Retinopathy grade"),
-    ],
-)
-def test_a_faulty_grade_is_named_with_its_line(capsys, tmp_path, own_photographs, grade, fault):
-    path = own_photographs / TABLE
-    lines = path.read_text().splitlines()
-    image, _, *others = lines[3].split(",")
-    lines[3] = ",".join([image, grade, *others])
-    path.write_text("\n".join(lines))
-    said = _refusal(capsys, tmp_path, own_photographs)
-    assert TABLE.name in said
-    assert "line 4" in said
-    assert fault in said
-
-
-def test_a_grade_that_nobody_in_train_has_stops_the_run(capsys, tmp_path, own_photographs):
-    path = own_photographs / TABLE
-    header, *rows = path.read_text().splitlines()
-    path.write_text("\n".join([header, *(row for row in rows if row.split(",")[1] != "4")]))
-    for row in rows:
-        if row.split(",")[1] == "4":
-            for image in own_photographs.rglob(f"a. Training Set/{row.split(',')[0]}.jpg"):
-                image.unlink()
-    said = _refusal(capsys, tmp_path, own_photographs)
-    assert "no image of the train part keeps the DR grade proliferative" in said
-
-
-def test_a_disease_that_the_data_do_not_have_gets_no_weight(capsys, tmp_path, photographs):
-    more = ("--method", "sall", "--method-option", "head_weights=AMD=1")
-    assert "no disease 'AMD', only DR, DME" in _refusal(capsys, tmp_path, photographs, *more)
 
 
 @pytest.mark.parametrize(
     ("trained", "disease", "task", "fault"),
     [
-        ("single-task", "DR", "grading", r"says 5 classes, and what is scored here has 5\+3 "),
-        ("multi-task", JOINT, "diagnosis", r"says 5\+3 classes, and what is scored here has 5 "),
+        ("single-task", "DR", "grading", r"says 5 classes, .* scored here has 5\+3 "),
+        (
+            "multi-task",
+            ALL_DISEASES,
+            "diagnosis",
+            r"says 5\+3 classes, .* scored here has 5 ",
+        ),
     ],
 )
 def test_a_network_without_a_head_for_what_is_asked_is_refused(
-    framework, photographs, tmp_path, capsys, trained, disease, task, fault
+    framework, photographs, tmp_path, refusal, trained, disease, task, fault
 ):
     record = _run(tmp_path, framework, photographs, trained)
     weights = RunFolder.of_record(tmp_path, record).weights(disease)
     more = ("--method", "checkpoint", "--weights", str(weights), "--framework", framework)
-    said = _refusal(capsys, tmp_path / "scored", photographs, *more, task=task)
+    said = refusal(tmp_path / "scored", photographs, *more, task=task)
     assert re.search(fault, said)
     assert "a head that is missing cannot be scored" in said
 
 
+def test_the_temperature_is_of_the_validation_images(framework, photographs, tmp_path, monkeypatch):
+    """And the grades of the test images change nothing but the scores."""
+    fitted = {}
+    for part in ("none", "test", "validation"):
+        with monkeypatch.context() as patch:
+            if part != "none":
+                _poisoned(patch, part)
+            out = tmp_path / part
+            settings = {"method": "checkpoint", "weights": fitted.get("weights"), "epochs": None}
+            settings = settings if part != "none" else {"method": "multi-task"}
+            record = _run(out, framework, photographs, **settings, temperature_scaling=True)
+        folder = RunFolder.of_record(out, record)
+        fitted.setdefault("weights", str(folder.weights(ALL_DISEASES)))
+        fitted[part] = [trial.temperature for trial in record.trials]
+        tables = [pd.read_csv(_file(out, record, name), index_col="id") for name in DISEASES]
+        fitted[f"{part} said"] = pd.concat(tables, axis=1).drop(columns="true").to_numpy()
+    assert None not in fitted["none"]
+    assert fitted["test"] == fitted["none"]
+    np.testing.assert_array_equal(fitted["test said"], fitted["none said"])
+    assert all(a != b for a, b in zip(fitted["validation"], fitted["none"], strict=True))
+
+
+def test_the_record_says_what_was_graded_and_counts_every_network(framework, photographs, tmp_path):
+    from points import HIDDEN
+
+    records = {name: _run(tmp_path, framework, photographs, name) for name in METHODS[1:]}
+    for record in records.values():
+        assert {d.name: (d.grades, d.referable) for d in record.data.diseases} == {
+            name: (disease.grades, disease.referable) for name, disease in DISEASES.items()
+        }
+    (joint,) = {record.parameters for name, record in records.items() if name in JOINTLY}
+    # A second hidden layer, of two colours and a bias.
+    assert records["single-task"].parameters == joint + 3 * HIDDEN
+
+
+def test_a_disease_of_weight_0_is_told(framework, photographs, tmp_path):
+    options = {"head_weights": "DME=0"}
+    record = _run(tmp_path, framework, photographs, "multi-task", method_options=options)
+    (note,) = [note for note in record.notes if "weight 0" in note]
+    assert note.startswith("DME ")
+
+
 def test_a_trained_network_is_scored_again_as_it_is(framework, photographs, tmp_path):
     record = _run(tmp_path, framework, photographs, "multi-task")
-    weights = RunFolder.of_record(tmp_path, record).weights(JOINT)
+    weights = RunFolder.of_record(tmp_path, record).weights(ALL_DISEASES)
     again = _run(tmp_path, framework, photographs, "checkpoint", weights=str(weights), epochs=None)
     assert _predicted(tmp_path, again) == _predicted(tmp_path, record)
     assert again.metrics == record.metrics

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.data import images
-from benchmark.data.dataset import SPLITS, UNLABELLED, Dataset, Disease
+from benchmark.data.dataset import ALL_DISEASES, SPLITS, UNLABELLED, Dataset, Disease
 from benchmark.data.layouts import Layout, tables
 from benchmark.errors import DataError, UserError, unknown_name
 
@@ -139,6 +139,8 @@ def _named(root: Path, paths: Sequence[Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(path for path in paths if not path.name.startswith(".")):
         name = path.stem if path.is_file() else path.name
+        if set(name) & set(",=") or name == ALL_DISEASES:
+            raise DataError(f"{path} names a disease {name!r}: call it otherwise, without , and =")
         if name in found:
             raise DataError(
                 f"{root} holds both {found[name].name} and {path.name}: keep one table of {name}"
@@ -162,11 +164,14 @@ def _selected(found: dict[str, Path], asked: str | Sequence[str] | None) -> dict
 
 
 def _referable(asked: str | None, grades: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
-    least = {name: 1 if len(names) == 2 else 2 for name, names in grades.items()}
+    usual = {name: 1 if len(names) == 2 else 2 for name, names in grades.items()}
+    least: dict[str, int] = {}
     for part in asked.split(",") if asked else ():
         name, _, value = (piece.strip() for piece in part.partition("="))
         if name not in grades:
             raise unknown_name("disease", name, grades)
+        if name in least:
+            raise UserError(f"option referable={asked} names {name} twice: name it once")
         highest = len(grades[name]) - 1
         if not value.isdecimal() or not 1 <= int(value) <= highest:
             raise UserError(
@@ -174,23 +179,24 @@ def _referable(asked: str | None, grades: Mapping[str, tuple[str, ...]]) -> dict
                 f" 1 to {highest}: write for example {name}={min(2, highest)}"
             )
         least[name] = int(value)
-    return least
+    return usual | least
 
 
-def _require_scale(source: Path, numbers: set[int]) -> None:
-    """Refuse grades that leave one out, or that are but one."""
-    if not numbers:
+def _require_scale(source: Path, places: Mapping[int, str]) -> None:
+    """Refuse grades that leave one out, or that are but one; `places`: where each is first."""
+    if not places:
         raise DataError(
             f"{source} grades no image: fill in the grades, or leave this disease out with the"
             " option diseases"
         )
-    for expected, number in enumerate(sorted(numbers)):
-        if number != expected:
+    highest = max(places)
+    for expected in range(highest):
+        if expected not in places:
             raise DataError(
-                f"{source} has images of grade {max(numbers)} and none of grade {expected}: number"
-                " the grades from 0 without a gap"
+                f"{source}: {places[highest]} has grade {highest}, and nothing has grade"
+                f" {expected}: correct it, or number the grades from 0 without a gap"
             )
-    if len(numbers) == 1:
+    if len(places) == 1:
         raise DataError(
             f"{source} has images of grade 0 only: a disease needs two grades; add images of the"
             " other grades, or leave this disease out with the option diseases"
@@ -209,9 +215,13 @@ def _from_tables(
         ids = _ids(sheet, files, folder)
         of_rows = read_grades(sheet, "grade", "image")
         known = {i: grade for i, grade in zip(ids, of_rows, strict=True) if grade != UNLABELLED}
-        numbers = set(known.values())
-        _require_scale(source, numbers)
-        grades[name] = tuple(str(number) for number in sorted(numbers))
+        first = {
+            grade: f"line {line}"
+            for (line, _), grade in reversed(list(zip(sheet.items("grade"), of_rows, strict=True)))
+            if grade != UNLABELLED
+        }
+        _require_scale(source, first)
+        grades[name] = tuple(str(number) for number in sorted(first))
         samples.grade[name] = known
         samples.path.update((i, files[i]) for i in ids)
         _join(sheet, "group", ids, samples.group)
@@ -239,7 +249,7 @@ def _files_below(folder: Path) -> dict[str, Path]:
 
 
 def _ids(sheet: tables.Sheet, files: Mapping[str, Path], folder: Path) -> list[str]:
-    ids, faults, first = [], [], dict[str, int]()
+    ids, absent, again, first = [], [], [], dict[str, int]()
     for line, cell in sheet.items("image"):
         name = Path(cell)
         # A dot may be part of a name that is written without its suffix.
@@ -247,10 +257,11 @@ def _ids(sheet: tables.Sheet, files: Mapping[str, Path], folder: Path) -> list[s
         sample_id = (name.with_suffix("") if has_suffix else name).as_posix()
         ids.append(sample_id)
         if sample_id not in files:
-            faults.append((line, f"image {cell!r} is not in {folder}"))
+            absent.append((line, f"image {cell!r} is not in {folder}"))
         elif first.setdefault(sample_id, line) != line:
-            faults.append((line, f"{cell!r} is the image of line {first[sample_id]}"))
-    sheet.refuse(faults, "add the file or remove the row")
+            again.append((line, f"{cell!r} is the image of line {first[sample_id]}"))
+    sheet.refuse(absent, "add the file or remove the row")
+    sheet.refuse(again, "keep one of the rows")
     return ids
 
 
@@ -300,7 +311,7 @@ def _from_folders(
                 " folder of its grade"
             )
         folders = _grade_folders(source)
-        _require_scale(source, set(folders))
+        _require_scale(source, {grade: f"folder {one.name}" for grade, one in folders.items()})
         known = samples.grade[name] = {}
         names = []
         for number, folder in sorted(folders.items()):
