@@ -1,7 +1,8 @@
 """Make `keras_reference.npz`: what Keras computes with the weights and images of `seeded`.
 
-Run as `python tests/architectures/make_reference.py [FILE]` where TensorFlow is installed, when the
-weights, images or sizes of `seeded` change, or numpy draws others. Keras computes in float64, so
+Run as `python tests/architectures/make_reference.py [FILE [SIZE ...]]` where TensorFlow is
+installed, when the weights, images or sizes of `seeded` change, or numpy draws others. SIZE is one
+of theirs, for a check that takes less time. Keras computes in float64, so
 the file does not depend on the processor or on how sums are ordered; it holds float32.
 
 The file's entries: "<arch>/<height>x<width>" pooled features (2, D); "<arch>/weights" and
@@ -50,10 +51,10 @@ def stock_features(network, images):
     return stock.predict(preprocess(images.astype("float64")), verbose=0)
 
 
-def reference(arch):
+def reference(arch, sizes):
     """The file's entries of one architecture."""
     found = {}
-    for label, size in seeded.SIZES.items():
+    for label, size in sizes.items():
         keras.utils.clear_session()
         network = architectures.build(arch, "keras", 3, image_size=size)
         drawn = seeded.weights(network)
@@ -69,16 +70,19 @@ def reference(arch):
     return found
 
 
-def main(path):
+def main(path, sizes):
     keras.config.set_floatx("float64")
     versions = (f"{x.__name__} {x.__version__}" for x in (keras, tf, np))
     entries = {"made_with": ", ".join(versions)}
-    for label, size in seeded.SIZES.items():
+    for label, size in sizes.items():
         entries[f"images/{label}"] = seeded.digest([seeded.images(size)])
     for arch in architectures.names():
-        entries |= reference(arch)
+        entries |= reference(arch, sizes)
     np.savez_compressed(path, **entries)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else REFERENCE)
+    main(
+        Path(sys.argv[1]) if len(sys.argv) > 1 else REFERENCE,
+        {label: seeded.SIZES[label] for label in sys.argv[2:] or seeded.SIZES},
+    )
