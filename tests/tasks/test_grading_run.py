@@ -45,10 +45,7 @@ DRAW, HISTORY = Grading.draw, pictures.history
 @pytest.fixture(autouse=True)
 def _tiny(framework, monkeypatch):
     select_backend(framework)
-    from points import PointNetwork
-
-    def build(arch, framework, classes, image_size=None, weights=None, seed=0, head="plain"):
-        return PointNetwork(seed, classes, image_size)
+    from points import build
 
     monkeypatch.setattr("architectures.build", build)
     monkeypatch.setattr("benchmark.pictures.history", lambda *_: None)

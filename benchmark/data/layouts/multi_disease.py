@@ -215,11 +215,10 @@ def _from_tables(
         ids = _ids(sheet, files, folder)
         of_rows = read_grades(sheet, "grade", "image")
         known = {i: grade for i, grade in zip(ids, of_rows, strict=True) if grade != UNLABELLED}
-        first = {
-            grade: f"line {line}"
-            for (line, _), grade in reversed(list(zip(sheet.items("grade"), of_rows, strict=True)))
-            if grade != UNLABELLED
-        }
+        first: dict[int, str] = {}
+        for (line, _), grade in zip(sheet.items("grade"), of_rows, strict=True):
+            if grade != UNLABELLED:
+                first.setdefault(grade, f"line {line}")
         _require_scale(source, first)
         grades[name] = tuple(str(number) for number in sorted(first))
         samples.grade[name] = known
