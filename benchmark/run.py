@@ -5,6 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 import architectures
 from architectures import weights as weight_files
 from benchmark import __version__
@@ -16,8 +19,9 @@ from benchmark.errors import UserError
 from benchmark.guards import Guards
 from benchmark.methods.base import Method
 from benchmark.progress import Display, SilentDisplay
-from benchmark.records import environment
+from benchmark.records import environment, predictions
 from benchmark.records.folder import RunFolder
+from benchmark.records.predictions import Predictions
 from benchmark.records.record import (
     DataUsed,
     DiseaseUsed,
@@ -125,6 +129,7 @@ def execute(
             config, name, task, weights, dataset, earlier, results, score, watch, leaking, notes
         )
         # The checkpoints go last: a full disk must not cost what was computed.
+        predictions.save(out, name, [_said(task, result) for result in results])
         store.save(record)
         folder.finish(record)
     return record
@@ -147,6 +152,14 @@ def _results(
 def _jointly(task: Task, method: Method | type[Method]) -> bool:
     """Whether one network has a head for each trial; what is only scored has, too."""
     return method.joint or (task.graded and not method.trains)
+
+
+def _said(task: Task, result: TrialResult) -> Predictions:
+    """What is kept of a trial beside the record."""
+    table = result.score.tables.get("per_image", pd.DataFrame())
+    kept = {name: column for name, column in task.per_image.items() if column in table}
+    values = {name: table[column].to_numpy(np.float32) for name, column in kept.items()}
+    return Predictions(result.outputs.ids, result.outputs.probabilities, values)
 
 
 def _told(trial: Trial) -> str:

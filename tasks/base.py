@@ -17,6 +17,7 @@ from benchmark.data.dataset import Dataset
 from benchmark.data.pixels import Progress, silent
 from benchmark.errors import DataError
 from benchmark.metrics import classification, statistics
+from benchmark.records.predictions import Predictions
 from benchmark.records.record import Baseline, Metric
 
 # The trial of a run that has only one.
@@ -163,6 +164,8 @@ class Task(ABC):
         explained_with: the explainer that shows why, on some test images; "": none.
         graded: whether its trials are several diseases, which one network may learn together.
         shown: the metrics the command line prints, in order; "*" stands for any text.
+        per_image: metric -> the column of the table `per_image` whose mean it is, of metrics that
+            need more than probabilities: these columns are kept with the predictions.
     """
 
     name: ClassVar[str]
@@ -178,6 +181,7 @@ class Task(ABC):
     explained_with: ClassVar[str] = ""
     graded: ClassVar[bool] = False
     shown: ClassVar[tuple[str, ...]]
+    per_image: ClassVar[Mapping[str, str]] = {}
 
     # Of the class's own `Options`.
     options: Any
@@ -243,6 +247,30 @@ class Task(ABC):
         ((_, _, score),) = results
         return replace(score, tables={})
 
+    def tested(self, trials: Sequence[Trial]) -> tuple[str, ...]:
+        """The test images of any of the trials, sorted: what a resample of a run draws from."""
+        return tuple(sorted({sample for trial in trials for sample in trial.test}))
+
+    def sampled(
+        self, dataset: Dataset, results: Sequence[tuple[Trial, Predictions]], weights: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """The run's scores in resamples of its test images.
+
+        Args:
+            dataset: as `prepare` gives it; photographs and masks are not looked at.
+            results: every trial and what was said of its test images.
+            weights: (R, N) int, how often each resample has each image of `tested`.
+
+        Returns:
+            metric -> (R,) float64, the headline among them; NaN where undefined. A row of ones
+            gives the metrics of the run.
+        """
+        ((trial, said),) = results
+        own = weights[:, positions(self.tested([trial]), said.ids)]
+        labels, _ = truth(dataset, said.ids)
+        found = classification.resampled(labels, said.probabilities, own)
+        return found | {name: weighted_mean(each, own) for name, each in said.values.items()}
+
     def draw_overall(self, dataset: Dataset, score: Score, folder: Path) -> list[Path]:
         """Draw the pictures of the run's own score into `folder`; here there are none."""
         return []
@@ -256,6 +284,20 @@ def truth(dataset: Dataset, ids: tuple[str, ...]) -> tuple[np.ndarray, np.ndarra
     """Labels (N,) int64 and groups (N,) str of some images."""
     rows = dataset.table.loc[list(ids)]
     return rows["label"].to_numpy(np.int64), rows["group"].to_numpy(str)
+
+
+def positions(images: Sequence[str], ids: Sequence[str]) -> np.ndarray:
+    """(M,) int64: where in `images` each id stands."""
+    place = {sample: number for number, sample in enumerate(images)}
+    return np.array([place[sample] for sample in ids], np.int64)
+
+
+def weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(R,) float64: the mean of the values (N,) that are not NaN in each resample (R, N)."""
+    known = ~np.isnan(values)
+    total = weights[:, known] @ values[known].astype(np.float64)
+    count = weights[:, known].sum(axis=1)
+    return np.divide(total, count, out=np.full(len(weights), np.nan), where=count > 0)
 
 
 def diagnosis_metrics(dataset: Dataset, outputs: Outputs) -> dict[str, Metric]:

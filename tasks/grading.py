@@ -15,6 +15,7 @@ from benchmark.data.dataset import SPLITS, UNLABELLED, Dataset, Disease
 from benchmark.data.pixels import Progress, silent
 from benchmark.errors import DataError
 from benchmark.metrics import classification, ordinal
+from benchmark.records.predictions import Predictions
 from benchmark.records.record import Metric
 from tasks.base import (
     SPLIT_SEED,
@@ -24,6 +25,7 @@ from tasks.base import (
     Trial,
     diagnosis_metrics,
     draw_confusion,
+    positions,
     resamples,
     truth,
     with_intervals,
@@ -170,25 +172,40 @@ class Grading(Task):
             notes += [f"{trial.name}: {there}, {len(trial.unlabelled)} without", *score.notes]
         return Score(metrics, {"diseases": table}, notes=tuple(notes))
 
+    def sampled(
+        self, dataset: Dataset, results: Sequence[tuple[Trial, Predictions]], weights: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """The mean kappa; arguments as of `Task.sampled`."""
+        return {HEADLINE: self._mean_kappas(dataset, results, weights)}
+
     def _mean_kappa(
         self, dataset: Dataset, results: Sequence[tuple[Trial, Outputs, Score]]
     ) -> Metric:
         """Every resample of the test images' groups is the same for all diseases."""
-        every = sorted({sample for trial, _, _ in results for sample in trial.test})
-        groups = dataset.table.loc[every, "group"].to_numpy(str)
+        said = [(trial, outputs) for trial, outputs, _ in results]
+        every = self.tested([trial for trial, _ in said])
+        groups = dataset.table.loc[list(every), "group"].to_numpy(str)
         # Of one class: which grades a resample lacks is another matter for each disease.
         drawn = resamples(np.zeros(len(every), np.int64), groups)
         weights = np.concatenate([np.ones((1, len(every)), drawn.dtype), drawn])
-        place = {sample: number for number, sample in enumerate(every)}
-        kappas = []
-        for trial, outputs, _ in results:
-            labels, _ = truth(self.of_trial(dataset, trial.name), outputs.ids)
-            own = weights[:, [place[sample] for sample in outputs.ids]]
-            referable = _disease(dataset, trial.name).referable
-            found = ordinal.resampled(labels, outputs.probabilities, referable, own)
-            kappas.append(found[HEADLINE])
-        mean = np.mean(kappas, axis=0)
+        mean = self._mean_kappas(dataset, said, weights)
         return with_intervals({HEADLINE: float(mean[0])}, {HEADLINE: mean[1:]}, groups)[HEADLINE]
+
+    def _mean_kappas(
+        self,
+        dataset: Dataset,
+        results: Sequence[tuple[Trial, Outputs | Predictions]],
+        weights: np.ndarray,
+    ) -> np.ndarray:
+        """(R,) the mean over the diseases in each resample (R, N) of the images of `tested`."""
+        every = self.tested([trial for trial, _ in results])
+        kappas = []
+        for trial, said in results:
+            labels, _ = truth(self.of_trial(dataset, trial.name), said.ids)
+            own = weights[:, positions(every, said.ids)]
+            referable = _disease(dataset, trial.name).referable
+            kappas.append(ordinal.resampled(labels, said.probabilities, referable, own)[HEADLINE])
+        return np.mean(kappas, axis=0)
 
     def _kept(self, dataset: Dataset) -> np.ndarray:
         """(N, D) bool: which grades may be trained on or chosen by, test images apart."""

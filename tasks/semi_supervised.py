@@ -18,6 +18,7 @@ from benchmark.data.pixels import Progress, silent
 from benchmark.errors import DataError
 from benchmark.metrics import classification
 from benchmark.pictures.fractions import Series, score_by_fraction
+from benchmark.records.predictions import Predictions
 from benchmark.records.record import Metric
 from tasks.base import (
     Outputs,
@@ -26,6 +27,7 @@ from tasks.base import (
     Trial,
     diagnosis_metrics,
     draw_confusion,
+    positions,
     resamples,
     truth,
     with_intervals,
@@ -172,15 +174,14 @@ class SemiSupervised(Task):
             f" ({dataset.classes[most]} {labelled[most]}, {dataset.classes[least]}"
             f" {labelled[least]}), {len(trial.unlabelled)} without"
         )
-        percent = float(trial.name.removeprefix("labels-"))
-        missed = fractions.misses(labelled, labelled + hidden, percent, dataset.classes)
+        missed = fractions.misses(labelled, labelled + hidden, _percent(trial), dataset.classes)
         notes = (about, *([f"{trial.name}: {missed}"] if missed else []))
         score = Score(diagnosis_metrics(dataset, outputs), {"per_class": per_class}, notes=notes)
         return add_reliability(score, dataset, trial, outputs)
 
     def overall(self, dataset: Dataset, results: Sequence[tuple[Trial, Outputs, Score]]) -> Score:
         """The areas, the scores at each label fraction, and a table of the curve."""
-        percents = [float(trial.name.removeprefix("labels-")) for trial, _, _ in results]
+        percents = [_percent(trial) for trial, _, _ in results]
         metrics = _areas(dataset, percents, [outputs for _, outputs, _ in results])
         for name in BY_FRACTION:
             for percent, (_, _, score) in zip(percents, results, strict=True):
@@ -188,6 +189,15 @@ class SemiSupervised(Task):
         table = _curve(percents, [trial for trial, _, _ in results], metrics)
         notes = tuple(note for _, _, score in results for note in score.notes)
         return Score(metrics, {"label_fractions": table}, notes=notes)
+
+    def sampled(
+        self, dataset: Dataset, results: Sequence[tuple[Trial, Predictions]], weights: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """The areas; arguments as of `Task.sampled`."""
+        said = [each for _, each in results]
+        labels, _ = truth(dataset, said[0].ids)
+        own = weights[:, positions(self.tested([trial for trial, _ in results]), said[0].ids)]
+        return _sampled_areas(labels, [_percent(trial) for trial, _ in results], said, own)
 
     def draw(self, dataset: Dataset, outputs: Outputs, score: Score, folder: Path) -> list[Path]:
         """The confusion matrix, the reliability diagram and the risk-coverage curve."""
@@ -246,6 +256,11 @@ def _folder_rows(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(columns, index=ids)
 
 
+def _percent(trial: Trial) -> float:
+    """The label fraction of a trial."""
+    return float(trial.name.removeprefix("labels-"))
+
+
 def _class_counts(dataset: Dataset, ids: tuple[str, ...]) -> np.ndarray:
     """(K,) int64: images of each class, those without a label in none."""
     labels, _ = truth(dataset, ids)
@@ -257,18 +272,28 @@ def _areas(
 ) -> dict[str, Metric]:
     """The area of each of `AREAS` with its interval, every resample the same at all fractions."""
     labels, groups = truth(dataset, outputs[0].ids)
-    if any(each.ids != outputs[0].ids for each in outputs):
-        raise ValueError("the label fractions were not scored on the same images")
     drawn = resamples(labels, groups)
     # The images as they are come first, then the resamples.
     weights = np.concatenate([np.ones((1, len(labels)), drawn.dtype), drawn])
-    found = [classification.resampled(labels, each.probabilities, weights) for each in outputs]
-    areas = {
+    areas = _sampled_areas(labels, percents, outputs, weights)
+    values = {name: float(every[0]) for name, every in areas.items()}
+    return with_intervals(values, {name: every[1:] for name, every in areas.items()}, groups)
+
+
+def _sampled_areas(
+    labels: np.ndarray,
+    percents: Sequence[float],
+    said: Sequence[Outputs | Predictions],
+    weights: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """The area of each of `AREAS` in each resample of the images, in the order of their ids."""
+    if any(each.ids != said[0].ids for each in said):
+        raise ValueError("the label fractions were not scored on the same images")
+    found = [classification.resampled(labels, each.probabilities, weights) for each in said]
+    return {
         f"{name}_area": area(percents, np.stack([scores[name] for scores in found]))
         for name in AREAS
     }
-    values = {name: float(every[0]) for name, every in areas.items()}
-    return with_intervals(values, {name: every[1:] for name, every in areas.items()}, groups)
 
 
 def area(percents: Sequence[float], scores: np.ndarray) -> np.ndarray:

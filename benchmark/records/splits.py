@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from benchmark.data.dataset import UNLABELLED, Dataset
 from benchmark.errors import DataError
 from benchmark.files import atomic_path
@@ -84,7 +86,7 @@ def frozen(
     Raises:
         DataError: the file is damaged or does not fit the data; names line and remedy.
     """
-    path = location(out, dataset, task, task_version, options, seed)
+    path = location(out, dataset.name, dataset.fingerprint, task, task_version, options, seed)
     of_trial = of_trial or (lambda trial: dataset)
     if path.exists():
         return read(path, of_trial)
@@ -97,14 +99,15 @@ def frozen(
 
 def location(
     out: str | Path,
-    dataset: Dataset,
+    dataset: str,
+    fingerprint: str,
     task: str,
     task_version: str,
     options: Mapping[str, Any],
     seed: int | None = None,
 ) -> Path:
-    """The file of a split; arguments as of `frozen`."""
-    folder = f"{_plain(dataset.name)}-{dataset.fingerprint[:12]}"
+    """The file of a split of the data set of this name and fingerprint; the rest as of `frozen`."""
+    folder = f"{_plain(dataset)}-{fingerprint[:12]}"
     given = {name: value for name, value in sorted(options.items()) if value is not None}
     values = [f"{_plain(name)}={_plain(str(value))}" for name, value in given.items()]
     values += [] if seed is None else [f"seed={seed}"]
@@ -118,8 +121,22 @@ def read(path: Path, of_trial: OfTrial) -> FrozenSplit:
     Raises:
         DataError: the first fault, with its line and the remedy.
     """
+    text = _decoded(path)
+    return FrozenSplit(path, text, _parsed(path, text, of_trial))
+
+
+def rows(path: Path) -> pd.DataFrame:
+    """A frozen split as it stands, without the data: a row per line, text in `COLUMNS`.
+
+    Raises:
+        DataError: it cannot be read, or a line has not as many fields as there are columns.
+    """
+    return pd.DataFrame([fields for _, fields in _rows(path, _decoded(path))], columns=[*COLUMNS])
+
+
+def _decoded(path: Path) -> str:
     try:
-        text = path.read_bytes().decode()
+        return path.read_bytes().decode()
     except OSError as error:
         raise DataError(
             f"{path} cannot be read: {error.strerror or error}: make it readable, or delete it to"
@@ -127,7 +144,6 @@ def read(path: Path, of_trial: OfTrial) -> FrozenSplit:
         ) from error
     except UnicodeDecodeError as error:
         raise _fault(path, 1, f"not UTF-8 text ({error})") from error
-    return FrozenSplit(path, text, _parsed(path, text, of_trial))
 
 
 def _parsed(path: Path, text: str, of_trial: OfTrial) -> Frozen:

@@ -14,6 +14,14 @@ from tasks.base import BOOTSTRAP_SEED, Probes, mean_metric, metric, truth
 from tasks.explainability.image import CEILINGS, FLOORS, FUZZY, LEVEL_SCORES, PUBLISHED
 
 PUBLISHED_ALL = f"{PUBLISHED}all_images_f1"
+# The network's scores that are means over all test images: metric -> column.
+PER_IMAGE = {f"explainability_{name}": f"network_{name}" for name in (*FUZZY, *LOCALISATION_SCORES)}
+PER_IMAGE |= {
+    "predicted_class_f1": "predicted_f1",
+    "discrimination_f1": "discrimination_f1",
+    # On these the floors are the same in every run; the authors average over correct images only.
+    PUBLISHED_ALL: f"network_{PUBLISHED}f1",
+}
 # What the network is compared with in its skill: maps that nothing was trained for.
 _BLIND = ("gaussian", "constant", "mean_mask", "edges")
 _2023 = "dermxdb-2023"
@@ -31,20 +39,13 @@ def network_metrics(table: pd.DataFrame, groups: np.ndarray) -> dict[str, Metric
         groups: (N,) lesion or patient of each row.
     """
     correct = table["correct"].to_numpy(bool)
-    found = {
-        f"explainability_{name}": _mean(table, f"network_{name}", groups)
-        for name in (*FUZZY, *LOCALISATION_SCORES)
-    }
+    found = {name: _mean(table, column, groups) for name, column in PER_IMAGE.items()}
     found["explainability_skill"] = skill(table, groups)
     found["correct_only_f1"] = _mean(table[correct], "network_f1", groups[correct])
-    found["predicted_class_f1"] = _mean(table, "predicted_f1", groups)
-    found["discrimination_f1"] = _mean(table, "discrimination_f1", groups)
     if found["discrimination_f1"].value is None:
         found["discrimination_f1"] = found["discrimination_f1"].model_copy(
             update={"note": "this explainer is too slow for the maps of every class"}
         )
-    # On these the floors are the same in every run; the authors average over correct images only.
-    found[PUBLISHED_ALL] = _mean(table, f"network_{PUBLISHED}f1", groups)
     return found | {
         f"{PUBLISHED}{name}": _mean(table[correct], f"network_{PUBLISHED}{name}", groups[correct])
         for name in FUZZY

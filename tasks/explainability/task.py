@@ -21,6 +21,7 @@ from tasks.explainability.image import (
     share,
     silent_readers,
 )
+from tasks.explainability.summary import PER_IMAGE
 from tasks.reliability import SHOWN, add_reliability
 
 # Names that a note spells out; the rest is counted.
@@ -63,6 +64,7 @@ class Explainability(Task):
     headline = "explainability_f1"
     needs = frozenset({"masks"})
     maps = True
+    per_image = PER_IMAGE
     shown = (
         "explainability_f1",
         "explainability_skill",

@@ -57,7 +57,11 @@ def dataset(tmp_path) -> Dataset:
 def path(tmp_path, dataset):
     """The frozen file of SPLIT."""
     _frozen(tmp_path, dataset, "1", lambda: SPLIT)
-    return splits.location(tmp_path, dataset, "diagnosis", "1", {})
+    return _location(tmp_path, dataset, "diagnosis", "1", {})
+
+
+def _location(out, dataset, *question):
+    return splits.location(out, dataset.name, dataset.fingerprint, *question)
 
 
 def _frozen(out, dataset, version, draw):
@@ -93,15 +97,17 @@ def _refuse():
 def test_the_file_lies_beside_the_records_and_is_named_by_data_task_and_options(tmp_path, dataset):
     options = {"positive": None, "imbalance": "50"}
     folder = tmp_path / "v1" / "splits" / f"hand-{dataset.fingerprint[:12]}"
-    assert splits.location(tmp_path, dataset, "imbalance", "2", options) == (
-        folder / "imbalance-v2-imbalance=50.csv"
-    )
-    assert splits.location(tmp_path, dataset, "diagnosis", "1", {}) == folder / "diagnosis-v1.csv"
+    assert splits.location(
+        tmp_path, dataset.name, dataset.fingerprint, "imbalance", "2", options
+    ) == (folder / "imbalance-v2-imbalance=50.csv")
+    assert _location(tmp_path, dataset, "diagnosis", "1", {}) == folder / "diagnosis-v1.csv"
 
 
 def test_options_that_no_file_name_can_hold_stay_apart(tmp_path, dataset):
     names = {
-        splits.location(tmp_path, dataset, "t", "1", {"positive": value}).name
+        splits.location(
+            tmp_path, dataset.name, dataset.fingerprint, "t", "1", {"positive": value}
+        ).name
         for value in ("a/b", "a b", "a_b", "../x", "x=1-y=2", "é", "x" * 500)
     }
     assert len(names) == 7
@@ -141,7 +147,9 @@ def test_the_same_split_gives_the_same_bytes(path, dataset, tmp_path):
         for trial, parts in SPLIT.items()
     }
     _frozen(tmp_path / "other", dataset, "1", lambda: shuffled)
-    other = splits.location(tmp_path / "other", dataset, "diagnosis", "1", {})
+    other = splits.location(
+        tmp_path / "other", dataset.name, dataset.fingerprint, "diagnosis", "1", {}
+    )
     assert other.read_bytes() == path.read_bytes()
 
 
@@ -257,7 +265,7 @@ def test_where_the_seed_decides_there_is_a_file_for_each(tmp_path, dataset):
         arguments = (tmp_path, dataset, "semi-supervised", "1", options)
         splits.frozen(*arguments, lambda: FEW, seed).keep()
         assert splits.frozen(*arguments, _refuse, seed).trials["labels-50"]["train"] == ("i0", "i5")
-        made.append(splits.location(*arguments, seed))
+        made.append(_location(*arguments, seed))
     assert [path.name for path in made] == [
         f"semi-supervised-v1-label_fractions=5-seed={seed}.csv" for seed in (0, 1)
     ]

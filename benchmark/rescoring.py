@@ -1,0 +1,197 @@
+"""A run scored again from its predictions and its frozen split, without the images."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pydantic import ValidationError
+
+from benchmark.config import Option, RunConfig
+from benchmark.data.dataset import UNLABELLED, Dataset, Disease
+from benchmark.errors import DataError, UserError
+from benchmark.records import predictions, splits
+from benchmark.records.predictions import Predictions
+from benchmark.records.record import DataUsed, Record
+from benchmark.registry import TASKS
+from tasks.base import Task, Trial
+
+
+@dataclass(frozen=True)
+class Question:
+    """What runs that may be compared were asked alike.
+
+    Attributes:
+        task, version: the task's name and the version of its protocol.
+        options: the task's, resolved, without those that are paths.
+        seed: of the run where it decides the split, else None.
+        data: the data set as the task has prepared it.
+        splits: trial -> fingerprint of its parts, in the order of the trials.
+    """
+
+    task: str
+    version: str
+    options: Mapping[str, Option]
+    seed: int | None
+    data: DataUsed
+    splits: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What a question comes to: its task, the truth about the images of its split, the trials.
+
+    `dataset` has ids, labels, groups and grades, no photographs, masks or metadata; `path` is the
+    split's file.
+    """
+
+    task: Task
+    dataset: Dataset
+    trials: tuple[Trial, ...]
+    path: Path
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A sheet and what one run said: trial by trial."""
+
+    record: Record
+    sheet: Sheet
+    said: tuple[Predictions, ...]
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Every test image of any trial, sorted."""
+        return self.sheet.task.tested(self.sheet.trials)
+
+    @property
+    def groups(self) -> np.ndarray:
+        """(N,) str: the group of each of `images`."""
+        return self.sheet.dataset.table.loc[list(self.images), "group"].to_numpy(str)
+
+    def sampled(self, weights: np.ndarray) -> dict[str, np.ndarray]:
+        """The run's scores in resamples of `images`.
+
+        Args:
+            weights: (R, N) int, as of `statistics.group_weights`.
+
+        Returns:
+            metric -> (R,) float64, the headline among them; NaN where undefined.
+        """
+        results = list(zip(self.sheet.trials, self.said, strict=True))
+        return self.sheet.task.sampled(self.sheet.dataset, results, weights)
+
+
+def answered(results: str | Path, record: Record) -> Answered:
+    """What the run of a record was asked and said, read from the results folder.
+
+    Raises:
+        DataError: split or predictions are missing, damaged or not those of the record.
+        UserError: the record is of another version of its task or of its settings.
+    """
+    sheet = sheet_of(results, question_of(record))
+    said = predictions.load(results, record)
+    for trial in sheet.trials:
+        if set(said[trial.name].ids) != set(trial.test):
+            raise DataError(
+                f"{predictions.location(results, record.run_id)}, trial {trial.name}: the images"
+                " are not those of the record's test part: restore the file"
+            )
+        classes = len(sheet.task.of_trial(sheet.dataset, trial.name).classes)
+        if said[trial.name].probabilities.shape[1] != classes:
+            raise DataError(
+                f"{predictions.location(results, record.run_id)}, trial {trial.name}: there is no"
+                f" probability for each of the {classes} classes: restore the file"
+            )
+    return Answered(record, sheet, tuple(said[trial.name] for trial in sheet.trials))
+
+
+def question_of(record: Record) -> Question:
+    """What the run of a record was asked.
+
+    Raises:
+        UserError: the record's settings are of another version.
+    """
+    try:
+        config = RunConfig.model_validate(record.config)
+    except ValidationError:
+        raise UserError(
+            f"run {record.run_id}: its settings are of another version of DermBench"
+            f" ({record.benchmark_version}): use that one"
+        ) from None
+    return Question(
+        task=record.task,
+        version=record.task_version,
+        options=config.question,
+        seed=config.seed if TASKS.get(record.task).seeded else None,
+        data=record.data,
+        splits={trial.name: trial.split_fingerprint for trial in record.trials},
+    )
+
+
+def sheet_of(results: str | Path, question: Question) -> Sheet:
+    """The truth that answers to a question are scored by, from its frozen split.
+
+    Raises:
+        DataError: the split's file is missing or is not that of the question.
+        UserError: the question is of another version of its task.
+    """
+    of_task = TASKS.get(question.task)
+    if of_task.version != question.version:
+        raise UserError(
+            f"{question.task} version {question.version} is not what this DermBench scores"
+            f" ({of_task.version}): repeat the run, or use the DermBench that made it"
+        )
+    path = splits.location(
+        results,
+        question.data.name,
+        question.data.fingerprint,
+        question.task,
+        question.version,
+        question.options,
+        question.seed,
+    )
+    rows = splits.rows(path)
+    dataset = _dataset(path, rows, question.data)
+    trials = {str(name): _trial(str(name), part) for name, part in rows.groupby("trial")}
+    if {name: trial.fingerprint for name, trial in trials.items()} != question.splits:
+        raise DataError(
+            f"{path} is not the split that was asked of: restore the file that came with the"
+            " records"
+        )
+    task = of_task(of_task.Options(**question.options))
+    return Sheet(task, dataset, tuple(trials[name] for name in question.splits), path)
+
+
+def _trial(name: str, rows: pd.DataFrame) -> Trial:
+    parts = {part: tuple(sorted(rows["id"][rows["part"] == part])) for part in splits.PARTS}
+    return Trial(name, **parts)
+
+
+def _dataset(path: Path, rows: pd.DataFrame, used: DataUsed) -> Dataset:
+    """The images of a split with their labels; of graded diseases each trial tells one grade."""
+    first = rows.drop_duplicates("id").set_index("id")
+    table = pd.DataFrame({"path": "", "label": UNLABELLED, "group": first["group"], "split": ""})
+    diseases = tuple(Disease(one.name, one.grades, one.referable) for one in used.diseases)
+    dataset = Dataset(used.name, path, table, used.classes, diseases=diseases)
+    if not diseases:
+        table["label"] = _labels(path, first["class"], used.classes)
+        return dataset
+    for disease in diseases:
+        own = rows[rows["trial"] == disease.name].set_index("id")["class"]
+        grades = _labels(path, own, disease.grades)
+        table[disease.column] = grades.reindex(table.index, fill_value=UNLABELLED)
+    return replace(dataset, table=table.assign(label=table[diseases[0].column]))
+
+
+def _labels(path: Path, names: pd.Series, classes: Sequence[str]) -> pd.Series:
+    """Class names as labels; "" is without one."""
+    codes: Mapping[str, int] = {"": UNLABELLED} | {name: at for at, name in enumerate(classes)}
+    unknown = sorted(set(names) - set(codes))
+    if unknown:
+        raise DataError(
+            f"{path}: class {unknown[0]!r} is none of the record's ({', '.join(classes)}): restore"
+            " the file that came with the record"
+        )
+    return names.map(codes).astype(np.int64)
