@@ -3,7 +3,7 @@
 Which intervals and tests are made from the resamples is the business of `statistics`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,7 +60,10 @@ def scores(labels: ArrayLike, probabilities: ArrayLike) -> dict[str, float]:
 
 
 def resampled(
-    labels: ArrayLike, probabilities: ArrayLike, weights: ArrayLike
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    weights: ArrayLike,
+    names: Collection[str] = SCORES,
 ) -> dict[str, _Floats]:
     """The metrics of `scores` for R weighted versions of one sample, such as bootstrap resamples.
 
@@ -68,6 +71,7 @@ def resampled(
         labels: (N,) int, in [0, C).
         probabilities: (N, C) float, finite.
         weights: (R, N) int, at least 0: how many times each image enters each resample.
+        names: of `SCORES`, those that are wanted; without `macro_auc` it takes a fifth of the time.
 
     Returns:
         Each score as (R,) float64: row r is what `scores` gives when image i is repeated
@@ -76,8 +80,13 @@ def resampled(
     Raises:
         ValueError: as `scores`; weights negative, not integers or of another shape.
     """
-    sample = _Sample.of(labels, probabilities)
-    return in_chunks(weights, sample.size, lambda by_image: _macro(sample.by_class(by_image)))
+    sample = _Sample.of(labels, probabilities, ranked="macro_auc" in names)
+
+    def measure(by_image: _Floats) -> dict[str, _Floats]:
+        found = _macro(sample.by_class(by_image))
+        return {name: found[name] for name in names}
+
+    return in_chunks(weights, sample.size, measure)
 
 
 def resampled_per_class(
@@ -227,16 +236,16 @@ class _Sample:
     indicators: _Floats
     """(3 C, N) of 0 and 1: image is of the class; is predicted as it; both."""
     rankings: tuple[Ranking, ...]
-    """Per class, against the rest."""
+    """Per class, against the rest; none where no AUC is wanted."""
 
     @classmethod
-    def of(cls, labels: ArrayLike, probabilities: ArrayLike) -> "_Sample":
+    def of(cls, labels: ArrayLike, probabilities: ArrayLike, ranked: bool = True) -> "_Sample":
         labels, probabilities = _checked(labels, probabilities)
         count = probabilities.shape[1]
         every = np.arange(count)[:, None]
         truth, called = labels == every, predicted_classes(probabilities) == every
         indicators = np.concatenate([truth, called, truth & called]).astype(np.float64)
-        rankings = tuple(map(Ranking.of, truth, probabilities.T))
+        rankings = tuple(map(Ranking.of, truth, probabilities.T)) if ranked else ()
         return cls(len(labels), count, indicators, rankings)
 
     def by_class(self, by_image: _Floats) -> _ByClass:
@@ -254,8 +263,13 @@ class _Sample:
             specificity=ratio(negatives - (called - hits), negatives),
             precision=precision,
             f1=ratio(2 * hits, positives + called),
-            auc=np.stack([ranking.weighted(by_image).auc() for ranking in self.rankings]),
+            auc=self._areas(by_image),
         )
+
+    def _areas(self, by_image: _Floats) -> _Floats:
+        if not self.rankings:
+            return np.full((self.classes, by_image.shape[1]), np.nan)
+        return np.stack([ranking.weighted(by_image).auc() for ranking in self.rankings])
 
 
 def _macro(counted: _ByClass) -> dict[str, _Floats]:

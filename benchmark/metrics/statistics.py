@@ -1,4 +1,4 @@
-"""How sure a score is: bootstrap over groups of images that belong together.
+"""How sure a score and a ranking are: bootstrap over groups of images that belong together.
 
 Images of one lesion or one patient are alike, so what is drawn is the group, with all its images.
 """
@@ -9,7 +9,8 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
+from scipy.special import ndtri, stdtrit
+from scipy.stats import rankdata
 
 RESAMPLES = 2000
 # A mean of fewer images is told with a warning (ours).
@@ -148,3 +149,116 @@ def combine_seeds(estimates: Sequence[Estimate], least: float = 0.0, most: float
     # np.clip keeps a NaN as it is.
     low, high = (float(np.clip(end, least, most)) for end in (low, high))
     return Estimate(value, low, high, n, groups)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far one score is above another on the same images, with a 95 % interval and a p-value."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+def over_seeds(samples: ArrayLike, seed: int = 0) -> NDArray[np.float64]:
+    """Resamples of the mean over seeds, which vary with the images and with the seeds (ours).
+
+    In each resample of the images the seeds are drawn anew, too: around their mean, by Student's t
+    with the standard error that they have in that resample. Two to five seeds drawn with
+    replacement would have a handful of outcomes and too little spread. A single seed has none that
+    could be known: its resamples stay as they are.
+
+    Args:
+        samples: (S, R) the score of each seed in each resample of the images, the same for all.
+        seed: of the draws.
+
+    Returns:
+        (R,); NaN where the score of any seed is.
+    """
+    every = np.asarray(samples, dtype=np.float64)
+    seeds, resamples = every.shape
+    mean = every.mean(axis=0)
+    if seeds == 1:
+        return mean
+    error = every.std(axis=0, ddof=1) / np.sqrt(seeds)
+    return mean + error * np.random.default_rng(seed).standard_t(seeds - 1, size=resamples)
+
+
+def paired_test(value: float, samples: ArrayLike) -> Difference:
+    """Whether a difference of two scores is one, by the paired bootstrap.
+
+    The p-value is twice the share of resamples on the far side of 0 (those at 0 among them), one
+    resample added to both so that it is never 0; equal scores in every resample have p 1.
+
+    Args:
+        value: the difference on the images as they are.
+        samples: (R,) the difference in each resample, both scores on the same ones; NaN where
+            either is undefined.
+
+    Returns:
+        All NaN but the value where more than half of the resamples are undefined, as `interval`.
+    """
+    differences = np.asarray(samples, dtype=np.float64)
+    low, high = interval(differences)
+    if np.isnan(low) or np.isnan(value):
+        return Difference(value, float("nan"), float("nan"), float("nan"))
+    defined = differences[~np.isnan(differences)]
+    sides = (np.count_nonzero(defined <= 0), np.count_nonzero(defined >= 0))
+    p = min(1.0, 2 * (min(sides) + 1) / (len(defined) + 1))
+    return Difference(value, low, high, p)
+
+
+def holm(p_values: ArrayLike) -> NDArray[np.float64]:
+    """P-values corrected for their number.
+
+    Holm, "A simple sequentially rejective multiple test procedure" (1979).
+
+    Args:
+        p_values: (M,) in [0, 1]; NaN does not count and stays.
+
+    Returns:
+        (M,) in [0, 1], never below the p-value itself.
+    """
+    given = np.asarray(p_values, dtype=np.float64)
+    corrected = np.full(given.shape, np.nan)
+    known = np.flatnonzero(~np.isnan(given))
+    rising = known[np.argsort(given[known], kind="stable")]
+    times = np.arange(len(rising), 0, -1)
+    corrected[rising] = np.minimum(np.maximum.accumulate(given[rising] * times), 1)
+    return corrected
+
+
+def rank_intervals(samples: ArrayLike, level: float = 0.95) -> NDArray[np.int64]:
+    """Which ranks each row could have: percentiles of its rank over the resamples.
+
+    Equal scores share the better rank. Resamples in which any score is undefined are left out.
+
+    Args:
+        samples: (M, R) scores, the higher the better, of M rows in the same resamples.
+        level: the share of resamples inside, in (0, 1).
+
+    Returns:
+        (M, 2) first and last rank, from 1; 1 and M for all where no resample is left.
+    """
+    scores = np.asarray(samples, dtype=np.float64)
+    rows = len(scores)
+    scores = scores[:, ~np.isnan(scores).any(axis=0)]
+    if not scores.shape[1]:
+        return np.tile([1, rows], (rows, 1))
+    ranks = rankdata(-scores, method="min", axis=0)
+    ends = [(1 - level) / 2, (1 + level) / 2]
+    return np.quantile(ranks, ends, axis=1, method="inverted_cdf").T.astype(np.int64)
+
+
+def smallest_shown(spread: float, level: float = 0.95, power: float = 0.8) -> float:
+    """The smallest true difference that a test would find with this power.
+
+    Of a normal two-sided test: (z of the level + z of the power) times the spread.
+
+    Args:
+        spread: the standard deviation of the difference over resamples.
+        level: one minus the test's error rate.
+        power: how often the difference shall be found.
+    """
+    return float(ndtri((1 + level) / 2) + ndtri(power)) * spread
