@@ -15,6 +15,7 @@ from benchmark.cli_data import (
     option,
     options_of,
 )
+from benchmark.cli_records import add_compare
 from benchmark.errors import UserError
 
 EXAMPLES = """\
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     add_data(commands)
     _add_raters(commands)
     _add_leaderboard(commands)
+    add_compare(commands)
     return parser
 
 

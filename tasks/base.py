@@ -251,6 +251,16 @@ class Task(ABC):
         """The test images of any of the trials, sorted: what a resample of a run draws from."""
         return tuple(sorted({sample for trial in trials for sample in trial.test}))
 
+    def resampling(self, dataset: Dataset, trials: Sequence[Trial], count: int) -> np.ndarray:
+        """(R, N) how often each resample has each image of `tested`: those of the run's intervals.
+
+        Args:
+            dataset: as `prepare` gives it.
+            trials: all of the run.
+            count: how many are drawn; R may be less, see `resamples`.
+        """
+        return resamples(*truth(dataset, self.tested(trials)), count)
+
     def sampled(
         self, dataset: Dataset, results: Sequence[tuple[Trial, Predictions]], weights: np.ndarray
     ) -> dict[str, np.ndarray]:
@@ -311,13 +321,15 @@ def diagnosis_metrics(dataset: Dataset, outputs: Outputs) -> dict[str, Metric]:
     )
 
 
-def resamples(labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
+def resamples(
+    labels: np.ndarray, groups: np.ndarray, count: int = statistics.RESAMPLES
+) -> np.ndarray:
     """(R, N) how often each test image enters each bootstrap resample, for scores over classes.
 
     A resample that lacks one of the classes asks an easier question: it is left out (ours); where
     that leaves less than half of them, none is kept, and there is no interval.
     """
-    weights = statistics.group_weights(groups, statistics.RESAMPLES, BOOTSTRAP_SEED)
+    weights = statistics.group_weights(groups, count, BOOTSTRAP_SEED)
     whole = np.ones(len(weights), bool)
     for label in np.unique(labels):
         whole &= weights[:, labels == label].any(axis=1)

@@ -15,6 +15,7 @@ from benchmark.data.dataset import SPLITS, UNLABELLED, Dataset, Disease
 from benchmark.data.pixels import Progress, silent
 from benchmark.errors import DataError
 from benchmark.metrics import classification, ordinal
+from benchmark.metrics.statistics import RESAMPLES
 from benchmark.records.predictions import Predictions
 from benchmark.records.record import Metric
 from tasks.base import (
@@ -172,6 +173,11 @@ class Grading(Task):
             notes += [f"{trial.name}: {there}, {len(trial.unlabelled)} without", *score.notes]
         return Score(metrics, {"diseases": table}, notes=tuple(notes))
 
+    def resampling(self, dataset: Dataset, trials: Sequence[Trial], count: int) -> np.ndarray:
+        """As if of one class: which grades a resample lacks is another matter for each disease."""
+        _, groups = truth(dataset, self.tested(trials))
+        return resamples(np.zeros(len(groups), np.int64), groups, count)
+
     def sampled(
         self, dataset: Dataset, results: Sequence[tuple[Trial, Predictions]], weights: np.ndarray
     ) -> dict[str, np.ndarray]:
@@ -183,11 +189,10 @@ class Grading(Task):
     ) -> Metric:
         """Every resample of the test images' groups is the same for all diseases."""
         said = [(trial, outputs) for trial, outputs, _ in results]
-        every = self.tested([trial for trial, _ in said])
-        groups = dataset.table.loc[list(every), "group"].to_numpy(str)
-        # Of one class: which grades a resample lacks is another matter for each disease.
-        drawn = resamples(np.zeros(len(every), np.int64), groups)
-        weights = np.concatenate([np.ones((1, len(every)), drawn.dtype), drawn])
+        trials = [trial for trial, _ in said]
+        _, groups = truth(dataset, self.tested(trials))
+        drawn = self.resampling(dataset, trials, RESAMPLES)
+        weights = np.concatenate([np.ones((1, len(groups)), drawn.dtype), drawn])
         mean = self._mean_kappas(dataset, said, weights)
         return with_intervals({HEADLINE: float(mean[0])}, {HEADLINE: mean[1:]}, groups)[HEADLINE]
 

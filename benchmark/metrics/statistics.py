@@ -185,6 +185,38 @@ def over_seeds(samples: ArrayLike, seed: int = 0) -> NDArray[np.float64]:
     return mean + error * np.random.default_rng(seed).standard_t(seeds - 1, size=resamples)
 
 
+def difference_over_seeds(
+    first: ArrayLike, second: ArrayLike, seed: int = 0
+) -> NDArray[np.float64]:
+    """Resamples of the difference of two means over seeds, first minus second (ours).
+
+    As `over_seeds`, with one draw for both: their standard errors added as independent, the degrees
+    of freedom by Welch and Satterthwaite (Welch, "The generalization of 'Student's' problem when
+    several different population variances are involved", 1947). Two draws of their own would be
+    wider than the difference is uncertain. A side of one seed adds no spread: it has none known.
+
+    Args:
+        first: (S, R) the score of each seed in each resample of the images.
+        second: (T, R) likewise, in the same resamples.
+        seed: of the draws.
+
+    Returns:
+        (R,); NaN where a score is.
+    """
+    sides = [np.asarray(side, dtype=np.float64) for side in (first, second)]
+    difference = sides[0].mean(axis=0) - sides[1].mean(axis=0)
+    several = [side for side in sides if len(side) > 1]
+    if not several:
+        return difference
+    errors = np.stack([side.var(axis=0, ddof=1) / len(side) for side in several])
+    parts = np.stack([part**2 / (len(s) - 1) for part, s in zip(errors, several, strict=True)])
+    total = errors.sum(axis=0)
+    # Where all seeds agree nothing is drawn, with any degrees of freedom.
+    freedom = np.divide(total**2, parts.sum(axis=0), out=np.ones_like(total), where=total > 0)
+    drawn = np.random.default_rng(seed).standard_t(np.where(np.isnan(freedom), 1, freedom))
+    return difference + np.sqrt(total) * drawn
+
+
 def paired_test(value: float, samples: ArrayLike) -> Difference:
     """Whether a difference of two scores is one, by the paired bootstrap.
 

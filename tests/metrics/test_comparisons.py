@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from benchmark.metrics import classification
 from benchmark.metrics.statistics import (
+    difference_over_seeds,
     group_weights,
     holm,
     interval,
@@ -192,6 +193,44 @@ def test_nested_intervals_cover_the_mean_over_networks_and_images(seeds):
         low, high = interval(over_seeds(np.array(samples), draw))
         hits.append(low <= 0.6 <= high)
     assert 0.91 <= np.mean(hits) <= 0.995
+
+
+def test_a_difference_over_seeds_has_welchs_spread():
+    first = np.repeat([[0.1], [0.2], [0.3]], 20_000, axis=1)
+    second = np.repeat([[0.0], [0.1], [0.2]], 20_000, axis=1)
+    low, high = interval(difference_over_seeds(first, second))
+    # 2.776 is t of 4 degrees of freedom at 97.5 %: equal spreads, so those of both sides.
+    half = 2.776 * 0.1 * np.sqrt(2 / 3)
+    assert (low, high) == pytest.approx((0.1 - half, 0.1 + half), abs=0.01)
+    # 4.303: only one side's spread is known.
+    low, high = interval(difference_over_seeds(first, second[:1]))
+    half = 4.303 * 0.1 / np.sqrt(3)
+    assert (low, high) == pytest.approx((0.2 - half, 0.2 + half), abs=0.01)
+
+
+def test_single_seeds_differ_by_their_resamples_and_a_missing_score_stays_missing():
+    one, other = np.random.default_rng(0).normal(size=(2, 1, 50))
+    np.testing.assert_array_equal(difference_over_seeds(one, other), (one - other)[0])
+    broken = np.array([[0.1, 0.2], [np.nan, 0.4]])
+    assert np.isnan(difference_over_seeds(broken, broken)).tolist() == [True, False]
+    same = np.tile(one, (3, 1))
+    np.testing.assert_allclose(difference_over_seeds(same, same), 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("seeds", [(2, 2), (3, 3), (5, 2)])
+def test_rows_that_are_equal_but_for_their_seeds_are_told_apart_rarely(seeds):
+    generator = np.random.default_rng(sum(seeds))
+    weights = group_weights(np.arange(100), 300, seed=0)
+    found = []
+    for draw in range(300):
+        images = generator.normal(size=100)
+        sides = []
+        for count in seeds:
+            right = [images < generator.normal(0.5, 0.1) for _ in range(count)]
+            sides.append(np.array([_resampled(one, weights) for one in right]))
+        value = sides[0].mean() - sides[1].mean()
+        found.append(paired_test(value, difference_over_seeds(*sides, draw)).p < 0.05)
+    assert np.mean(found) <= 0.085
 
 
 def test_the_smallest_difference_shown_is_found_four_times_in_five():

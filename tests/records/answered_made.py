@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import records_made
 
-from benchmark.config import configure
+from benchmark.config import configure, run_id
 from benchmark.data.dataset import Dataset, Disease
 from benchmark.records import predictions, splits
 from benchmark.records.predictions import Predictions
@@ -61,9 +61,9 @@ def run(out, task="diagnosis", skill=2.0, data=None, stray=0, **settings):
         outputs = Outputs(trial.test, _said(view, trial.test, skill, generator))
         results.append((trial, outputs, asked.score(view, trial, outputs)))
     overall = asked.overall(prepared, results)
-    digits = np.random.default_rng([config.seed, stray, int(1e6 * skill)]).integers(16, size=12)
+    made_of = {"data": prepared.fingerprint, "skill": skill, "stray": stray}
     record = records_made.record(
-        "r" + "".join(f"{digit:x}" for digit in digits),
+        run_id(config, made_of),
         asked.headline,
         overall.metrics,
         config.public(),

@@ -1,0 +1,90 @@
+"""Commands about records that are there: `compare`."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from benchmark.cli_data import command
+from benchmark.errors import UserError
+
+if TYPE_CHECKING:
+    from benchmark.data import Dataset
+    from benchmark.records.record import Record
+
+
+def add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command `compare`."""
+    parser = command(
+        commands,
+        "compare",
+        "two runs, or two rows of seeds, on the same test images, with a test",
+        "compare r1f2e3d4c5b6,r2a3b4c5d6e7 r3c4d5e6f7a8 --data-dir /data/isic2018",
+    )
+    for name, which in (("first", "one side"), ("second", "the other side")):
+        parser.add_argument(
+            name,
+            metavar="RUN[,RUN,...]",
+            help=f"{which}: the beginning of a run id; several seeds of one row, separated by"
+            " commas; see `list records`",
+        )
+    parser.add_argument(
+        "--data-dir",
+        help="where the data set lies, to show the images that decide; a folder below"
+        " $DERMBENCH_DATA will do",
+    )
+    parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
+    parser.set_defaults(command=_compare)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from benchmark.comparison import compare
+    from benchmark.comparison.report import (
+        folder_name,
+        metrics_table,
+        sentence,
+        sides_table,
+        write,
+    )
+    from benchmark.records.store import Store
+    from benchmark.show import text_table
+
+    store = Store(options.out)
+    first, second = (
+        [store.find(part) for part in side.split(",")] for side in (options.first, options.second)
+    )
+    photographs = _photographs(first[0], options.data_dir)
+    found = compare(options.out, first, second)
+    folder = Path(options.out) / "v1" / "comparisons" / folder_name(found)
+    files = write(found, folder, photographs)
+    print(f"{text_table(sides_table(found))}\n")
+    print(text_table(metrics_table(found)))
+    print(f"\n{sentence(found)}\n")
+    for path in files:
+        print(path)
+
+
+def _photographs(record: "Record", data_dir: str | None) -> "Dataset | None":
+    """The data set of a record with its images; None where nobody said where it lies.
+
+    Raises:
+        UserError: there is another data set.
+    """
+    from benchmark.config import RunConfig
+    from benchmark.data import load
+    from benchmark.registry import DATASETS, TASKS
+
+    config = RunConfig.model_validate(record.config)
+    if data_dir is None and DATASETS.get(config.dataset).needs_data_dir:
+        return None
+    dataset = load(config.dataset, data_dir, **config.dataset_options)
+    dataset.require_images()
+    of_task = TASKS.get(record.task)
+    asked = of_task(of_task.Options(**config.question)).prepare(dataset)
+    if asked.fingerprint != record.data.fingerprint:
+        raise UserError(
+            f"{dataset.root} is not the data of run {record.run_id} (fingerprint"
+            f" {asked.fingerprint[:12]}, not {record.data.fingerprint[:12]}): give its folder, or"
+            " leave out --data-dir"
+        )
+    return dataset
