@@ -65,32 +65,34 @@ class Comparison:
     images: pd.DataFrame
 
 
-def compare(results: str | Path, first: Sequence[Record], second: Sequence[Record]) -> Comparison:
+def compare(results: str | Path, one: Sequence[Record], other: Sequence[Record]) -> Comparison:
     """Compare two rows on the images that both were scored on.
 
     Args:
         results: the folder of the records, their predictions and splits.
-        first: the records of one row, which differ in their seeds alone.
-        second: those of another.
+        one: the records of one row, which differ in their seeds alone.
+        other: those of another.
 
     Raises:
         UserError: the records of a side are not of one row, or the sides were not asked the same.
         DataError: predictions or a split are missing or damaged.
     """
-    sides = (_side(results, first), _side(results, second))
+    sides = (_side(results, one), _side(results, other))
     _check_alike(*sides)
-    one = sides[0].answers[0]
-    weights = one.sheet.task.resampling(one.sheet.dataset, one.sheet.trials, RESAMPLES)
+    asked = sides[0].answers[0]
+    weights = asked.sheet.task.resampling(asked.sheet.dataset, asked.sheet.trials, RESAMPLES)
     # The images as they are, then the resamples.
-    weights = np.concatenate([np.ones((1, len(one.images)), weights.dtype), weights])
+    weights = np.concatenate([np.ones((1, len(asked.images)), weights.dtype), weights])
     found = [side.sampled(weights) for side in sides]
     drawn, differences = {}, {}
     for name in found[0].keys() & found[1].keys():
-        one_by_one, other = (values[name] for values in found)
-        drawn[name] = statistics.difference_over_seeds(one_by_one[:, 1:], other[:, 1:])
-        value = float(one_by_one[:, 0].mean() - other[:, 0].mean())
+        first, second = (values[name] for values in found)
+        drawn[name] = statistics.difference_over_seeds(
+            (first[:, 0], second[:, 0]), (first[:, 1:], second[:, 1:])
+        )
+        value = float(first[:, 0].mean() - second[:, 0].mean())
         differences[name] = statistics.paired_test(value, drawn[name])
-    headline = one.record.headline
+    headline = asked.record.headline
     return Comparison(
         sides=sides,
         headline=headline,

@@ -161,32 +161,34 @@ class Difference:
     p: float
 
 
-def over_seeds(samples: ArrayLike, seed: int = 0) -> NDArray[np.float64]:
+def over_seeds(values: ArrayLike, samples: ArrayLike, seed: int = 0) -> NDArray[np.float64]:
     """Resamples of the mean over seeds, which vary with the images and with the seeds (ours).
 
-    In each resample of the images the seeds are drawn anew, too: around their mean, by Student's t
-    with the standard error that they have in that resample. Two to five seeds drawn with
-    replacement would have a handful of outcomes and too little spread. A single seed has none that
-    could be known: its resamples stay as they are.
+    In each resample of the images the seeds are drawn anew, too: the mean moves by Student's t
+    times its standard error over the seeds. Two to five seeds drawn with replacement would have a
+    handful of outcomes and too little spread. The standard error is that on the images as they
+    are: in a resample the seeds differ more, because it repeats the images on which they differ. A
+    single seed has no spread that could be known: its resamples stay as they are.
 
     Args:
-        samples: (S, R) the score of each seed in each resample of the images, the same for all.
+        values: (S,) the score of each seed.
+        samples: (S, R) the same in each resample of the images, which are the same for all.
         seed: of the draws.
 
     Returns:
         (R,); NaN where the score of any seed is.
     """
-    every = np.asarray(samples, dtype=np.float64)
+    scores, every = np.asarray(values, np.float64), np.asarray(samples, np.float64)
     seeds, resamples = every.shape
-    mean = every.mean(axis=0)
     if seeds == 1:
-        return mean
-    error = every.std(axis=0, ddof=1) / np.sqrt(seeds)
-    return mean + error * np.random.default_rng(seed).standard_t(seeds - 1, size=resamples)
+        return every[0]
+    error = scores.std(ddof=1) / np.sqrt(seeds)
+    drawn = np.random.default_rng(seed).standard_t(seeds - 1, size=resamples)
+    return every.mean(axis=0) + error * drawn
 
 
 def difference_over_seeds(
-    first: ArrayLike, second: ArrayLike, seed: int = 0
+    values: tuple[ArrayLike, ArrayLike], samples: tuple[ArrayLike, ArrayLike], seed: int = 0
 ) -> NDArray[np.float64]:
     """Resamples of the difference of two means over seeds, first minus second (ours).
 
@@ -196,25 +198,25 @@ def difference_over_seeds(
     wider than the difference is uncertain. A side of one seed adds no spread: it has none known.
 
     Args:
-        first: (S, R) the score of each seed in each resample of the images.
-        second: (T, R) likewise, in the same resamples.
+        values: of both sides, (S,) and (T,) the score of each seed.
+        samples: of both sides, (S, R) and (T, R) in the same resamples of the images.
         seed: of the draws.
 
     Returns:
         (R,); NaN where a score is.
     """
-    sides = [np.asarray(side, dtype=np.float64) for side in (first, second)]
-    difference = sides[0].mean(axis=0) - sides[1].mean(axis=0)
-    several = [side for side in sides if len(side) > 1]
-    if not several:
-        return difference
-    errors = np.stack([side.var(axis=0, ddof=1) / len(side) for side in several])
-    parts = np.stack([part**2 / (len(s) - 1) for part, s in zip(errors, several, strict=True)])
-    total = errors.sum(axis=0)
-    # Where all seeds agree nothing is drawn, with any degrees of freedom.
-    freedom = np.divide(total**2, parts.sum(axis=0), out=np.ones_like(total), where=total > 0)
-    drawn = np.random.default_rng(seed).standard_t(np.where(np.isnan(freedom), 1, freedom))
-    return difference + np.sqrt(total) * drawn
+    scores = [np.asarray(side, np.float64) for side in values]
+    first, second = (np.asarray(side, np.float64).mean(axis=0) for side in samples)
+    several = [side for side in scores if len(side) > 1]
+    errors = np.array([side.var(ddof=1) / len(side) for side in several])
+    if not errors.sum() > 0:
+        # Single seeds, seeds that agree, or a score that is missing and so is in the means.
+        return first - second
+    freedom = errors.sum() ** 2 / sum(
+        error**2 / (len(side) - 1) for error, side in zip(errors, several, strict=True)
+    )
+    drawn = np.random.default_rng(seed).standard_t(freedom, size=len(first))
+    return first - second + np.sqrt(errors.sum()) * drawn
 
 
 def paired_test(value: float, samples: ArrayLike) -> Difference:
