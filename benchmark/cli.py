@@ -15,7 +15,7 @@ from benchmark.cli_data import (
     option,
     options_of,
 )
-from benchmark.cli_records import add_compare
+from benchmark.cli_records import add_compare, add_rescore
 from benchmark.errors import UserError
 
 EXAMPLES = """\
@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_raters(commands)
     _add_leaderboard(commands)
     add_compare(commands)
+    add_rescore(commands)
     return parser
 
 

@@ -1,6 +1,7 @@
-"""Commands about records that are there: `compare`."""
+"""Commands about records that are there: `compare` and `rescore`."""
 
 import argparse
+import sys
 from typing import TYPE_CHECKING
 
 from benchmark.cli_data import command
@@ -33,6 +34,57 @@ def add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
     parser.set_defaults(command=_compare)
+
+
+def add_rescore(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command `rescore`."""
+    parser = command(
+        commands,
+        "rescore",
+        "compute the metrics of records anew from their predictions, and say what moved",
+        "rescore --dry-run",
+    )
+    parser.add_argument(
+        "runs",
+        nargs="*",
+        metavar="RUN",
+        help="the beginning of a run id (default: every record)",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would move, change nothing"
+    )
+    parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
+    parser.set_defaults(command=_rescore)
+
+
+def _rescore(options: argparse.Namespace) -> None:
+    from benchmark.leaderboard.table import counted
+    from benchmark.progress import TerminalDisplay
+    from benchmark.records.store import Store
+    from benchmark.rescoring import answered, rescored
+    from benchmark.show import moved_table, text_table
+
+    store = Store(options.out)
+    stored = store.all()
+    records = [store.find(run) for run in options.runs] or stored.records
+    problems = [] if options.runs else list(stored.problems)
+    changed = 0
+    for record in TerminalDisplay().track(records, "rescoring", len(records)):
+        try:
+            found = rescored(answered(options.out, record))
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        if found.moved.empty:
+            continue
+        changed += 1
+        print(f"run {record.run_id}\n\n{text_table(moved_table(found.moved))}\n")
+        if not options.dry_run:
+            store.save(found.record)
+    told = "would move" if options.dry_run else "moved"
+    print(f"{counted(len(records), 'record')}, the metrics of {changed} {told}")
+    for problem in problems:
+        print(f"left as it is: {problem}", file=sys.stderr)
 
 
 def _compare(options: argparse.Namespace) -> None:

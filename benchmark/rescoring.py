@@ -1,6 +1,6 @@
 """A run scored again from its predictions and its frozen split, without the images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,14 +8,18 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
+from benchmark import __version__
 from benchmark.config import Option, RunConfig
 from benchmark.data.dataset import UNLABELLED, Dataset, Disease
 from benchmark.errors import DataError, UserError
 from benchmark.records import predictions, splits
 from benchmark.records.predictions import Predictions
-from benchmark.records.record import DataUsed, Record
+from benchmark.records.record import DataUsed, Metric, Record
 from benchmark.registry import TASKS
-from tasks.base import Task, Trial
+from tasks.base import Outputs, Task, Trial
+
+# What storing single scores in 32 bits may move.
+TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,55 @@ def answered(results: str | Path, record: Record) -> Answered:
                 f" probability for each of the {classes} classes: restore the file"
             )
     return Answered(record, sheet, tuple(said[trial.name] for trial in sheet.trials))
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """A record with its metrics computed anew, and which of them moved.
+
+    `moved` has a row per trial ("" is the run's own) and metric: `before` and `after`, NaN where
+    there is none, of the value or of the end of its interval that moved farthest.
+    """
+
+    record: Record
+    moved: pd.DataFrame
+
+
+def rescored(one: Answered) -> Rescored:
+    """Compute every metric anew that needs no map; others stay as they are."""
+    task, dataset = one.sheet.task, one.sheet.dataset
+    results, trials = [], []
+    for trial, said, old in zip(one.sheet.trials, one.said, one.record.trials, strict=True):
+        view = task.of_trial(dataset, trial.name)
+        score = task.rescore(view, trial, said, old.temperature)
+        outputs = Outputs(said.ids, said.probabilities, temperature=old.temperature)
+        results.append((trial, outputs, score))
+        trials.append(old.model_copy(update={"metrics": {**old.metrics, **score.metrics}}))
+    metrics = {**one.record.metrics, **task.overall(dataset, results).metrics}
+    moved = [*_moved("", one.record.metrics, metrics)]
+    for old, new in zip(one.record.trials, trials, strict=True):
+        moved += _moved(old.name, old.metrics, new.metrics)
+    update = {"metrics": metrics, "trials": tuple(trials), "rescored_by": __version__}
+    record = one.record.model_copy(update=update) if moved else one.record
+    return Rescored(record, pd.DataFrame(moved, columns=["trial", "metric", "before", "after"]))
+
+
+def _moved(trial: str, old: Mapping[str, Metric], new: Mapping[str, Metric]) -> Iterator[tuple]:
+    for name, metric in sorted(new.items()):
+        before, after = (_numbers(each.get(name)) for each in (old, new))
+        apart = np.abs(before - after)
+        # Missing before or after, and not in both.
+        apart[np.isnan(before) != np.isnan(after)] = np.inf
+        farthest = int(np.nanargmax(np.append(apart, 0)))
+        if farthest < len(apart) and apart[farthest] > TOLERANCE:
+            yield trial, name, float(before[farthest]), float(after[farthest])
+        elif name in old and (old[name].n, old[name].groups) != (metric.n, metric.groups):
+            yield trial, f"{name}, images", float(old[name].n), float(metric.n)
+
+
+def _numbers(metric: Metric | None) -> np.ndarray:
+    given = (None,) * 3 if metric is None else (metric.value, metric.low, metric.high)
+    return np.array([np.nan if number is None else number for number in given])
 
 
 def question_of(record: Record) -> Question:

@@ -75,6 +75,21 @@ def baselines_table(record: Record) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("compared with")
 
 
+def moved_table(moved: pd.DataFrame) -> pd.DataFrame:
+    """What rescoring moved, as text; `moved` as of `rescoring.Rescored`."""
+    rows = [
+        {
+            "trial": row.trial or "all",
+            "metric": title(row.metric),
+            "before": _cell(row.before),
+            "after": _cell(row.after),
+            "change": _cell(row.after - row.before),
+        }
+        for row in moved.itertuples()
+    ]
+    return pd.DataFrame(rows)
+
+
 def listing(kind: str, out: str | Path = "results") -> dict[str, pd.DataFrame]:
     """What there is of one kind, or of all: title to table.
 

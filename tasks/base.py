@@ -238,6 +238,21 @@ class Task(ABC):
     ) -> Score:
         """Score the outputs on the trial's test images; `progress` shows how far it has come."""
 
+    def rescore(
+        self, dataset: Dataset, trial: Trial, said: Predictions, temperature: float | None
+    ) -> Score:
+        """The score of a trial from what is kept of it: every metric that needs no map.
+
+        Args:
+            dataset: with the labels of the trial; photographs and masks are not looked at.
+            trial: which was scored.
+            said: of its test images.
+            temperature: that was fitted, if one was.
+        """
+        return self.score(
+            dataset, trial, Outputs(said.ids, said.probabilities, temperature=temperature)
+        )
+
     @abstractmethod
     def draw(self, dataset: Dataset, outputs: Outputs, score: Score, folder: Path) -> list[Path]:
         """Draw the pictures of a trial into `folder`; the files, most telling first."""

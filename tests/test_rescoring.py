@@ -9,10 +9,12 @@ sys.path.insert(0, str(Path(__file__).parent / "records"))
 
 import answered_made
 
-from benchmark import rescoring
+from benchmark import __version__, rescoring
+from benchmark.cli import main
 from benchmark.errors import DataError, UserError
 from benchmark.records import predictions, splits
 from benchmark.records.predictions import Predictions
+from benchmark.records.store import Store
 
 OPTIONS = {
     "diagnosis": {},
@@ -53,6 +55,66 @@ def test_the_sheet_has_the_truth_and_no_photograph(tmp_path, record):
     assert (sheet.dataset.table["path"] == "").all()
     groups = whole.table.loc[sheet.dataset.table.index, "group"]
     assert (sheet.dataset.table["group"] == groups).all()
+
+
+def _spoilt(record, metric, **numbers):
+    """The record with other numbers for a metric of the whole run."""
+    other = record.metrics[metric].model_copy(update=numbers)
+    return record.model_copy(update={"metrics": {**record.metrics, metric: other}})
+
+
+def test_a_record_that_is_right_does_not_move(tmp_path, record):
+    found = rescoring.rescored(rescoring.answered(tmp_path, record))
+    assert found.moved.empty
+    assert found.record == record
+
+
+def test_what_moved_is_told_and_mended(tmp_path, record):
+    name = record.headline
+    wrong = _spoilt(record, name, high=record.metrics[name].high + 0.25)
+    found = rescoring.rescored(rescoring.answered(tmp_path, wrong))
+    (row,) = found.moved.to_dict("records")
+    assert (row["trial"], row["metric"]) == ("", name)
+    assert row["before"] - row["after"] == pytest.approx(0.25)
+    assert found.record.metrics == record.metrics
+    assert found.record.rescored_by == __version__
+
+
+def test_a_metric_of_a_trial_that_was_missing_is_added(tmp_path, record):
+    trial = record.trials[0]
+    fewer = {name: metric for name, metric in trial.metrics.items() if name != "macro_f1"}
+    trials = (trial.model_copy(update={"metrics": fewer}), *record.trials[1:])
+    wrong = record.model_copy(update={"trials": trials})
+    found = rescoring.rescored(rescoring.answered(tmp_path, wrong))
+    (row,) = found.moved.to_dict("records")
+    assert (row["trial"], row["metric"]) == (trial.name, "macro_f1")
+    assert np.isnan(row["before"])
+    assert found.record.trials == record.trials
+
+
+def test_another_number_of_images_is_told(tmp_path):
+    record = answered_made.run(tmp_path)
+    wrong = _spoilt(record, "macro_auc", n=7)
+    (row,) = rescoring.rescored(rescoring.answered(tmp_path, wrong)).moved.to_dict("records")
+    assert (row["metric"], row["before"]) == ("macro_auc, images", 7)
+
+
+def test_the_command_says_what_moved_and_writes_it(tmp_path, capsys):
+    right, other, lost = (answered_made.run(tmp_path, seed=seed) for seed in range(3))
+    store = Store(tmp_path)
+    store.save(_spoilt(right, "macro_f1", value=0.123))
+    predictions.location(tmp_path, lost.run_id).unlink()
+    assert main(["rescore", "--dry-run", "--out", str(tmp_path)]) == 0
+    told = capsys.readouterr()
+    assert "3 records, the metrics of 1 would move" in told.out
+    assert f"run {right.run_id}" in told.out
+    assert "0.123" in told.out
+    assert "left as it is" in told.err
+    assert store.load(right.run_id).metrics["macro_f1"].value == 0.123
+    assert main(["rescore", right.run_id, "--out", str(tmp_path)]) == 0
+    assert "1 record, the metrics of 1 moved" in capsys.readouterr().out
+    assert store.load(right.run_id).metrics == right.metrics
+    assert store.load(other.run_id) == other
 
 
 def _sheet(tmp_path, record):

@@ -135,5 +135,8 @@ class Record(_Part):
     trials: tuple[TrialRecord, ...]
     metrics: dict[str, Metric]
     baselines: dict[str, Baseline] = Field({}, description="by name, where the task has them")
+    rescored_by: str = Field(
+        "", description="the DermBench that last changed the metrics, where it did not run the run"
+    )
     leaks: tuple[str, ...] = Field((), description="what the parts share, allowed by a flag")
     notes: tuple[str, ...] = ()

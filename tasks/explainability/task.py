@@ -11,7 +11,17 @@ from benchmark.data.dataset import Dataset, first_readings
 from benchmark.data.pixels import Progress, in_threads, silent
 from benchmark.errors import DataError
 from benchmark.metrics import classification, maps
-from tasks.base import Explanations, Outputs, Score, Task, Trial, diagnosis_metrics, truth
+from benchmark.records.predictions import Predictions
+from tasks.base import (
+    Explanations,
+    Outputs,
+    Score,
+    Task,
+    Trial,
+    diagnosis_metrics,
+    mean_metric,
+    truth,
+)
 from tasks.explainability import exhibits, summary
 from tasks.explainability.image import (
     ImageScore,
@@ -140,6 +150,16 @@ class Explainability(Task):
         }
         notes = (*_map_notes(outputs, found), *_mask_notes(dataset, trial, table))
         score = Score(metrics, tables, summary.baselines(table, groups), notes)
+        return add_reliability(score, dataset, trial, outputs)
+
+    def rescore(
+        self, dataset: Dataset, trial: Trial, said: Predictions, temperature: float | None
+    ) -> Score:
+        """Diagnosis, its reliability and the means over images; the rest needs maps and masks."""
+        outputs = Outputs(said.ids, said.probabilities, temperature=temperature)
+        _, groups = truth(dataset, said.ids)
+        metrics = {name: mean_metric(each, groups) for name, each in said.values.items()}
+        score = Score(metrics | diagnosis_metrics(dataset, outputs))
         return add_reliability(score, dataset, trial, outputs)
 
     def draw(self, dataset: Dataset, outputs: Outputs, score: Score, folder: Path) -> list[Path]:

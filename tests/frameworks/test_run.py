@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import architectures
+from benchmark import rescoring
 from benchmark.errors import UserError
 from benchmark.leaderboard import build
 from benchmark.metrics import classification
@@ -86,6 +87,14 @@ def test_predictions_give_the_recorded_scores_again(record, folder):
     scores = classification.scores(labels, table[classes].to_numpy(np.float32))
     assert scores["macro_auc"] == pytest.approx(record.metrics["macro_auc"].value, abs=1e-9)
     assert scores["accuracy"] == pytest.approx(record.metrics["accuracy"].value, abs=1e-9)
+
+
+def test_what_is_kept_beside_the_record_gives_its_scores_again(record, results):
+    answered = rescoring.answered(results, record)
+    assert rescoring.rescored(answered).moved.empty
+    ones = np.ones((1, len(answered.images)), np.int64)
+    headline = record.metrics[record.headline].value
+    assert answered.sampled(ones)[record.headline][0] == pytest.approx(headline, abs=1e-6)
 
 
 def test_maps_are_stored_for_every_test_image(record, folder):
