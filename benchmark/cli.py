@@ -297,8 +297,9 @@ def _leaderboard(options: argparse.Namespace) -> None:
     from pathlib import Path
 
     from benchmark.leaderboard import build
+    from benchmark.progress import TerminalDisplay
 
-    built = build(Path(options.out))
+    built = build(Path(options.out), TerminalDisplay().track)
     _print_left_out(built.problems)
     for path in built.paths:
         print(path)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmark.data.pixels import Progress, silent
 from benchmark.errors import UserError
 from benchmark.files import atomic_path, write_text
 from benchmark.leaderboard.baselines import baseline_rows
@@ -14,6 +15,7 @@ from benchmark.leaderboard.curves import Curve, curves
 from benchmark.leaderboard.fractions import LabelCurve, label_curves
 from benchmark.leaderboard.published import reported_rows
 from benchmark.leaderboard.report import markdown
+from benchmark.leaderboard.standing import add_standing
 from benchmark.leaderboard.table import build_table, rows_of, section_id, sections
 from benchmark.records.store import Store
 
@@ -31,7 +33,7 @@ class Built:
     problems: tuple[str, ...]
 
 
-def build(results: str | Path) -> Built:
+def build(results: str | Path, progress: Progress = silent) -> Built:
     """Write leaderboard.md, table.csv and plots/*.png below `results`/v1 from its records.
 
     The same records and run folders give the same bytes. Damaged records are left out and named in
@@ -52,7 +54,12 @@ def build(results: str | Path) -> Built:
             " benchmark run`, or name another folder with --out"
         )
     counted = [record for seeds in rows_of(stored.records) for record in seeds]
-    table, notes = add_common(build_table(counted), counted, results)
+    table, common = add_common(build_table(counted), counted, results)
+    table, standing = add_standing(table, counted, Path(results), progress)
+    notes = {
+        section: [told[section] for told in (standing, common) if section in told]
+        for section in table[COLUMNS.section].unique()
+    }
     by_ratio, by_labels = curves(table, counted), label_curves(table, counted)
     joined: list[Curve | LabelCurve] = [*by_ratio, *by_labels]
     baselines, disputes = baseline_rows(counted)

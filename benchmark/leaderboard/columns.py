@@ -36,7 +36,8 @@ class Columns:
     `settings` is the rest of the configuration, a method's options among them, as
     flat JSON with keys such as "recipe.learning_rate". `n_images` and `n_groups` are the
     headline's. `run_ids` are the records in the row, `created` the date of the newest. `n_common`
-    counts the images of `COMMON`.
+    counts the images of `COMMON`. `rank_first`, `rank_last` and `tied_with_best` ("yes", "no", ""
+    where it is not known) are those of `standing`, with P_AGAINST_BEST.
     """
 
     section: str = "section"
@@ -50,6 +51,9 @@ class Columns:
     headline: str = "headline"
     kind: str = "kind"
     rank: str = "rank"
+    rank_first: str = "rank_first"
+    rank_last: str = "rank_last"
+    tied: str = "tied_with_best"
     name: str = "name"
     arch: str = "arch"
     framework: str = "framework"
@@ -81,6 +85,9 @@ KINDS = ("ceiling", "run", "floor", "reported")
 
 # The mean F1 of a section's rows over the images that all of them diagnose correctly.
 COMMON = "common_correct_f1"
+
+# A column of its own: the p-value of a row against the best of its section.
+P_AGAINST_BEST = "p_against_best"
 
 # Ends the column of a reported metric's standard deviation over runs, which is no interval.
 SPREAD = "_sd"
@@ -121,7 +128,7 @@ _RANGES = {
 
 # Columns of whole numbers; the others hold text, up to the metrics.
 _COUNTS = (
-    *(COLUMNS.rank, COLUMNS.parameters, COLUMNS.n_seeds),
+    *(COLUMNS.rank, COLUMNS.rank_first, COLUMNS.rank_last, COLUMNS.parameters, COLUMNS.n_seeds),
     *(COLUMNS.n_images, COLUMNS.n_groups, COLUMNS.n_common),
 )
 

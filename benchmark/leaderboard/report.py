@@ -6,7 +6,13 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from tabulate import tabulate
 
-from benchmark.leaderboard.columns import COLUMNS, COMMON, SPREAD, metric_columns
+from benchmark.leaderboard.columns import (
+    COLUMNS,
+    COMMON,
+    P_AGAINST_BEST,
+    SPREAD,
+    metric_columns,
+)
 from benchmark.leaderboard.curves import Curve, Point
 from benchmark.leaderboard.fractions import LabelCurve, Reference
 from benchmark.leaderboard.published import publication
@@ -46,7 +52,7 @@ _MARKUP = re.compile(r"([\\`*_\[\]<>|&#~$!])")
 def markdown(
     table: pd.DataFrame,
     plots: Mapping[str, str],
-    notes: Mapping[str, str],
+    notes: Mapping[str, Sequence[str]],
     leaks: Mapping[str, Sequence[str]],
     curves: Sequence[Curve | LabelCurve],
 ) -> str:
@@ -55,7 +61,7 @@ def markdown(
     Args:
         table: from `build_table`, with at least one run, and rows that are not runs.
         plots: `section_id` to the path of its plot, relative to the document, for every section.
-        notes: `section_id` to a sentence that stands below its table.
+        notes: `section_id` to sentences that stand below its table.
         leaks: from `leaks_told`; they stand below the section's heading.
         curves: each stands above the first of its sections.
     """
@@ -64,7 +70,7 @@ def markdown(
         own = section_id(section)
         above = [curve for curve in curves if curve.section == own]
         parts += [_labels(c) if isinstance(c, LabelCurve) else _curve(c) for c in above]
-        parts.append(_section(section, plots[own], notes.get(own, ""), leaks.get(own, ())))
+        parts.append(_section(section, plots[own], notes.get(own, ()), leaks.get(own, ())))
     parts.append(_notes(table))
     return "\n\n".join(parts) + "\n"
 
@@ -184,7 +190,9 @@ def _shared(values: Mapping[str, str]) -> str:
     return f" The same in every row: {told}." if told else ""
 
 
-def _section(section: pd.DataFrame, picture: str, note: str, leaks: Sequence[str]) -> str:
+def _section(
+    section: pd.DataFrame, picture: str, notes: Sequence[str], leaks: Sequence[str]
+) -> str:
     reported = section[section[COLUMNS.kind] == "reported"]
     if len(reported) == len(section):
         name = f"Reported: {escape(publication().title)}"
@@ -206,7 +214,7 @@ def _section(section: pd.DataFrame, picture: str, note: str, leaks: Sequence[str
         about,
         f"![{task} on {names}]({picture})",
         tabulate(told, headers="keys", tablefmt="github", disable_numparse=True),
-        *([escape(note)] if note else []),
+        *map(escape, notes),
     ]
     if len(reported):
         name = f"Reported elsewhere: {escape(publication().title)}"
@@ -218,10 +226,12 @@ def _told(section: pd.DataFrame) -> tuple[dict[str, list[str]], dict[str, str]]:
     """The columns of runs, floors and ceilings, and what is the same in every row instead."""
     is_run = (section[COLUMNS.kind] == "run").tolist()
     columns = {
-        "rank": _texts(section, COLUMNS.rank),
+        "rank": _ranks(section),
         "architecture": _texts(section, COLUMNS.arch),
         "framework": _texts(section, COLUMNS.framework),
     }
+    if (section[COLUMNS.tied] != "").any():
+        columns["against the best"] = [_against_best(row) for _, row in section.iterrows()]
     names = zip(section[COLUMNS.kind], section[COLUMNS.name], is_run, strict=True)
     for at, (kind, name, run) in enumerate(names):
         if not run:
@@ -251,6 +261,24 @@ def _told(section: pd.DataFrame) -> tuple[dict[str, list[str]], dict[str, str]]:
         values = section[list(metric_columns(metric))].itertuples(index=False)
         columns[_head(metric, section)] = [cell(*each) for each in values]
     return columns, shared
+
+
+def _ranks(section: pd.DataFrame) -> list[str]:
+    """Each row's rank with its interval, where that is known."""
+    ends = zip(section[COLUMNS.rank_first], section[COLUMNS.rank_last], strict=True)
+    return [
+        rank if pd.isna(first) else f"{rank} [{first}, {last}]"
+        for rank, (first, last) in zip(_texts(section, COLUMNS.rank), ends, strict=True)
+    ]
+
+
+def _against_best(row: pd.Series) -> str:
+    """Whether a row is tied with the best, and the p-value that says so."""
+    if row[COLUMNS.tied] == "":
+        return "-" if row[COLUMNS.kind] == "run" else ""
+    if pd.isna(row[P_AGAINST_BEST]):
+        return "best"
+    return f"{'tied, ' if row[COLUMNS.tied] == 'yes' else ''}p = {row[P_AGAINST_BEST]:.2g}"
 
 
 def _head(metric: str, section: pd.DataFrame) -> str:
@@ -307,8 +335,14 @@ def _notes(table: pd.DataFrame) -> str:
             " test images. With several seeds the score is their mean and the interval also holds"
             " the spread over seeds; with one seed it does not.",
             "- Rows are ranked only against rows of the same task version and options, data,"
-            " split, pre-training and explainer, with or without leaks. Rows whose intervals"
-            " overlap widely are not separated by these data.",
+            " split, pre-training and explainer, with or without leaks. Brackets behind a rank"
+            " hold the ranks that a row has in 95 % of the resamples of the test images' groups, in"
+            " which its seeds vary, too.",
+            "- Against the best: the p-value of a paired bootstrap test on the same resamples,"
+            " corrected for the number of rows (Holm). Rows of at least 0.05 are tied with the"
+            " best: these images do not tell them apart. The best is chosen on these very images,"
+            " which is in its favour. Of one seed the test is about the trained networks, not about"
+            " how another seed would fall.",
             '- "-" is a score that is missing or undefined; it is never averaged. ↓ marks scores'
             " that are better when smaller.",
             "- Rows in italics are not ranked: a ceiling is what experts reach, a floor what needs"

@@ -1,0 +1,108 @@
+"""How sure ranks are: computed from predictions, told in the table and on the page."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "records"))
+
+import answered_made
+
+from benchmark.leaderboard import build
+from benchmark.leaderboard.columns import P_AGAINST_BEST
+from benchmark.records import predictions
+from benchmark.records.predictions import Predictions
+
+
+def _rows(out, skills, seeds=2, task="diagnosis", **settings):
+    """A row for each skill, told apart by its epochs; the records, row by row."""
+    return [
+        [
+            answered_made.run(out, task, skill, seed=seed, epochs=2 + at, stray=at, **settings)
+            for seed in range(seeds)
+        ]
+        for at, skill in enumerate(skills)
+    ]
+
+
+def _built(out):
+    """The table's runs by epochs, and the page."""
+    build(out)
+    table = pd.read_csv(out / "v1" / "table.csv").fillna({"tied_with_best": ""})
+    runs = table[table["kind"] == "run"].set_index("epochs").sort_index()
+    return runs, (out / "v1" / "leaderboard.md").read_text()
+
+
+def test_a_much_better_row_is_the_first_and_its_rank_is_certain(tmp_path):
+    _rows(tmp_path, [5.0, 1.0, 1.0])
+    runs, page = _built(tmp_path)
+    assert runs.loc[2, ["rank", "rank_first", "rank_last"]].tolist() == [1, 1, 1]
+    assert runs.loc[2, "tied_with_best"] == "yes"
+    assert np.isnan(runs.loc[2, P_AGAINST_BEST])
+    for epochs in (3, 4):
+        assert runs.loc[epochs, "tied_with_best"] == "no"
+        assert runs.loc[epochs, P_AGAINST_BEST] < 0.05
+        assert runs.loc[epochs, "rank_first"] >= 2
+    assert "| 1 [1, 1] |" in page
+    assert "| best " in page
+    assert "would not be shown by these 48 test images (24 groups)" in page
+
+
+def test_equally_good_rows_are_tied(tmp_path):
+    _rows(tmp_path, [2.0, 2.0, 2.0])
+    runs, page = _built(tmp_path)
+    assert (runs["tied_with_best"] == "yes").all()
+    assert (runs["rank_last"] - runs["rank_first"]).max() >= 1
+    assert "tied, p = " in page
+
+
+def test_rows_that_say_the_same_share_rank_and_interval(tmp_path):
+    (one,), (other,) = _rows(tmp_path, [2.0, 2.0], seeds=1)
+    (said,) = predictions.load(tmp_path, one).values()
+    predictions.save(tmp_path, other.run_id, [Predictions(said.ids, said.probabilities)])
+    runs, _ = _built(tmp_path)
+    assert runs["rank_first"].tolist() == [1, 1]
+    assert (runs["tied_with_best"] == "yes").all()
+
+
+@pytest.mark.parametrize(
+    ("task", "settings"),
+    [
+        ("grading", {"method": "single-task"}),
+        ("semi-supervised", {"task_options": {"label_fractions": "10,50"}, "method": "supervised"}),
+    ],
+)
+def test_tasks_of_several_trials_have_standings(tmp_path, task, settings):
+    _rows(tmp_path, [5.0, 0.5], task=task, **settings)
+    runs, _ = _built(tmp_path)
+    assert runs.loc[2, ["rank_first", "rank_last"]].tolist() == [1, 1]
+    assert runs.loc[3, "tied_with_best"] == "no"
+
+
+def test_a_run_without_predictions_leaves_its_section_without_standing(tmp_path):
+    rows = _rows(tmp_path, [3.0, 1.0])
+    predictions.location(tmp_path, rows[0][0].run_id).unlink()
+    runs, page = _built(tmp_path)
+    assert (runs["tied_with_best"] == "").all()
+    assert runs["rank_first"].isna().all()
+    assert f"v1/predictions/{rows[0][0].run_id}.npz does not exist" in page.replace("\\", "")
+    assert str(tmp_path) not in page
+    assert "against the best" not in page
+
+
+def test_a_row_alone_has_nothing_to_be_compared_with(tmp_path):
+    _rows(tmp_path, [3.0])
+    runs, page = _built(tmp_path)
+    assert (runs["tied_with_best"] == "").all()
+    assert "against the best" not in page
+
+
+def test_the_same_records_give_the_same_bytes(tmp_path):
+    _rows(tmp_path, [3.0, 1.0])
+    build(tmp_path)
+    first = (tmp_path / "v1" / "table.csv").read_bytes()
+    build(tmp_path)
+    assert (tmp_path / "v1" / "table.csv").read_bytes() == first
