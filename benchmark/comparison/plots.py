@@ -13,7 +13,7 @@ from benchmark.leaderboard.table import plain, title
 from benchmark.pictures.figure import COLOURS, INK, QUIET, drawing
 
 # Inches.
-_COLUMNS, _SIDE, _HEADING = 4, 2.3, 0.75
+_COLUMNS, _SIDE, _HEADING = 4, 2.3, 0.5
 _WIDTH, _HEIGHT = 10.0, 4.4
 # Bars of each side in the plot of influence.
 _BARS = 12
@@ -57,6 +57,8 @@ def deciding_images(found: Comparison, photographs: Dataset, most: int, target: 
     about = f"Test images that decide the difference in {title(found.headline)}"
     with drawing(target, _COLUMNS * _SIDE + 0.4, max(height, 1.5), about) as figure:
         figure.suptitle(about, x=0.01, ha="left", fontsize=12, fontweight="bold")
+        key = "p: of the true class, by the first and by the second"
+        figure.supxlabel(key, x=0.01, ha="left", fontsize=8, color=QUIET)
         if not parts:
             figure.text(0.5, 0.5, "no image weighs for either side", ha="center")
             return target
