@@ -24,17 +24,17 @@ from benchmark.leaderboard.table import (
 )
 
 # What a reader must know to compare rows whose weights have several sources.
-_CAVEATS = {
+CAVEATS = {
     "timm": " These are timm's own networks, pre-trained by recipes that differ: see weights.",
     "file": " How the files were trained, and on which images, is not known here.",
 }
 
 _LEAKS = "**Not to be compared with other sections**, because leaks reward memory."
-_OTHERS = (
+OTHERS = (
     "The natural training set is no point of the curve, because its frequent classes too have"
     " other numbers of images."
 )
-_UNKNOWN = (
+UNKNOWN = (
     "The records are of an older DermBench, which did not note the test images: whether those of"
     " all ratios are the same is not known."
 )
@@ -88,8 +88,8 @@ def _curve(curve: Curve) -> str:
     about = (
         f"**{escape(title(curve.headline))}** with its 95 % interval at each ratio asked for,"
         " highest mean over the ratios first; rows that lack a ratio come last."
-        + f" {f'Test images `{curve.test[:8]}`.' if curve.test else _UNKNOWN}"
-        + (f" {_OTHERS}" if curve.others else "")
+        + f" {f'Test images `{curve.test[:8]}`.' if curve.test else UNKNOWN}"
+        + (f" {OTHERS}" if curve.others else "")
         + _shared({name: escape(value) for name, value in curve.shared.items()})
         + "".join(f" {escape(sentence)}" for sentence in curve.left_out)
     )
@@ -198,7 +198,7 @@ def _section(section: pd.DataFrame, picture: str, note: str, leaks: Sequence[str
         f"Ranked by **{escape(title(first[COLUMNS.headline]))}**. Data"
         f" `{first[COLUMNS.data][:8]}`, split `{first[COLUMNS.split][:8]}`."
         + _shared(shared)
-        + _CAVEATS.get(first[COLUMNS.weights], "")
+        + CAVEATS.get(first[COLUMNS.weights], "")
     )
     parts = [
         f"## {task} (version {version}) on {names}, {escape(conditions(runs))}",
