@@ -71,8 +71,8 @@ def write_site(results: Path, board: Board) -> Path:
             site.write(pages.records[record.run_id], page("run.html", run.title, "../", run=run))
         of: dict[tuple[str, str], list[Record]] = defaultdict(list)
         for record in board.records:
-            for thing in things_of(record).items():
-                of[thing].append(record)
+            for each in things_of(record).items():
+                of[each].append(record)
         rows = list({id(place): place for place in places.values()}.values())
         for (kind, name), path in pages.things.items():
             thing = things.view(kind, name, of[kind, name], rows, pages)
@@ -83,7 +83,7 @@ def write_site(results: Path, board: Board) -> Path:
 
 def _places(table: pd.DataFrame) -> dict[str, Place]:
     """By run id the row it is in, in the order of the table; the runs of one row share a place."""
-    found = {}
+    found: dict[str, Place] = {}
     for section in parts(table):
         called = sections.section_title(section)
         ranked = int(section[COLUMNS.rank].notna().sum())

@@ -127,7 +127,7 @@ def _by_fraction(curve: LabelCurve, own: str) -> tuple[Table, ...]:
     if any(line.reference for line in curve.lines):
         shares: Sequence[Column[LabelLine]] = [
             *heads,
-            *(Column(f"kept at {f} %", kept(f), number=True, rising=False) for f in curve.fractions),
+            *(Column(f"kept at {f} %", kept(f), True, rising=False) for f in curve.fractions),
             Column("supervised, all labels", lambda line: _full(line.reference), number=True),
         ]
         caption = (

@@ -17,7 +17,10 @@ from benchmark.leaderboard.table import plain
 
 STYLE, _SCRIPT = "site.css", "table.js"
 _PACKAGE = "benchmark.leaderboard.site"
-_URL = re.compile(r"https?://[^\s<>\"'();,]+[^\s<>\"'();,.]|arXiv[ :]\d{4}\.\d{4,5}|doi:10\.[^\s;,]+")
+# Only what these match becomes a link, so no other scheme does.
+_ADDRESS = re.compile(
+    r"https?://[^\s<>\"'();,]+[^\s<>\"'();,.]|arXiv[ :]\d{4}\.\d{4,5}|doi:10\.[^\s;,]+"
+)
 
 
 def page(template: str, title: str, root: str, **view: Any) -> bytes:
@@ -29,12 +32,16 @@ def page(template: str, title: str, root: str, **view: Any) -> bytes:
         root: from the page to the site's folder: "" or "../".
         view: what the template shows.
     """
-    html = _environment().get_template(template).render(
-        title=title,
-        root=root,
-        script=Markup(asset(_SCRIPT)),
-        script_hash=_script_hash(),
-        **view,
+    html = (
+        _environment()
+        .get_template(template)
+        .render(
+            title=title,
+            root=root,
+            script=Markup(asset(_SCRIPT)),
+            script_hash=_script_hash(),
+            **view,
+        )
     )
     return (html + "\n").encode()
 
@@ -81,7 +88,7 @@ def _verbatim(text: str) -> Markup:
 def linked(text: str) -> Markup:
     """Text in which web addresses, arXiv numbers and DOIs are links; nothing else becomes one."""
     parts, end = [], 0
-    for found in _URL.finditer(text):
+    for found in _ADDRESS.finditer(text):
         parts += [escape(plain(text[end : found.start()])), _link(found[0])]
         end = found.end()
     return Markup("").join([*parts, escape(plain(text[end:]))])

@@ -1,6 +1,6 @@
 """The page of one record: what was run, what came out, on what machine, and how to repeat it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -70,9 +70,7 @@ class Run:
     notes: tuple[str, ...]
 
 
-def view(
-    record: Record, results: Path, site: SiteFolder, pages: Pages, place: Place | None
-) -> Run:
+def view(record: Record, results: Path, site: SiteFolder, pages: Pages, place: Place | None) -> Run:
     """A record as its page shows it; its charts are copied into the site.
 
     Args:
@@ -168,9 +166,7 @@ def _score(metric: Metric | None) -> Cell:
     return score(found.value, found.low, found.high)
 
 
-def _scores(
-    id: str, caption: str, metrics: Mapping[str, Metric], names: Sequence[str]
-) -> Table:
+def _scores(id: str, caption: str, metrics: Mapping[str, Metric], names: Sequence[str]) -> Table:
     def of(name: str) -> Metric | None:
         return metrics.get(name)
 
@@ -198,7 +194,7 @@ def _baselines(record: Record, shown: Sequence[str]) -> Table:
     """What needs no trained network, and what experts reach, on the same images."""
     have = [m for m in shown if any(m in each.metrics for each in record.baselines.values())]
 
-    def value(metric: str) -> Any:
+    def value(metric: str) -> Callable[[str], Cell]:
         return lambda name: _score(record.baselines[name].metrics.get(metric))
 
     columns: list[Column[str]] = [
@@ -218,10 +214,7 @@ def _trials(record: Record) -> Table:
         Column("validation images", lambda t: count(t.n_validation), number=True),
         Column("test images", lambda t: count(t.n_test), number=True),
     ]
-    for metric in _of_trials(record):
-        columns.append(
-            Column(heading(metric), lambda t, m=metric: _score(t.metrics.get(m)), number=True)
-        )
+    columns += [Column(heading(m), _of_trial(m), number=True) for m in _of_trials(record)]
     if any(t.temperature is not None for t in record.trials):
         columns.append(Column("temperature", _temperature, number=True))
     columns.append(Column("split", lambda t: Cell(t.split_fingerprint[:8])))
@@ -233,6 +226,10 @@ def _of_trials(record: Record) -> list[str]:
     have = {name for trial in record.trials for name in trial.metrics}
     parts = [name for name in have if record.headline.startswith(name)]
     return [max(parts, key=len)] if parts else []
+
+
+def _of_trial(metric: str) -> Callable[[TrialRecord], Cell]:
+    return lambda trial: _score(trial.metrics.get(metric))
 
 
 def _temperature(trial: TrialRecord) -> Cell:
@@ -250,7 +247,7 @@ def _stages(record: Record) -> Table | None:
         Column("best epoch", lambda row: count(row[1].best_epoch), number=True),
         Column("selected by", lambda row: Cell(row[1].selected_by)),
         Column("validation", _selection, number=True),
-        Column("images per second", lambda row: Cell(f"{row[1].images_per_second:.1f}"), number=True),
+        Column("images/s", lambda row: Cell(f"{row[1].images_per_second:.1f}"), number=True),
         Column("seconds", lambda row: Cell(f"{row[1].seconds:,.0f}"), number=True),
     ]
     if any(stage.chosen for _, stage in rows):
@@ -302,7 +299,7 @@ def _tables(folder: Path, at: int) -> list[Table]:
     return found
 
 
-def _column(place: int) -> Any:
+def _column(place: int) -> Callable[[tuple[Any, ...]], Cell]:
     return lambda row: _value(row[place])
 
 

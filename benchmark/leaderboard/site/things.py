@@ -8,7 +8,7 @@ import pandas as pd
 
 from benchmark.errors import UserError
 from benchmark.leaderboard.columns import COLUMNS, metric_columns
-from benchmark.leaderboard.site.grid import Cell, Column, Table, count, score, table
+from benchmark.leaderboard.site.grid import Cell, Column, Table, score, table
 from benchmark.leaderboard.site.names import KNOWN, Pages
 from benchmark.leaderboard.site.runs import Place
 from benchmark.leaderboard.site.sections import anchor, seeds
@@ -122,4 +122,5 @@ def _of(kind: str, pages: Pages) -> Callable[[Place], Cell]:
 
 def _headline(place: Place) -> Cell:
     row: Mapping[str, Any] = place.row
-    return score(*(float(row[column]) for column in metric_columns(row[COLUMNS.headline])))
+    value, low, high = (float(row[column]) for column in metric_columns(row[COLUMNS.headline]))
+    return score(value, low, high)
