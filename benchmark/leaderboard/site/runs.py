@@ -16,7 +16,7 @@ from benchmark.leaderboard.site.names import SPOKEN, Pages, stem, things
 from benchmark.leaderboard.site.pictures import Picture, charts, run_folder, trial_folder
 from benchmark.leaderboard.site.reproduce import Reproduction, reproduction
 from benchmark.leaderboard.site.sections import anchor
-from benchmark.leaderboard.table import heading, text, title
+from benchmark.leaderboard.table import counted, heading, text, title
 from benchmark.records.record import Metric, Record, TrialRecord
 from benchmark.registry import TASKS
 
@@ -129,7 +129,7 @@ def _facts(record: Record, pages: Pages, place: Place | None) -> list[Fact]:
         ("started from", f"weights {weights}", ""),
         *(("pre-trained on", f"{d.name} ({d.fingerprint[:8]})", "") for d in record.pretraining),
         ("image size", f"{size(config.get('image_size'))} px", ""),
-        ("budget", f"{text(config.get('budget'))}, {text(epochs)} epochs", ""),
+        ("budget", f"{text(config.get('budget'))}, {counted(text(epochs), 'epoch')}", ""),
         ("seed", text(config.get("seed")), ""),
         ("parameters", f"{record.parameters:,}", ""),
         ("task version", record.task_version, ""),
@@ -291,7 +291,7 @@ def _tables(folder: Path, at: int) -> list[Table]:
         except (OSError, ValueError):  # not such a table, whoever wrote it
             continue
         columns = [
-            Column(str(head), _column(place), number=place > 0, names=place == 0)
+            Column(title(str(head)), _column(place), number=place > 0, names=place == 0)
             for place, head in enumerate(rows.columns)
         ]
         groups = [("run", list(rows.itertuples(index=False, name=None)))]
@@ -315,10 +315,15 @@ def _value(value: Any) -> Cell:
 _NONE = (float("nan"), float("nan"))
 
 
+# Ends the name of what is counted in bytes.
+_BYTES = "_bytes"
+
+
 def _environment(record: Record) -> tuple[tuple[str, tuple[Fact, ...]], ...]:
     memory = {f"peak memory, {k}": f"{v / 1e9:.2f} GB" for k, v in record.peak_memory_bytes.items()}
     hardware = {
-        name.replace("_", " "): _measured(name, value) for name, value in record.hardware.items()
+        name.removesuffix(_BYTES).replace("_", " "): _measured(name, value)
+        for name, value in record.hardware.items()
     }
     blocks = {
         "Machine": hardware | memory,
@@ -335,6 +340,6 @@ def _environment(record: Record) -> tuple[tuple[str, tuple[Fact, ...]], ...]:
 
 
 def _measured(name: str, value: Any) -> str:
-    if name.endswith("_bytes") and isinstance(value, int | float):
+    if name.endswith(_BYTES) and isinstance(value, int | float):
         return f"{value / 1e9:.1f} GB"
     return text(value)
