@@ -285,6 +285,17 @@ def test_photographs_are_not_copied_and_charts_are(results):
     assert [p.name for p in sorted((site / "pictures" / "r6").rglob("*.*"))] == ["reliability.png"]
 
 
+def test_charts_that_several_trials_share_are_shown_with_the_run(results):
+    folder = site_made.run_folder(results, record := site_made.a_record("r6", seed=5))
+    (folder / "main").rename(folder / "all-diseases")
+    site_made.save(results, record)
+    found = page(built(results), "records/r6.html")
+    assert [image["alt"] for image in found.images] == [
+        "confusion in words",
+        "history-train in words",
+    ]
+
+
 def test_names_that_differ_never_share_a_file_even_where_case_does_not_count():
     known = ["Xception"]
     names = ["Xception", "xception", "XCEPTION", "crest", "crest+", "a/../b", "..", "", "x.1", "İ"]

@@ -6,7 +6,7 @@ in whose names are in `CHARTS`, which are drawn from numbers. Galleries, Grad-CA
 predictions and whatever is drawn in future show photographs until it is known that they do not.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -87,6 +87,12 @@ def trial_folder(run: Path, trial: str) -> Path | None:
 def _inside(outer: Path, inner: Path) -> bool:
     # The record's own text made the path: it may hold "..", or a link may lead away.
     return inner.resolve().parent == outer.resolve()
+
+
+def other_folders(run: Path, trials: Collection[str]) -> list[Path]:
+    """The folders of a run that are of no single trial, such as what several diseases share."""
+    folders = (p for p in sorted(run.iterdir()) if p.is_dir() and not p.is_symlink())
+    return [p for p in folders if p.name not in trials and p.name != "plots"]
 
 
 def charts(folder: Path, site: SiteFolder, place: str) -> Iterator[Picture]:

@@ -1,6 +1,6 @@
 """The page of one record: what was run, what came out, on what machine, and how to repeat it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -13,7 +13,13 @@ from benchmark.leaderboard.columns import COLUMNS, estimate, size
 from benchmark.leaderboard.site.folder import SiteFolder
 from benchmark.leaderboard.site.grid import Cell, Column, Table, count, score, table
 from benchmark.leaderboard.site.names import SPOKEN, Pages, stem, things
-from benchmark.leaderboard.site.pictures import Picture, charts, run_folder, trial_folder
+from benchmark.leaderboard.site.pictures import (
+    Picture,
+    charts,
+    other_folders,
+    run_folder,
+    trial_folder,
+)
 from benchmark.leaderboard.site.reproduce import Reproduction, reproduction
 from benchmark.leaderboard.site.sections import anchor
 from benchmark.leaderboard.table import counted, heading, text, title
@@ -96,7 +102,7 @@ def view(record: Record, results: Path, site: SiteFolder, pages: Pages, place: P
         baselines=_baselines(record, shown) if record.baselines else None,
         trials_table=_trials(record),
         stages_table=_stages(record),
-        pictures=tuple(charts(folder, site, f"{where}/run")) if folder else (),
+        pictures=tuple(_overall(record, folder, site, where)) if folder else (),
         trials=tuple(
             _trial(trial, at, several, folder, site, f"{where}/{at}")
             for at, trial in enumerate(record.trials)
@@ -258,6 +264,13 @@ def _stages(record: Record) -> Table | None:
 def _selection(row: Any) -> Cell:
     found = row[1].selection_score
     return Cell("-" if found is None else f"{found:.3f}")
+
+
+def _overall(record: Record, run: Path, site: SiteFolder, where: str) -> Iterator[Picture]:
+    """The charts that are of no single trial."""
+    yield from charts(run, site, f"{where}/run")
+    for folder in other_folders(run, {trial.name for trial in record.trials}):
+        yield from charts(folder, site, f"{where}/of-{stem(folder.name)}")
 
 
 def _missing(folder: Path | None) -> str:
