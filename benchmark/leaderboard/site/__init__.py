@@ -73,9 +73,9 @@ def write_site(results: Path, board: Board) -> Path:
         for record in board.records:
             for each in things_of(record).items():
                 of[each].append(record)
-        rows = list({id(place): place for place in places.values()}.values())
+        rows = things.places_of({id(place): place for place in places.values()}.values())
         for (kind, name), path in pages.things.items():
-            thing = things.view(kind, name, of[kind, name], rows, pages)
+            thing = things.view(kind, name, of[kind, name], rows[kind, name], pages)
             heading = f"{SPOKEN[kind]} {name}"
             site.write(path, page("thing.html", heading, "../", thing=thing, spoken=SPOKEN[kind]))
         return site.folder / "index.html"

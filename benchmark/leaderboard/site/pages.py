@@ -82,7 +82,8 @@ def _shown(value: Any) -> Any:
 
 def _verbatim(text: str) -> Markup:
     """Text that keeps its line breaks, and no other control character."""
-    return Markup("\n").join(escape(plain(line)) for line in text.split("\n"))
+    lines = text.split("\n")
+    return escape("\n".join(line if line.isprintable() else plain(line) for line in lines))
 
 
 def linked(text: str) -> Markup:

@@ -1,6 +1,7 @@
 """The pages of architectures, methods, tasks and data sets: what each is, and where it stands."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,8 +46,17 @@ class Thing:
     table: Table
 
 
+def places_of(places: Iterable[Place]) -> dict[tuple[str, str], list[Place]]:
+    """By kind and name the rows of the board that are of a thing, in the order they come in."""
+    found: dict[tuple[str, str], list[Place]] = defaultdict(list)
+    for place in places:
+        for kind, column in _OF_COLUMN.items():
+            found[kind, place.row[column]].append(place)
+    return found
+
+
 def view(
-    kind: str, name: str, records: Iterable[Record], places: Iterable[Place], pages: Pages
+    kind: str, name: str, records: Iterable[Record], places: Sequence[Place], pages: Pages
 ) -> Thing:
     """A thing as its page shows it.
 
@@ -54,12 +64,11 @@ def view(
         kind: of it.
         name: of it.
         records: those that are of it.
-        places: every row of the board that is a run, in its order.
+        places: the rows of the board that are of it, in their order.
         pages: for links.
     """
     about, unknown = _about(kind, name)
-    rows = [place for place in places if place.row[_OF_COLUMN[kind]] == name]
-    grid, _ = table("rows", f"Rows of the board with {name}", _columns(pages), [("run", rows)])
+    grid, _ = table("rows", f"Rows of the board with {name}", _columns(pages), [("run", places)])
     return Thing(kind, name, tuple(about.items()), unknown, tuple(_seen(kind, records)), grid)
 
 
