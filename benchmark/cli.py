@@ -181,7 +181,10 @@ def _add_raters(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _add_leaderboard(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = command(
-        commands, "leaderboard", "records -> table, Markdown and plots", "leaderboard --out results"
+        commands,
+        "leaderboard",
+        "records -> table, Markdown, plots, site",
+        "leaderboard --out results",
     )
     parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
     parser.set_defaults(command=_leaderboard)

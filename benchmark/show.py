@@ -1,5 +1,6 @@
 """What `run`, `list` and `describe` print, as tables that Python users can have too."""
 
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from benchmark.leaderboard.table import title
 from benchmark.recipe import Augmentation
 from benchmark.records.record import Metric, Record
 from benchmark.records.store import Store
-from benchmark.registry import DATASETS, EXPLAINERS, METHODS, TASKS
+from benchmark.registry import DATASETS, EXPLAINERS, METHODS, TASKS, Registry
 
 KINDS = ("architectures", "tasks", "methods", "datasets", "explainers", "records")
 
@@ -114,8 +115,7 @@ def describe(name: str, out: str | Path = "results") -> pd.DataFrame:
     Raises:
         UserError: nothing is called so.
     """
-    finders = {TASKS: _task, METHODS: _method, DATASETS: _dataset, EXPLAINERS: _explainer}
-    for registry, about in finders.items():
+    for registry, about in _FINDERS.values():
         if name in registry.names():
             return _facts(name, about(registry.get(name)))
     try:
@@ -123,6 +123,20 @@ def describe(name: str, out: str | Path = "results") -> pd.DataFrame:
     except UserError:
         return _facts(name, _record(name, Path(out)))
     return _facts(row.name, _architecture(row))
+
+
+def facts(kind: str, name: str) -> dict[str, str]:
+    """What `describe` says of one architecture, task, method, dataset or explainer.
+
+    Raises:
+        UserError: none of that kind has this name, or its package cannot be imported.
+    """
+    if kind == "architecture":
+        about = _architecture(catalogue.find(name))
+    else:
+        registry, describing = _FINDERS[kind]
+        about = describing(registry.get(name))
+    return {key: str(value) for key, value in about.items()}
 
 
 def _cell(value: Any) -> Any:
@@ -358,3 +372,11 @@ def _record(name: str, out: Path) -> dict[str, Any]:
         for key, metric in record.metrics.items()
     }
     return {"run": headline(record), "created": record.created, **metrics}
+
+
+_FINDERS: dict[str, tuple[Registry, Callable[[Any], dict[str, Any]]]] = {
+    "task": (TASKS, _task),
+    "method": (METHODS, _method),
+    "dataset": (DATASETS, _dataset),
+    "explainer": (EXPLAINERS, _explainer),
+}

@@ -1,4 +1,4 @@
-"""Views of the records: a table, a Markdown page and plots, rebuilt from scratch each time."""
+"""Views of the records: a table, a Markdown page, plots and a site, rebuilt each time."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,7 @@ class Built:
 
 
 def build(results: str | Path, progress: Progress = silent) -> Built:
-    """Write leaderboard.md, table.csv and plots/*.png below `results`/v1 from its records.
+    """Write leaderboard.md, table.csv, plots/*.png and site/ below `results`/v1 from its records.
 
     The same records and run folders give the same bytes. Damaged records are left out and named in
     the answer.
@@ -45,6 +45,7 @@ def build(results: str | Path, progress: Progress = silent) -> Built:
     from benchmark.leaderboard.curve_plot import draw_curve
     from benchmark.leaderboard.fraction_plot import draw_label_curve
     from benchmark.leaderboard.plots import bars
+    from benchmark.leaderboard.site import Board, write_site
 
     stored = Store(results).all()
     if not stored.records:
@@ -75,9 +76,12 @@ def build(results: str | Path, progress: Progress = silent) -> Built:
         draw_label_curve(labels, root / labels.plot)
     with atomic_path(root / "table.csv") as temporary:
         table.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
-    write_text(root / "leaderboard.md", markdown(table, plots, notes, leaks_told(counted), joined))
+    leaks = leaks_told(counted)
+    write_text(root / "leaderboard.md", markdown(table, plots, notes, leaks, joined))
+    board = Board(table, stored.records, plots, notes, leaks, joined, disputes)
+    site = write_site(Path(results), board)
     drawn = (*plots.values(), *(curve.plot for curve in joined))
-    paths = [root / "leaderboard.md", root / "table.csv", *(root / p for p in drawn)]
+    paths = [root / "leaderboard.md", root / "table.csv", *(root / p for p in drawn), site]
     return Built(tuple(paths), (*stored.problems, *disputes))
 
 

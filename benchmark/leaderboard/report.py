@@ -9,13 +9,13 @@ from tabulate import tabulate
 from benchmark.leaderboard.columns import (
     COLUMNS,
     COMMON,
-    P_AGAINST_BEST,
     SPREAD,
     metric_columns,
 )
 from benchmark.leaderboard.curves import Curve, Point
 from benchmark.leaderboard.fractions import LabelCurve, Reference
 from benchmark.leaderboard.published import publication
+from benchmark.leaderboard.standing import against_best
 from benchmark.leaderboard.table import (
     conditions,
     counted,
@@ -30,17 +30,17 @@ from benchmark.leaderboard.table import (
 )
 
 # What a reader must know to compare rows whose weights have several sources.
-_CAVEATS = {
+CAVEATS = {
     "timm": " These are timm's own networks, pre-trained by recipes that differ: see weights.",
     "file": " How the files were trained, and on which images, is not known here.",
 }
 
 _LEAKS = "**Not to be compared with other sections**, because leaks reward memory."
-_OTHERS = (
+OTHERS = (
     "The natural training set is no point of the curve, because its frequent classes too have"
     " other numbers of images."
 )
-_UNKNOWN = (
+UNKNOWN = (
     "The records are of an older DermBench, which did not note the test images: whether those of"
     " all ratios are the same is not known."
 )
@@ -94,8 +94,8 @@ def _curve(curve: Curve) -> str:
     about = (
         f"**{escape(title(curve.headline))}** with its 95 % interval at each ratio asked for,"
         " highest mean over the ratios first; rows that lack a ratio come last."
-        + f" {f'Test images `{curve.test[:8]}`.' if curve.test else _UNKNOWN}"
-        + (f" {_OTHERS}" if curve.others else "")
+        + f" {f'Test images `{curve.test[:8]}`.' if curve.test else UNKNOWN}"
+        + (f" {OTHERS}" if curve.others else "")
         + _shared({name: escape(value) for name, value in curve.shared.items()})
         + "".join(f" {escape(sentence)}" for sentence in curve.left_out)
     )
@@ -206,7 +206,7 @@ def _section(
         f"Ranked by **{escape(title(first[COLUMNS.headline]))}**. Data"
         f" `{first[COLUMNS.data][:8]}`, split `{first[COLUMNS.split][:8]}`."
         + _shared(shared)
-        + _CAVEATS.get(first[COLUMNS.weights], "")
+        + CAVEATS.get(first[COLUMNS.weights], "")
     )
     parts = [
         f"## {task} (version {version}) on {names}, {escape(conditions(runs))}",
@@ -231,7 +231,7 @@ def _told(section: pd.DataFrame) -> tuple[dict[str, list[str]], dict[str, str]]:
         "framework": _texts(section, COLUMNS.framework),
     }
     if (section[COLUMNS.tied] != "").any():
-        columns["against the best"] = [_against_best(row) for _, row in section.iterrows()]
+        columns["against the best"] = [escape(against_best(row)) for _, row in section.iterrows()]
     names = zip(section[COLUMNS.kind], section[COLUMNS.name], is_run, strict=True)
     for at, (kind, name, run) in enumerate(names):
         if not run:
@@ -270,15 +270,6 @@ def _ranks(section: pd.DataFrame) -> list[str]:
         rank if pd.isna(first) else f"{rank} [{first}, {last}]"
         for rank, (first, last) in zip(_texts(section, COLUMNS.rank), ends, strict=True)
     ]
-
-
-def _against_best(row: pd.Series) -> str:
-    """Whether a row is tied with the best, and the p-value that says so."""
-    if row[COLUMNS.tied] == "":
-        return "-" if row[COLUMNS.kind] == "run" else ""
-    if pd.isna(row[P_AGAINST_BEST]):
-        return "best"
-    return f"{'tied, ' if row[COLUMNS.tied] == 'yes' else ''}p = {row[P_AGAINST_BEST]:.2g}"
 
 
 def _head(metric: str, section: pd.DataFrame) -> str:

@@ -75,13 +75,15 @@ def test_table_report_and_a_plot_per_section_are_written(results):
     built = build(results)
     names = [str(p.relative_to(results / "v1")) for p in built.paths]
     assert names[:2] == ["leaderboard.md", "table.csv"]
-    assert [n.rsplit("-", 1)[0] for n in names[2:]] == [
+    *plots, site = names[2:]
+    assert site == "site/index.html"
+    assert [n.rsplit("-", 1)[0] for n in plots] == [
         "plots/diagnosis-synthetic",
         "plots/explainability-synthetic",
         "plots/explainability-dermxdb",  # what others reported
     ]
     text = (results / "v1" / "leaderboard.md").read_text()
-    for name in names[2:]:
+    for name in plots:
         assert f"]({name})" in text
     assert built.problems == ()
 
