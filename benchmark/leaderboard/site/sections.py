@@ -215,7 +215,7 @@ def _rank(row: Row) -> Cell:
 
 def _against_best(row: Row) -> Cell:
     p = row.get(P_AGAINST_BEST)
-    return Cell(against_best(row), order=None if pd.isna(p) else float(p))
+    return Cell(against_best(row), order=None if p is None or pd.isna(p) else float(p))
 
 
 def _name(pages: Pages) -> Callable[[Row], Cell]:
