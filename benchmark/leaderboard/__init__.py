@@ -16,6 +16,7 @@ from benchmark.leaderboard.published import reported_rows
 from benchmark.leaderboard.report import markdown
 from benchmark.leaderboard.table import build_table, rows_of, section_id, sections
 from benchmark.records.store import Store
+from benchmark.spreadsheet import no_formulas
 
 __all__ = ["Built", "build"]
 
@@ -67,7 +68,7 @@ def build(results: str | Path) -> Built:
     for labels in by_labels:
         draw_label_curve(labels, root / labels.plot)
     with atomic_path(root / "table.csv") as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
+        no_formulas(table).to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
     write_text(root / "leaderboard.md", markdown(table, plots, notes, leaks_told(counted), joined))
     drawn = (*plots.values(), *(curve.plot for curve in joined))
     paths = [root / "leaderboard.md", root / "table.csv", *(root / p for p in drawn)]
