@@ -15,6 +15,7 @@ from benchmark.cli_data import (
     option,
     options_of,
 )
+from benchmark.cli_submit import add_submit, add_verify
 from benchmark.errors import UserError
 
 EXAMPLES = """\
@@ -31,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     interrupt.heed()
     try:
-        options.command(options)
+        # A command that answers a question has a status of its own.
+        return options.command(options) or 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -63,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     add_data(commands)
     _add_raters(commands)
     _add_leaderboard(commands)
+    add_submit(commands)
+    add_verify(commands)
     return parser
 
 
