@@ -73,10 +73,12 @@ def read(path: Path) -> Bundle:
     """
     where = path.name
     content = _content(path)
-    check_plain_zip(where, content, _MOST_FILES)
+    count = check_plain_zip(where, content, _MOST_FILES)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = archive.infolist()
+            if len(entries) != count:
+                raise BundleError(where, f"{count} files are told, {len(entries)} listed", _ANEW)
             _check_entries(where, entries, len(content))
             files = {entry.filename: _unpacked(where, archive, entry) for entry in entries}
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, OSError) as error:
@@ -94,10 +96,11 @@ def _content(path: Path) -> bytes:
     except OSError as error:
         told = "it is a link" if path.is_symlink() else error.strerror or str(error)
         raise BundleError(path.name, told, "give the zip file itself") from None
+    about = os.fstat(handle)
+    if not stat.S_ISREG(about.st_mode):
+        os.close(handle)
+        raise BundleError(path.name, "it is no regular file", "give the zip file itself")
     with os.fdopen(handle, "rb") as stream:
-        about = os.fstat(handle)
-        if not stat.S_ISREG(about.st_mode):
-            raise BundleError(path.name, "it is no regular file", "give the zip file itself")
         if not about.st_size:
             raise BundleError(path.name, "the file is empty", _ANEW)
         if about.st_size > MOST_PACKED:
@@ -107,8 +110,8 @@ def _content(path: Path) -> bytes:
         return stream.read(MOST_PACKED)
 
 
-def check_plain_zip(where: str, content: bytes, most_files: int) -> None:
-    """That the bytes are one zip archive, nothing before or after it, with few files.
+def check_plain_zip(where: str, content: bytes, most_files: int) -> int:
+    """That the bytes are one zip archive, nothing before or after it; how many files it tells of.
 
     Raises:
         BundleError: they are not.
@@ -123,6 +126,7 @@ def check_plain_zip(where: str, content: bytes, most_files: int) -> None:
         raise BundleError(where, "the zip file has parts that belong to nothing", _ANEW)
     if files > most_files or length > most_files * _MOST_ENTRY:
         raise BundleError(where, f"more than {most_files} files", _ANEW)
+    return int(files)
 
 
 def _check_entries(where: str, entries: list[zipfile.ZipInfo], length: int) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.errors import UserError
+from benchmark.submissions.faults import BundleError
 
 # Scoring 100,000 images takes a gigabyte and a few minutes.
 MEMORY = 4 << 30
@@ -38,8 +39,10 @@ def verify_limited(
 ) -> Answer:
     """Verify a bundle within limits; with `keep`, store it when it is accepted.
 
+    A bundle that takes too long or too much memory, or makes a library crash, is rejected.
+
     Raises:
-        UserError: it took too long or too much memory, or our own files are at fault.
+        UserError: our own files are at fault.
     """
     arguments = [str(bundle), str(results), *(["keep"] if keep else [])]
     command = [sys.executable, "-P", "-m", "benchmark.submissions.child", *arguments]
@@ -53,32 +56,33 @@ def verify_limited(
             env=_environment(),
         )
     except subprocess.TimeoutExpired:
-        raise UserError(_too_much(bundle, f"took more than {wall_seconds:g} seconds")) from None
+        return _ended(bundle, f"took more than {wall_seconds:g} seconds")
     told = _printable(done.stderr)
     if done.returncode in (ACCEPTED, REJECTED):
         return Answer(done.returncode == ACCEPTED, done.stdout.decode("utf-8"))
     if done.returncode == UNABLE:
         raise UserError(told.strip())
     if done.returncode == NO_MEMORY:
-        raise UserError(_too_much(bundle, f"needed more than {MEMORY >> 30} GiB of memory"))
+        return _ended(bundle, f"needed more than {MEMORY >> 30} GiB of memory")
     if done.returncode == -getattr(signal, "SIGXCPU", 0):
-        raise UserError(_too_much(bundle, f"took more than {CPU_SECONDS} seconds of the processor"))
+        return _ended(bundle, f"took more than {CPU_SECONDS} seconds of the processor")
     if done.returncode < 0:
-        raise UserError(_too_much(bundle, f"was ended by signal {-done.returncode}"))
+        return _ended(bundle, f"was ended by {signal.Signals(-done.returncode).name}")
     # A fault of ours: with its traceback, as everywhere.
     raise RuntimeError(f"the process that verifies failed:\n{told}")
+
+
+def _ended(bundle: str | Path, what: str) -> Answer:
+    from benchmark.submissions import report
+
+    name = Path(bundle).name
+    told = f"verifying it {what}, which no sound bundle does"
+    return Answer(False, report.rejected(name, BundleError(name, told, "make it anew")))
 
 
 def _printable(output: bytes) -> str:
     text = output.decode("utf-8", "replace")
     return "".join(c if c == "\n" or c.isprintable() else "?" for c in text)
-
-
-def _too_much(bundle: str | Path, what: str) -> str:
-    return (
-        f"{bundle} is not accepted: verifying it {what}, which no honest bundle of this size does;"
-        " make it anew with `python -m benchmark submit`"
-    )
 
 
 def _environment() -> dict[str, str]:

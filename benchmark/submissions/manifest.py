@@ -25,7 +25,7 @@ FILE_NAME = re.compile(rf"predictions-[1-9][0-9]?\.(?:{_SUFFIXES})")
 _JSON_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
 # Of URLs: nothing that ends a link or a cell in Markdown or HTML, no name and password.
 _URL = re.compile(
-    r"https?://[A-Za-z0-9.-]+(?::\d{1,5})?(?:[/?#][A-Za-z0-9._~:/?#@!$&'()*+,;=%-]*)?"
+    r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::\d{1,5})?(?:[/?#][A-Za-z0-9._~:/?#@!$&'()*+,;=%-]*)?"
 )
 # They turn the direction of writing, so that a text reads otherwise than it is.
 _TURNS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
