@@ -22,7 +22,8 @@ MOST_TRIALS = 64
 _MOST_DEPTH = 16
 _SUFFIXES = "csv|parquet|npz"
 FILE_NAME = re.compile(rf"predictions-[1-9][0-9]?\.(?:{_SUFFIXES})")
-_JSON_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
+# A text that is not closed goes to the end, or each of its quotes would be tried anew.
+_JSON_TEXT = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 # Of URLs: nothing that ends a link or a cell in Markdown or HTML, no name and password.
 _URL = re.compile(
     r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::\d{1,5})?(?:[/?#][A-Za-z0-9._~:/?#@!$&'()*+,;=%-]*)?"

@@ -25,7 +25,7 @@ _NEXT = (
 
 def rejected(name: str, fault: BundleError) -> str:
     """The report on a bundle that is refused; `name` is its file's."""
-    return f"# BundleError: {escape(name)}\n\n{_literal(str(fault))}\n\n{_NEXT}\n"
+    return f"# Rejected: {escape(name)}\n\n{_literal(str(fault))}\n\n{_NEXT}\n"
 
 
 def accepted(name: str, verified: Verified) -> str:

@@ -21,8 +21,10 @@ _MOST_LINE = 1 << 16
 MOST_ID = 1000
 # Unpacked, of an archive or a Parquet file.
 MOST_BYTES = 1 << 28
+# Every sign can match in one way only, so that a long field takes no longer than its length.
 _NUMBER = re.compile(
-    r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?(?:nan|inf|infinity)", re.ASCII | re.IGNORECASE
+    r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|[+-]?(?:nan|inf|infinity)",
+    re.ASCII | re.IGNORECASE,
 )
 _ARRAYS = ("ids", "classes", "probabilities")
 

@@ -43,7 +43,7 @@ def question_of(results, record):
 
 
 def tables(results, record, noise=0.0, seed=0):
-    """What the record's run said, by trial, as tables with `id` and the classes; with some noise."""
+    """What the record's run said, by trial, as tables with `id` and the classes; noise added."""
     sheet = question_of(results, record)
     generator = np.random.default_rng(seed)
     found = {}

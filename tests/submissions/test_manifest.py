@@ -157,6 +157,8 @@ def test_a_wrong_question_is_named(change, told):
         (b"{" * 30_000, "30000 levels, 16 are allowed"),
         (b'{"a":' * 10_000, "levels"),
         (b'["]",' * 10_000, "levels"),
+        (b'\\"' * 30_000, "cannot be read"),
+        (b'"' + b'\\"' * 30_000, "cannot be read"),
         (b'{"bundle_version": 1, "bundle_version": 1}', "a field is there twice"),
         (b'{"bundle_version": NaN}', "NaN is no number"),
         (b'{"bundle_version": ' + b"1" * 5000 + b"}", "cannot be read"),

@@ -74,7 +74,7 @@ def test_a_byte_order_mark_line_ends_and_quotes_are_read(content):
         (b"id,a,b\nx,1,null\n", "class 'b' has 'null'"),
         (b"id,a,b\nx,1_0,0\n", "class 'a' has '1_0'"),
         (b"id,a,b\nx,0x1,0\n", "class 'a' has '0x1'"),
-        ("id,a,b\nx,٠,1\n".encode(), "class 'a' has '٠'"),
+        ("id,a,b\nx,\u0660,1\n".encode(), "class 'a' has '\u0660'"),
         (b"id,a,b\nx,=1+1,0\n", r"class 'a' has '=1\+1'"),
         (b'id,a,b\n"x\ny",1,0\n', "line 2: a quote is not closed"),
         (b'id,a,b\n"x"y,1,0\n', "line 2: a quote is not closed, or something stands"),
@@ -212,12 +212,7 @@ def test_a_missing_number_is_nan_and_a_missing_id_is_empty():
 def test_what_pandas_and_arrow_note_in_the_file_decides_nothing():
     noted = {b"pandas": b'{"index_columns": ["id"]', b"ARROW:schema": b"\xff not base64"}
     content = _parquet(_arrow().replace_schema_metadata(noted))
-    try:
-        found = tables.read("p", "p.parquet", content, CLASSES)
-    except BundleError as error:
-        assert "no sound Parquet file" in str(error)
-    else:
-        assert found.ids == ("x", "y")
+    assert tables.read("p", "p.parquet", content, CLASSES).ids == ("x", "y")
 
 
 def test_a_type_that_brings_its_own_code_is_not_loaded():

@@ -25,7 +25,7 @@ def test_it_runs_on_pull_requests_and_has_no_rights(workflow):
     assert set(workflow[True]) == {"pull_request"}
     assert workflow["permissions"] == {"contents": "read"}
     assert all("permissions" not in job for job in workflow["jobs"].values())
-    assert "secrets" not in PATH.read_text()
+    assert "secrets." not in PATH.read_text()
     assert "pull_request_target" not in PATH.read_text()
 
 
