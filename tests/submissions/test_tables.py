@@ -209,10 +209,16 @@ def test_a_missing_number_is_nan_and_a_missing_id_is_empty():
     assert np.isnan(found.probabilities[0, 0])
 
 
-def test_what_pandas_and_arrow_note_in_the_file_decides_nothing():
-    noted = {b"pandas": b'{"index_columns": ["id"]', b"ARROW:schema": b"\xff not base64"}
+def test_what_pandas_notes_in_the_file_decides_nothing():
+    noted = {b"pandas": b'{"index_columns": ["id"], "columns": [{"name": "b", "pandas_type": '}
     content = _parquet(_arrow().replace_schema_metadata(noted))
     assert tables.read("p", "p.parquet", content, CLASSES).ids == ("x", "y")
+
+
+def test_a_schema_of_arrows_own_that_is_damaged_is_refused():
+    noted = {b"ARROW:schema": b"\xff not base64"}
+    content = _parquet(_arrow().replace_schema_metadata(noted))
+    _refused("p.parquet", content, "no sound Parquet file")
 
 
 def test_a_type_that_brings_its_own_code_is_not_loaded():
