@@ -4,6 +4,7 @@ import math
 import zipfile
 import zlib
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -34,39 +35,57 @@ def read_arrays(path: Path, most_bytes: int = MOST_BYTES) -> dict[str, np.ndarra
             and text.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            _check_sizes(path, entries, most_bytes)
-            names = [entry.filename.removesuffix(".npy") for entry in entries]
-            if len(set(names)) < len(names):
-                raise DataError(f"{path}: two arrays have one name: write the archive anew")
-            return {
-                name: _read(path, archive, entry)
-                for name, entry in zip(names, entries, strict=True)
-            }
+        with path.open("rb") as stream:
+            return arrays_in(stream, path, most_bytes)
     except FileNotFoundError:
         raise DataError(f"{path} does not exist") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def arrays_in(
+    stream: IO[bytes], where: str | Path, most_bytes: int = MOST_BYTES
+) -> dict[str, np.ndarray]:
+    """Every array of an npz archive that is open; `where` it is from, for the error's sentence.
+
+    Raises:
+        DataError: as `read_arrays`.
+    """
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            entries = archive.infolist()
+            _check_sizes(where, entries, most_bytes)
+            names = [entry.filename.removesuffix(".npy") for entry in entries]
+            if len(set(names)) < len(names):
+                raise DataError(f"{where}: two arrays have one name: write the archive anew")
+            return {
+                name: _read(where, archive, entry)
+                for name, entry in zip(names, entries, strict=True)
+            }
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise DataError(f"{path} is not a sound npz archive ({error}): write it anew") from None
+        raise DataError(f"{where} is not a sound npz archive ({error}): write it anew") from None
 
 
-def _check_sizes(path: Path, entries: list[zipfile.ZipInfo], most_bytes: int) -> None:
+def swells(entry: zipfile.ZipInfo) -> bool:
+    """Whether an entry unpacks to far more than what it takes packed."""
+    return entry.file_size > max(_SMALL, MOST_RATIO * entry.compress_size)
+
+
+def _check_sizes(path: str | Path, entries: list[zipfile.ZipInfo], most_bytes: int) -> None:
     whole = sum(entry.file_size for entry in entries)
     if whole > most_bytes:
         raise DataError(
             f"{path} unpacks to {whole:,} bytes, {most_bytes:,} are allowed: store fewer arrays"
         )
     for entry in entries:
-        if entry.file_size > max(_SMALL, MOST_RATIO * entry.compress_size):
+        if swells(entry):
             raise DataError(
                 f"{path}: {entry.filename!r} unpacks to more than {MOST_RATIO} times its size:"
                 " that is no array of predictions"
             )
 
 
-def _read(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
+def _read(path: str | Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
     # Before NumPy makes room for it: a header may promise any size.
     with archive.open(entry) as stream:
         try:

@@ -16,6 +16,7 @@ from benchmark.cli_data import (
     options_of,
 )
 from benchmark.cli_records import add_compare, add_rescore
+from benchmark.cli_submit import add_submit, add_verify
 from benchmark.errors import UserError
 
 EXAMPLES = """\
@@ -32,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     interrupt.heed()
     try:
-        options.command(options)
+        # A command that answers a question has a status of its own.
+        return options.command(options) or 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -66,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_leaderboard(commands)
     add_compare(commands)
     add_rescore(commands)
+    add_submit(commands)
+    add_verify(commands)
     return parser
 
 

@@ -18,6 +18,7 @@ from benchmark.leaderboard.report import markdown
 from benchmark.leaderboard.standing import add_standing
 from benchmark.leaderboard.table import build_table, rows_of, section_id, sections
 from benchmark.records.store import Store
+from benchmark.spreadsheet import no_formulas
 
 __all__ = ["Built", "build"]
 
@@ -75,7 +76,7 @@ def build(results: str | Path, progress: Progress = silent) -> Built:
     for labels in by_labels:
         draw_label_curve(labels, root / labels.plot)
     with atomic_path(root / "table.csv") as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
+        no_formulas(table).to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
     leaks = leaks_told(counted)
     write_text(root / "leaderboard.md", markdown(table, plots, notes, leaks, joined))
     board = Board(table, stored.records, plots, notes, leaks, joined, disputes)

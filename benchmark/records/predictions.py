@@ -42,7 +42,16 @@ def location(results: str | Path, run_id: str) -> Path:
 def save(results: str | Path, run_id: str, trials: Sequence[Predictions]) -> Path:
     """Write the predictions of a run, in the order of its trials; returns the file.
 
-    The same predictions give the same bytes.
+    Raises:
+        UserError: the file cannot be written.
+    """
+    target = location(results, run_id)
+    write(target, trials)
+    return target
+
+
+def write(target: Path, trials: Sequence[Predictions]) -> None:
+    """Write predictions, trial after trial. The same predictions give the same bytes.
 
     Raises:
         UserError: the file cannot be written.
@@ -54,10 +63,8 @@ def save(results: str | Path, run_id: str, trials: Sequence[Predictions]) -> Pat
         arrays[f"{number}/{_PROBABILITIES}"] = np.asarray(said.probabilities, np.float32)
         for metric, values in said.values.items():
             arrays[f"{number}/{metric}"] = np.asarray(values, np.float32)
-    target = location(results, run_id)
     with atomic_path(target) as temporary:
         np.savez_compressed(temporary, allow_pickle=False, **arrays)
-    return target
 
 
 def load(results: str | Path, record: Record) -> dict[str, Predictions]:
@@ -72,13 +79,22 @@ def load(results: str | Path, record: Record) -> dict[str, Predictions]:
             f"{path} does not exist: the predictions of run {record.run_id} were not kept; add the"
             " file, or repeat the run with --overwrite"
         )
+    return read(path, [trial.name for trial in record.trials])
+
+
+def read(path: Path, trials: Sequence[str]) -> dict[str, Predictions]:
+    """The predictions of a file of `write`, by the names of the trials, in their order.
+
+    Raises:
+        DataError: the file is missing or damaged, or a trial is not in it.
+    """
     arrays = read_arrays(path)
     found = {}
-    for number, trial in enumerate(record.trials):
+    for number, trial in enumerate(trials):
         prefix = f"{number}/"
         names = [name for name in arrays if name.startswith(prefix)]
         own = {name.removeprefix(prefix): arrays[name] for name in names}
-        found[trial.name] = _checked(path, trial.name, own)
+        found[trial] = _checked(path, trial, own)
     return found
 
 

@@ -1,0 +1,1 @@
+"""Predictions made anywhere, for the board: bundled by `submit`, scored by us in `verify`."""

@@ -1,0 +1,213 @@
+"""What a bundle says of itself: who made the predictions, by what, and which question they answer.
+
+Authors write the first part as TOML; `submit` adds the question and writes both as JSON.
+"""
+
+import json
+import re
+import tomllib
+import unicodedata
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from benchmark.config import Option
+from benchmark.submissions.faults import BundleError, shown
+
+MANIFEST = "manifest.json"
+MOST_BYTES = 1 << 16
+MOST_TRIALS = 64
+# A manifest needs four levels.
+_MOST_DEPTH = 16
+_SUFFIXES = "csv|parquet|npz"
+FILE_NAME = re.compile(rf"predictions-[1-9][0-9]?\.(?:{_SUFFIXES})")
+# A text that is not closed goes to the end, or each of its quotes would be tried anew.
+_JSON_TEXT = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+# Of URLs: nothing that ends a link or a cell in Markdown or HTML, no name and password.
+_URL = re.compile(
+    r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::\d{1,5})?(?:[/?#][A-Za-z0-9._~:/?#@!$&'()*+,;=%-]*)?"
+)
+# They turn the direction of writing, so that a text reads otherwise than it is.
+_TURNS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def _one_line(text: str) -> str:
+    for character in text:
+        if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _TURNS:
+            raise ValueError(f"U+{ord(character):04X} is no part of a line of plain text")
+    if not text.strip():
+        raise ValueError("it should not be empty")
+    return text
+
+
+def _link(text: str) -> str:
+    if text and not _URL.fullmatch(text):
+        raise ValueError('it should be an address that begins with https:// or http://, or ""')
+    return text
+
+
+_Name = Annotated[str, Field(max_length=100), AfterValidator(_one_line)]
+_Text = Annotated[str, Field(max_length=1000), AfterValidator(_one_line)]
+_Link = Annotated[str, Field(max_length=500), AfterValidator(_link)]
+_Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class About(_Part):
+    """What the authors say of their predictions. `template` explains each field to them."""
+
+    method: _Name
+    authors: Annotated[tuple[_Name, ...], Field(max_length=100)] = ()
+    architecture: _Name
+    framework: _Name
+    paper: _Link
+    code: _Link
+    training_data: _Text
+    extra_data: _Text
+    licence: _Name
+    contact: _Name | None = None
+    parameters: Annotated[int, Field(gt=0, lt=10**15)] | None = None
+    seconds_per_image: Annotated[float, Field(gt=0)] | None = None
+
+
+class TrialAsked(_Part):
+    """One trial: the fingerprint of its split, its classes in order, and its predictions' file."""
+
+    name: _Name
+    split: _Digest
+    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    file: Annotated[str, Field(pattern=f"^{FILE_NAME.pattern}$")]
+
+
+class Asked(_Part):
+    """The question that is answered, as a `rescoring.Question` has it.
+
+    `seed` is None where the split is the same for every seed.
+    """
+
+    task: _Name
+    version: _Name
+    options: dict[str, Option]
+    seed: int | None
+    dataset: _Name
+    data: _Digest
+    trials: Annotated[tuple[TrialAsked, ...], Field(min_length=1, max_length=MOST_TRIALS)]
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "Asked":
+        for field in ("name", "file"):
+            if len({getattr(trial, field) for trial in self.trials}) < len(self.trials):
+                raise ValueError(f"two trials have one {field}")
+        return self
+
+
+class Manifest(_Part):
+    """The whole of manifest.json."""
+
+    bundle_version: Literal[1] = 1
+    about: About
+    question: Asked
+
+    def text(self) -> str:
+        """As it is written: the same manifest gives the same bytes."""
+        return json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+
+
+def read_about(where: str, content: bytes) -> About:
+    """The authors' part from their TOML file.
+
+    Raises:
+        BundleError: it is no TOML, or a field is missing, unknown or wrong.
+    """
+    return _read(where, content, tomllib.loads, About)
+
+
+def read_manifest(where: str, content: bytes) -> Manifest:
+    """The manifest of a bundle from its JSON.
+
+    Raises:
+        BundleError: it is no JSON, too large, too deep, or a field is missing, unknown or wrong.
+    """
+    return _read(where, content, _json, Manifest)
+
+
+_Read = TypeVar("_Read", bound=BaseModel)
+
+
+def _read(where: str, content: bytes, parse: Callable[[str], Any], kind: type[_Read]) -> _Read:
+    if len(content) > MOST_BYTES:
+        raise BundleError(where, f"{len(content):,} bytes", f"{MOST_BYTES:,} are allowed, be brief")
+    try:
+        value = parse(content.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise BundleError(where, "it is not UTF-8 text", "save it in UTF-8") from None
+    except (ValueError, RecursionError) as error:
+        # What the parsers say quotes the file.
+        raise BundleError(where, f"it cannot be read ({shown(error)})", "mend it") from None
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        raise _fault(where, error) from None
+
+
+def _json(text: str) -> Any:
+    depth = deepest = 0
+    for character in _JSON_TEXT.sub("", text):
+        depth += (character in "[{") - (character in "]}")
+        deepest = max(deepest, depth)
+    if deepest > _MOST_DEPTH:
+        raise ValueError(f"{deepest} levels, {_MOST_DEPTH} are allowed")
+    return json.loads(text, object_pairs_hook=_object, parse_constant=_no_number)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a field is there twice")
+    return found
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
+
+
+def _fault(where: str, error: ValidationError) -> BundleError:
+    first = error.errors(include_url=False, include_input=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    field = shown(field) if field else "the whole"
+    if first["type"] == "missing":
+        return BundleError(where, f"field {field} is missing", f"add it; {TEMPLATE_HINT}")
+    if first["type"] == "extra_forbidden":
+        return BundleError(where, f"unknown field {field}", f"remove it; {TEMPLATE_HINT}")
+    told = first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+    return BundleError(where, f"field {field}: {told}", TEMPLATE_HINT)
+
+
+TEMPLATE_HINT = "`python -m benchmark submit --template` shows every field"
+
+TEMPLATE = """\
+# What a submission says of itself. Fill in every field; those that begin with # may be left out.
+
+# The name that the row on the board shall have.
+method = ""
+# Free text, such as "ResNet50, 448 px, five folds" and "PyTorch 2.4".
+architecture = ""
+framework = ""
+# Where it is described and where the code lies; "" where there is none.
+paper = "https://..."
+code = "https://..."
+# What the network learned from, pre-training included ("ISIC 2018 Task 3, ImageNet weights").
+training_data = ""
+# Images or labels beyond the data set's own training part; "none" where there are none.
+extra_data = "none"
+# Under which these predictions may be published, such as "CC-BY-4.0".
+licence = ""
+# authors = ["A. Author", "B. Author"]
+# contact = "a.author@example.org"
+# parameters = 23_520_842
+# seconds_per_image = 0.012
+"""

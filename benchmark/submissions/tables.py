@@ -1,0 +1,220 @@
+"""Predictions from CSV, Parquet or npz as one table: what a file says, not whether it is right."""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from benchmark.archives import arrays_in
+from benchmark.errors import DataError
+from benchmark.submissions.bundle import check_plain_zip
+from benchmark.submissions.faults import BundleError, shown
+
+ID = "id"
+MOST_ROWS = 1_000_000
+# Characters of a line, and of an id: the split files have none nearly as long.
+_MOST_LINE = 1 << 16
+MOST_ID = 1000
+# Unpacked, of an archive or a Parquet file.
+MOST_BYTES = 1 << 28
+# Every sign can match in one way only, so that a long field takes no longer than its length.
+_NUMBER = re.compile(
+    r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|[+-]?(?:nan|inf|infinity)",
+    re.ASCII | re.IGNORECASE,
+)
+_ARRAYS = ("ids", "classes", "probabilities")
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a file says, row by row, in its own order.
+
+    Attributes:
+        where: the file, for sentences.
+        unit, first: what its rows are called and the number of the first: "line" 2 in CSV.
+        ids: N.
+        probabilities: (N, K) float64, in the order of the classes; anything may stand there.
+    """
+
+    where: str
+    unit: str
+    first: int
+    ids: tuple[str, ...]
+    probabilities: np.ndarray
+
+    def place(self, row: int) -> str:
+        """Where row `row`, counted from 0, is found."""
+        return f"{self.where}, {self.unit} {row + self.first}"
+
+
+def read(where: str, name: str, content: bytes, classes: Sequence[str]) -> Table:
+    """The predictions of a file, in the format that the ending of its name says.
+
+    Args:
+        where: the file, for sentences.
+        name: its name.
+        content: its bytes.
+        classes: K names that the columns must have, in order.
+
+    Raises:
+        BundleError: the file cannot be read, or its columns are not the id and the classes in
+            order.
+    """
+    reader = _READERS.get(PurePosixPath(name).suffix.lower())
+    if reader is None:
+        raise BundleError(where, "unknown format", f"give one of {', '.join(_READERS)}")
+    if not content:
+        raise BundleError(where, "the file is empty", f"give the columns id,{','.join(classes)}")
+    return reader(where, content, classes)
+
+
+def check_classes(where: str, found: Sequence[str], classes: Sequence[str]) -> None:
+    """That the classes are the expected ones in the expected order.
+
+    Raises:
+        BundleError: one is missing, unknown or there twice, or the order is another.
+    """
+    remedy = f"the classes are, in order, {', '.join(map(shown, classes))}"
+    for name in found:
+        if name not in classes:
+            raise BundleError(where, f"{shown(name)} is none of the classes", remedy)
+    for name in classes:
+        if found.count(name) != 1:
+            told = f"class {shown(name)} is {'there twice' if name in found else 'missing'}"
+            raise BundleError(where, told, remedy)
+    if list(found) != list(classes):
+        raise BundleError(where, "the classes are in another order", remedy)
+
+
+def check_columns(where: str, columns: Sequence[str], classes: Sequence[str]) -> None:
+    """That the columns are the id and the classes, in order.
+
+    Raises:
+        BundleError: as `check_classes`, or the first column is another.
+    """
+    if not columns or columns[0] != ID:
+        told = shown(columns[0]) if columns else "nothing"
+        raise BundleError(
+            where,
+            f"the first column is {told}, not {ID!r}",
+            f"the columns are {', '.join(map(shown, (ID, *classes)))}",
+        )
+    check_classes(where, list(columns[1:]), classes)
+
+
+def check_rows(where: str, count: int) -> None:
+    """That there are rows, and not too many.
+
+    Raises:
+        BundleError: there are none or too many.
+    """
+    if count < 1:
+        raise BundleError(where, "there is no prediction", "add a row for each test image")
+    if count > MOST_ROWS:
+        raise BundleError(where, f"over {MOST_ROWS:,} rows", "give a row for each test image alone")
+
+
+def _from_csv(where: str, content: bytes, classes: Sequence[str]) -> Table:
+    lines = _lines(where, content)
+    check_columns(f"{where}, line 1", _fields(where, 1, lines[0]), classes)
+    check_rows(where, len(lines) - 1)
+    ids, rows = [], np.empty((len(lines) - 1, len(classes)))
+    for row, line in enumerate(lines[1:]):
+        sample, *numbers = _fields(where, row + 2, line) or [""]
+        if len(numbers) != len(classes):
+            raise BundleError(
+                f"{where}, line {row + 2}",
+                f"{len(numbers) + 1} fields for {len(classes) + 1} columns",
+                "give an id and a number for each class, decimals behind a point",
+            )
+        for name, number in zip(classes, numbers, strict=True):
+            if not _NUMBER.fullmatch(number):
+                raise BundleError(
+                    f"{where}, line {row + 2}",
+                    f"class {shown(name)} has {shown(number)}",
+                    "give a number such as 0.25",
+                )
+        ids.append(sample)
+        rows[row] = [float(number) for number in numbers]
+    return Table(where, "line", 2, tuple(ids), rows)
+
+
+def _lines(where: str, content: bytes) -> list[str]:
+    try:
+        # A mark of byte order, which Excel writes, is left out.
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise BundleError(
+            f"{where}, line {line}", "it is not UTF-8 text", "save it in UTF-8"
+        ) from None
+    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+    for number, each in enumerate(lines, 1):
+        if len(each) > _MOST_LINE:
+            raise BundleError(
+                f"{where}, line {number}",
+                f"{len(each):,} characters, {_MOST_LINE:,} are allowed",
+                "give an id and a number for each class",
+            )
+    return lines
+
+
+def _fields(where: str, number: int, line: str) -> list[str]:
+    # Line by line, so that a quote which is left open ends with its line.
+    try:
+        return next(csv.reader([line], strict=True), [])
+    except csv.Error:
+        raise BundleError(
+            f"{where}, line {number}",
+            "a quote is not closed, or something stands behind it",
+            "no field may hold a line break, and a quote within quotes is written twice",
+        ) from None
+
+
+def _from_npz(where: str, content: bytes, classes: Sequence[str]) -> Table:
+    check_plain_zip(where, content, len(_ARRAYS))
+    try:
+        arrays = arrays_in(io.BytesIO(content), where, MOST_BYTES)
+    except DataError as error:
+        raise BundleError(where, shown(error), "write it with numpy.savez_compressed") from None
+    except (ValueError, OSError) as error:
+        raise BundleError(where, shown(error), "write it with numpy.savez_compressed") from None
+    if set(arrays) != set(_ARRAYS):
+        raise BundleError(
+            where,
+            f"the arrays are {', '.join(map(shown, sorted(arrays)))}",
+            f"give {', '.join(_ARRAYS)} and no other",
+        )
+    ids, names, said = (arrays[name] for name in _ARRAYS)
+    for name, array in (("ids", ids), ("classes", names)):
+        if array.ndim != 1 or array.dtype.kind != "U":
+            raise BundleError(
+                where, f"{name} is {array.dtype} of shape {array.shape}", "give text of shape (N,)"
+            )
+    check_classes(where, names.tolist(), classes)
+    if said.dtype.kind != "f" or said.shape != (len(ids), len(classes)):
+        raise BundleError(
+            where,
+            f"probabilities is {said.dtype} of shape {said.shape}",
+            f"give floats of shape ({len(ids)}, {len(classes)})",
+        )
+    check_rows(where, len(ids))
+    return Table(where, "row", 1, tuple(ids.tolist()), said.astype(np.float64))
+
+
+def _from_parquet(where: str, content: bytes, classes: Sequence[str]) -> Table:
+    from benchmark.submissions.parquet import read_columns
+
+    ids, said = read_columns(where, content, classes)
+    return Table(where, "row", 1, ids, said)
+
+
+_READERS: dict[str, Callable[[str, bytes, Sequence[str]], Table]] = {
+    ".csv": _from_csv,
+    ".parquet": _from_parquet,
+    ".npz": _from_npz,
+}
