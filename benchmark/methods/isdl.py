@@ -90,6 +90,12 @@ class IsdlPlus(Isdl):
     the one with the best score is taken; if there is none, alpha's own: few validation images
     cannot move the choice by chance. Without picks the next generation is the last and has all the
     epochs that are left.
+
+    Why (an ablation of ours, tests/frameworks/test_self_training_runs.py: two Gaussian classes, 124
+    labelled points 30:1, macro F1, means of three seeds): it mends rates that are wrong and leaves
+    good ones alone. With 413 further points 30:1 supervised has 0.769, isdl with alpha 0 0.784 and
+    with 1/3 0.902; isdl-plus asked for alpha 0 has 0.884, for 1/3 0.902. With 400 further points
+    1:1 the same are 0.770, 0.813, 0.936; 0.935, 0.936.
     """
 
     name = "isdl-plus"

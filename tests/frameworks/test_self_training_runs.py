@@ -208,3 +208,24 @@ def test_crest_finds_more_of_the_rare_class_than_its_base(framework, tmp_path):
         print(f"{name}: recall of the common class, of the rare one\n{recalls}")
     assert found["crest"][:, 1].mean() > found["fixmatch"][:, 1].mean() + 0.03
     assert found["crest"][:, 0].mean() > 0.95
+
+
+@pytest.mark.slow
+def test_isdl_plus_mends_rates_that_are_wrong_and_leaves_good_ones(framework, tmp_path):
+    """Two of the three seeds and one of the two pools of the ablation in its docstring."""
+    if framework == "keras":
+        pytest.skip("takes minutes, and chooses by the same numbers")
+    recipe = RECIPE.model_copy(update={"epochs": 9})
+    counts = {"labelled": (120, 4), "unlabelled": (400, 13)}
+
+    def run(name, seed, alpha):
+        folder = tmp_path / f"{name}-{seed}-{alpha}"
+        return Run(name, folder, seed, recipe, counts, alpha=alpha).whole()
+
+    for seed in (0, 1):
+        wrong, mended = (np.mean(run(name, seed, 0.0).recalls()) for name in ("isdl", "isdl-plus"))
+        assert mended > wrong + 0.05
+        good = run("isdl-plus", seed, 1 / 3)
+        assert [stage.name for stage in good.stages[1:]] == [
+            *("generation-2-alpha-0.333", "generation-3-alpha-0.333")
+        ]
