@@ -104,6 +104,9 @@ class IsdlPlus(Isdl):
         "sampling distribution": "alpha 0, 1/3, 2/3, 1, 2 or no picks, by the validation score of a"
         " logistic regression on the network's features; alpha's own unless one beats it with"
         " confidence (ours; the paper's strategy was not found). The generation's name tells",
+        "ablation": "macro F1 on two-dimensional points 30:1, means of three seeds: supervised"
+        " 0.769; isdl with alpha 0 0.784, with 1/3 0.902; isdl-plus asked for alpha 0 0.884, for"
+        " 1/3 0.902 (ours; measured with 9 epochs)",
     }
     caveat = "its sampling-distribution optimisation is our design: the paper's was not found"
 
