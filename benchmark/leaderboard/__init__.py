@@ -15,7 +15,6 @@ from benchmark.leaderboard.curves import Curve, curves
 from benchmark.leaderboard.fractions import LabelCurve, label_curves
 from benchmark.leaderboard.published import reported_rows
 from benchmark.leaderboard.report import markdown
-from benchmark.leaderboard.standing import add_standing
 from benchmark.leaderboard.table import build_table, rows_of, section_id, sections
 from benchmark.records.store import Store
 from benchmark.spreadsheet import no_formulas
@@ -47,6 +46,7 @@ def build(results: str | Path, progress: Progress = silent) -> Built:
     from benchmark.leaderboard.fraction_plot import draw_label_curve
     from benchmark.leaderboard.plots import bars
     from benchmark.leaderboard.site import Board, write_site
+    from benchmark.leaderboard.standing import add_standing
 
     stored = Store(results).all()
     if not stored.records:

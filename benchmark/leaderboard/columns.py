@@ -6,7 +6,7 @@ What a row of runs holds is `table`; the other kinds come from `baselines` and `
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
@@ -188,6 +188,15 @@ def leaks_told(records: Iterable[Record]) -> dict[str, tuple[str, ...]]:
         if record.leaks:
             found[protocol(record)[COLUMNS.section]] |= dict.fromkeys(record.leaks)
     return {section: tuple(sentences) for section, sentences in found.items()}
+
+
+def against_best(row: Mapping[str, Any] | pd.Series) -> str:
+    """Whether a row is tied with the best, and the p-value that says so; "" where it is unknown."""
+    if row[COLUMNS.tied] == "":
+        return ""
+    if pd.isna(row[P_AGAINST_BEST]):
+        return "best"
+    return f"{'tied, ' if row[COLUMNS.tied] == 'yes' else ''}p = {row[P_AGAINST_BEST]:.2g}"
 
 
 def options_of(question: str) -> dict[str, str]:

@@ -10,12 +10,12 @@ from benchmark.leaderboard.columns import (
     COLUMNS,
     COMMON,
     SPREAD,
+    against_best,
     metric_columns,
 )
 from benchmark.leaderboard.curves import Curve, Point
 from benchmark.leaderboard.fractions import LabelCurve, Reference
 from benchmark.leaderboard.published import publication
-from benchmark.leaderboard.standing import against_best
 from benchmark.leaderboard.table import (
     conditions,
     counted,
@@ -231,7 +231,10 @@ def _told(section: pd.DataFrame) -> tuple[dict[str, list[str]], dict[str, str]]:
         "framework": _texts(section, COLUMNS.framework),
     }
     if (section[COLUMNS.tied] != "").any():
-        columns["against the best"] = [escape(against_best(row)) for _, row in section.iterrows()]
+        columns["against the best"] = [
+            escape(against_best(row)) or ("-" if run else "")
+            for (_, row), run in zip(section.iterrows(), is_run, strict=True)
+        ]
     names = zip(section[COLUMNS.kind], section[COLUMNS.name], is_run, strict=True)
     for at, (kind, name, run) in enumerate(names):
         if not run:

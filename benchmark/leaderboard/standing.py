@@ -1,9 +1,8 @@
 """How sure the ranks of a section are: their intervals, and which rows are tied with the best."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -69,15 +68,6 @@ def add_standing(
         notes[str(section)] = note
     every = [row | found.get(at, {}) for at, row in enumerate(table.to_dict("records"))]
     return frame(every), notes
-
-
-def against_best(row: Mapping[str, Any] | pd.Series) -> str:
-    """Whether a row of the table is tied with the best, and the p-value that says so."""
-    if row[COLUMNS.tied] == "":
-        return "-" if row[COLUMNS.kind] == "run" else ""
-    if pd.isna(row[P_AGAINST_BEST]):
-        return "best"
-    return f"{'tied, ' if row[COLUMNS.tied] == 'yes' else ''}p = {row[P_AGAINST_BEST]:.2g}"
 
 
 def _standing(

@@ -67,8 +67,9 @@ def test_an_explainer_too_slow_for_every_class_gives_the_same_two_maps(network):
 
     fast, slow = explained(network, GradCam()), explained(network, Slow())
     assert slow.every is None
-    np.testing.assert_allclose(slow.true, fast.true, rtol=1e-5)
-    np.testing.assert_allclose(slow.predicted, fast.predicted, rtol=1e-5)
+    # Where a map is small beside its largest value, another batch may round away more than 1e-5.
+    np.testing.assert_allclose(slow.true, fast.true, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(slow.predicted, fast.predicted, rtol=1e-5, atol=1e-6)
 
 
 def test_a_map_that_is_not_a_number_does_not_end_the_run(network):

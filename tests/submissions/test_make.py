@@ -71,6 +71,6 @@ def test_faults_are_told_with_the_authors_own_file(graded, tmp_path):
 def test_the_manifest_and_the_run_must_be_there(graded, tmp_path):
     files = [f"{name}={path}" for name, path in _files(graded, tmp_path).items()]
     _refused(graded, tmp_path, files, r"m\.toml: field 'method' is missing", about="")
-    _refused(graded, tmp_path, files, "no record 'r9'", like="r9")
+    _refused(graded, tmp_path, files, "no record 'none'", like="none")
     with pytest.raises(UserError, match=r"none\.toml cannot be read.*submit --template"):
         make(files, tmp_path / "none.toml", graded[1].run_id, tmp_path / "b.zip", graded[0])

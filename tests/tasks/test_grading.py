@@ -327,7 +327,7 @@ def test_the_interval_of_the_mean_is_that_of_resampled_patients(scored):
                 grades, said, weights="quadratic", sample_weight=weights
             )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tasks.grading.resamples", lambda labels, groups: drawn)
+        patch.setattr("tasks.grading.resamples", lambda labels, groups, count: drawn)
         found = Grading().overall(dataset, results).metrics[Grading.headline]
     low, high = statistics.interval(kappas.mean(axis=1))
     assert (found.low, found.high) == pytest.approx((low, high))

@@ -11,6 +11,7 @@ from benchmark.leaderboard.columns import (
     COMMON,
     P_AGAINST_BEST,
     SPREAD,
+    against_best,
     metric_columns,
 )
 from benchmark.leaderboard.published import publication
@@ -18,7 +19,6 @@ from benchmark.leaderboard.report import CAVEATS
 from benchmark.leaderboard.site.grid import Cell, Column, Table, count, metric_head, score, table
 from benchmark.leaderboard.site.names import Pages
 from benchmark.leaderboard.site.pictures import Picture
-from benchmark.leaderboard.standing import against_best
 from benchmark.leaderboard.table import (
     conditions,
     leading,
