@@ -16,7 +16,7 @@ from benchmark.records import predictions, splits
 from benchmark.records.predictions import Predictions
 from benchmark.records.record import DataUsed, Metric, Record
 from benchmark.registry import TASKS
-from tasks.base import Outputs, Task, Trial
+from tasks.base import Outputs, Score, Task, Trial
 
 # What storing single scores in 32 bits may move.
 TOLERANCE = 1e-6
@@ -74,6 +74,11 @@ class Answered:
         """(N,) str: the group of each of `images`."""
         return self.sheet.dataset.table.loc[list(self.images), "group"].to_numpy(str)
 
+    def weights(self, resamples: int) -> np.ndarray:
+        """(1 + R, N) for `sampled`: the images as they are, then as many resamples or fewer."""
+        drawn = self.sheet.task.resampling(self.sheet.dataset, self.sheet.trials, resamples)
+        return np.concatenate([np.ones((1, drawn.shape[1]), drawn.dtype), drawn])
+
     def sampled(self, weights: np.ndarray) -> dict[str, np.ndarray]:
         """The run's scores in resamples of `images`.
 
@@ -123,17 +128,34 @@ class Rescored:
     moved: pd.DataFrame
 
 
+def scored(
+    sheet: Sheet, said: Sequence[Predictions], temperatures: Sequence[float | None]
+) -> tuple[Score, list[Score]]:
+    """The task's own score of predictions: of the whole, and of each trial.
+
+    Args:
+        sheet: what was asked.
+        said: of each trial, in the sheet's order.
+        temperatures: that were fitted for each trial, if any were.
+    """
+    results = []
+    for trial, own, temperature in zip(sheet.trials, said, temperatures, strict=True):
+        view = sheet.task.of_trial(sheet.dataset, trial.name)
+        outputs = Outputs(own.ids, own.probabilities, temperature=temperature)
+        results.append((trial, outputs, sheet.task.rescore(view, trial, own, temperature)))
+    overall = sheet.task.overall(sheet.dataset, results)
+    return overall, [score for _, _, score in results]
+
+
 def rescored(one: Answered) -> Rescored:
     """Compute every metric anew that needs no map; others stay as they are."""
-    task, dataset = one.sheet.task, one.sheet.dataset
-    results, trials = [], []
-    for trial, said, old in zip(one.sheet.trials, one.said, one.record.trials, strict=True):
-        view = task.of_trial(dataset, trial.name)
-        score = task.rescore(view, trial, said, old.temperature)
-        outputs = Outputs(said.ids, said.probabilities, temperature=old.temperature)
-        results.append((trial, outputs, score))
-        trials.append(old.model_copy(update={"metrics": {**old.metrics, **score.metrics}}))
-    metrics = {**one.record.metrics, **task.overall(dataset, results).metrics}
+    temperatures = [trial.temperature for trial in one.record.trials]
+    overall, scores = scored(one.sheet, one.said, temperatures)
+    trials = [
+        old.model_copy(update={"metrics": {**old.metrics, **score.metrics}})
+        for old, score in zip(one.record.trials, scores, strict=True)
+    ]
+    metrics = {**one.record.metrics, **overall.metrics}
     moved = [*_moved("", one.record.metrics, metrics)]
     for old, new in zip(one.record.trials, trials, strict=True):
         moved += _moved(old.name, old.metrics, new.metrics)

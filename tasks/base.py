@@ -294,7 +294,8 @@ class Task(ABC):
         own = weights[:, positions(self.tested([trial]), said.ids)]
         labels, _ = truth(dataset, said.ids)
         found = classification.resampled(labels, said.probabilities, own)
-        return found | {name: weighted_mean(each, own) for name, each in said.values.items()}
+        means = {n: statistics.weighted_mean(each, own) for n, each in said.values.items()}
+        return found | means
 
     def draw_overall(self, dataset: Dataset, score: Score, folder: Path) -> list[Path]:
         """Draw the pictures of the run's own score into `folder`; here there are none."""
@@ -315,14 +316,6 @@ def positions(images: Sequence[str], ids: Sequence[str]) -> np.ndarray:
     """(M,) int64: where in `images` each id stands."""
     place = {sample: number for number, sample in enumerate(images)}
     return np.array([place[sample] for sample in ids], np.int64)
-
-
-def weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(R,) float64: the mean of the values (N,) that are not NaN in each resample (R, N)."""
-    known = ~np.isnan(values)
-    total = weights[:, known] @ values[known].astype(np.float64)
-    count = weights[:, known].sum(axis=1)
-    return np.divide(total, count, out=np.full(len(weights), np.nan), where=count > 0)
 
 
 def diagnosis_metrics(dataset: Dataset, outputs: Outputs) -> dict[str, Metric]:

@@ -80,9 +80,7 @@ def compare(results: str | Path, one: Sequence[Record], other: Sequence[Record])
     sides = (_side(results, one), _side(results, other))
     _check_alike(*sides)
     asked = sides[0].answers[0]
-    weights = asked.sheet.task.resampling(asked.sheet.dataset, asked.sheet.trials, RESAMPLES)
-    # The images as they are, then the resamples.
-    weights = np.concatenate([np.ones((1, len(asked.images)), weights.dtype), weights])
+    weights = asked.weights(RESAMPLES)
     found = [side.sampled(weights) for side in sides]
     drawn, differences = {}, {}
     for name in found[0].keys() & found[1].keys():

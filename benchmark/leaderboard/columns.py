@@ -126,6 +126,14 @@ _RANGES = {
     "mean_absolute_grade_error": (0.0, np.inf),
 }
 
+# What is better when smaller, by `measure`; all else is better when larger.
+SMALLER_IS_BETTER = frozenset(
+    {
+        *("deletion_auc", "randomised_similarity", "mean_absolute_grade_error"),
+        *("ece", "adaptive_ece", "classwise_ece", "brier", "negative_log_likelihood", "aurc"),
+    }
+)
+
 # Columns of whole numbers; the others hold text, up to the metrics.
 _COUNTS = (
     *(COLUMNS.rank, COLUMNS.rank_first, COLUMNS.rank_last, COLUMNS.parameters, COLUMNS.n_seeds),
@@ -136,6 +144,11 @@ _COUNTS = (
 def measure(metric: str) -> str:
     """What a metric measures, of whatever disease: "ece_scaled_of_DR" and "ece" are "ece"."""
     return metric.partition(OF_DISEASE)[0].removesuffix(SCALED)
+
+
+def smaller_is_better(metric: str) -> bool:
+    """Whether a metric is better when smaller."""
+    return measure(metric) in SMALLER_IS_BETTER
 
 
 def metric_columns(metric: str) -> tuple[str, str, str]:

@@ -56,6 +56,11 @@ class Reference(NamedTuple):
     high: float
     seeds: tuple[str, ...]
 
+    @property
+    def whose(self) -> str:
+        """Such as "seeds 0, 1"."""
+        return f"seed{'s' * (len(self.seeds) > 1)} {', '.join(self.seeds)}"
+
 
 @dataclass(frozen=True)
 class Line:

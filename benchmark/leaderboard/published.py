@@ -53,6 +53,20 @@ class Publication(_Part):
     caveats: tuple[str, ...]
     stages: tuple[Stage, ...]
 
+    @property
+    def points(self) -> list[str]:
+        """What a reader must know, and where the numbers were printed, one sentence each."""
+        found = list(self.caveats)
+        for stage in self.stages:
+            found += [f"{stage.stage}: {caveat}" for caveat in stage.caveats]
+            found += [f"{stage.stage}, {what}: {where}" for what, where in stage.sources.items()]
+        return found
+
+    def metrics(self, rows: pd.DataFrame) -> list[str]:
+        """The metrics that reported rows of the table can have, headline first."""
+        found = [c.removesuffix(SPREAD) for c in rows.columns if c.endswith(SPREAD)]
+        return sorted(found, key=lambda name: (name != self.headline, name))
+
 
 @cache
 def publication() -> Publication:

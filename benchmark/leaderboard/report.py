@@ -171,8 +171,7 @@ def _share(kept: float) -> str:
 def _full(reference: Reference | None) -> str:
     if reference is None:
         return "-"
-    seeds = f"seed{'s' * (len(reference.seeds) > 1)} {', '.join(reference.seeds)}"
-    return f"{cell(*reference[:3])}, {escape(seeds)}"
+    return f"{cell(*reference[:3])}, {escape(reference.whose)}"
 
 
 def _rows(columns: Mapping[str, Sequence[str]]) -> str:
@@ -301,19 +300,14 @@ def _reported(rows: pd.DataFrame) -> list[str]:
         "test images": [str(count) for count in rows[COLUMNS.n_images]],
         "runs": [str(count) for count in rows[COLUMNS.n_seeds]],
     }
-    metrics = [c.removesuffix(SPREAD) for c in rows.columns if c.endswith(SPREAD)]
-    for metric in sorted(metrics, key=lambda name: (name != about.headline, name)):
+    for metric in about.metrics(rows):
         values = zip(rows[metric], rows[f"{metric}{SPREAD}"], strict=True)
         columns[escape(heading(metric))] = [f"{mean:.3f} ± {sd:.3f}" for mean, sd in values]
-    points = [*about.caveats]
-    for stage in about.stages:
-        points += [f"{stage.stage}: {caveat}" for caveat in stage.caveats]
-        points += [f"{stage.stage}, {what}: {where}" for what, where in stage.sources.items()]
     return [
         f"Printed by others ({escape(about.paper)}), in {escape(about.framework)}, not run here and"
         " not ranked. ± is the standard deviation over runs, not an interval.",
         tabulate(columns, headers="keys", tablefmt="github", disable_numparse=True),
-        "\n".join(f"- {escape(point)}" for point in points),
+        "\n".join(f"- {escape(point)}" for point in about.points),
     ]
 
 

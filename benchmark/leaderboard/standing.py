@@ -9,8 +9,8 @@ import pandas as pd
 
 from benchmark.data.pixels import Progress, silent
 from benchmark.errors import UserError
-from benchmark.leaderboard.columns import COLUMNS, P_AGAINST_BEST, frame, measure
-from benchmark.leaderboard.table import SMALLER_IS_BETTER, counted, title
+from benchmark.leaderboard.columns import COLUMNS, P_AGAINST_BEST, frame, smaller_is_better
+from benchmark.leaderboard.table import counted, title
 from benchmark.metrics import statistics
 from benchmark.records.record import Record
 from benchmark.rescoring import Answered, answered
@@ -78,11 +78,9 @@ def _standing(
         [by_id[run] for ids in rows[COLUMNS.run_ids] for run in ids.split()], results
     )
     headline = rows[COLUMNS.headline].iloc[0]
-    sign = -1.0 if measure(headline) in SMALLER_IS_BETTER else 1.0
+    sign = -1.0 if smaller_is_better(headline) else 1.0
     one = next(iter(answers.values()))
-    sheet = one.sheet
-    weights = sheet.task.resampling(sheet.dataset, sheet.trials, statistics.RESAMPLES)
-    weights = np.concatenate([np.ones((1, len(one.images)), weights.dtype), weights])
+    weights = one.weights(statistics.RESAMPLES)
     sides = []
     for ids in rows[COLUMNS.run_ids]:
         every = np.stack([sign * answers[run].sampled(weights)[headline] for run in ids.split()])

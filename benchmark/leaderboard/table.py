@@ -25,24 +25,16 @@ from benchmark.leaderboard.columns import (
     SCALED,
     estimate,
     frame,
-    measure,
     options_of,
     over_seeds,
     protocol,
     score,
     size,
+    smaller_is_better,
     text,
 )
 from benchmark.records.record import Record, WeightsUsed
 from benchmark.registry import TASKS
-
-# What is better when smaller, by `measure`; all else is better when larger.
-SMALLER_IS_BETTER = frozenset(
-    {
-        *("deletion_auc", "randomised_similarity", "mean_absolute_grade_error"),
-        *("ece", "adaptive_ece", "classwise_ece", "brier", "negative_log_likelihood", "aurc"),
-    }
-)
 
 # What a page shows ("*" is any text) of a task that measures more; `table.csv` has everything.
 _ON_PAGE = {
@@ -264,7 +256,7 @@ def title(metric: str) -> str:
 
 def heading(metric: str) -> str:
     """A metric's title with an arrow where smaller is better."""
-    return f"{title(metric)} ↓" if measure(metric) in SMALLER_IS_BETTER else title(metric)
+    return f"{title(metric)} ↓" if smaller_is_better(metric) else title(metric)
 
 
 _STARTS = {
@@ -354,8 +346,7 @@ def _row(records: Sequence[Record], metrics: list[str]) -> dict[str, Any]:
 
 
 def _ranked(table: pd.DataFrame) -> pd.DataFrame:
-    smaller = table[COLUMNS.headline].map(measure).isin(SMALLER_IS_BETTER)
-    signs = smaller.map({True: -1.0, False: 1.0})
+    signs = table[COLUMNS.headline].map(smaller_is_better).map({True: -1.0, False: 1.0})
     scores = pd.Series(
         [row[row[COLUMNS.headline]] for _, row in table.iterrows()], table.index, dtype=float
     )

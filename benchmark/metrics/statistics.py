@@ -104,10 +104,29 @@ def bootstrap(
     if not len(kept):
         return Estimate(float("nan"), float("nan"), float("nan"), 0, 0)
     weights = _kept_weights(tuple(whose.tolist()), resamples, seed)
-    drawn = weights.sum(axis=1)
-    means = np.divide(weights @ kept, drawn, out=np.full(len(drawn), np.nan), where=drawn > 0)
-    low, high = interval(means)
+    low, high = interval(_mean(kept, weights))
     return Estimate(float(kept.mean()), low, high, len(kept), len(np.unique(whose)))
+
+
+def weighted_mean(values: ArrayLike, weights: NDArray) -> NDArray[np.float64]:
+    """The mean of one value per image in each resample.
+
+    Args:
+        values: (N,) float; images whose value is NaN do not enter.
+        weights: (R, N) int, how often each resample has each image.
+
+    Returns:
+        (R,); NaN where a resample has no image with a value.
+    """
+    every = np.asarray(values, dtype=np.float64)
+    known = ~np.isnan(every)
+    return _mean(every[known], weights[:, known])
+
+
+def _mean(values: NDArray[np.float64], weights: NDArray) -> NDArray[np.float64]:
+    """`weighted_mean` of values none of which is NaN."""
+    drawn = weights.sum(axis=1)
+    return np.divide(weights @ values, drawn, out=np.full(len(drawn), np.nan), where=drawn > 0)
 
 
 @lru_cache(maxsize=16)

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from benchmark.errors import DataError
-from benchmark.leaderboard.columns import COLUMNS, measure, metric_columns
-from benchmark.leaderboard.table import SMALLER_IS_BETTER, build_table, title
+from benchmark.leaderboard.columns import COLUMNS, metric_columns, smaller_is_better
+from benchmark.leaderboard.table import build_table, title
 from benchmark.records import predictions
 from benchmark.records.predictions import Predictions
 from benchmark.records.record import Metric, Record
@@ -33,7 +33,7 @@ def best_row(records: Sequence[Record]) -> pd.Series | None:
     if scored.empty:
         return None
     scores = scored[headline]
-    return scored.loc[scores.idxmin() if _smaller(headline) else scores.idxmax()]
+    return scored.loc[scores.idxmin() if smaller_is_better(headline) else scores.idxmax()]
 
 
 def flagged(
@@ -55,9 +55,9 @@ def flagged(
     value = _value(score.metrics.get(headline))
     if best is not None and value is not None:
         _, low, high = (best[column] for column in metric_columns(headline))
-        beyond = value < low if _smaller(headline) else value > high
+        beyond = value < low if smaller_is_better(headline) else value > high
         if beyond:
-            end = low if _smaller(headline) else high
+            end = low if smaller_is_better(headline) else high
             found.append(
                 f"The {title(headline)} of {value:.3f} is beyond the interval of the best row,"
                 f" which ends at {end:.3f}."
@@ -109,10 +109,6 @@ def _same(one: Predictions, other: Predictions) -> bool:
     row_of = {sample: row for row, sample in enumerate(other.ids)}
     rows = [row_of[sample] for sample in one.ids]
     return bool(np.abs(one.probabilities - other.probabilities[rows]).max() <= SAME)
-
-
-def _smaller(metric: str) -> bool:
-    return measure(metric) in SMALLER_IS_BETTER
 
 
 def _value(metric: Metric | None) -> float | None:

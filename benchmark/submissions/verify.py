@@ -6,12 +6,13 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.records.predictions import Predictions
+from benchmark.rescoring import scored
 from benchmark.submissions import bundle, flags, keep, tables
 from benchmark.submissions.check import checked
 from benchmark.submissions.faults import BundleError
 from benchmark.submissions.manifest import MANIFEST, Manifest, read_manifest
 from benchmark.submissions.question import Matched, classes_of, matched
-from tasks.base import Outputs, Score
+from tasks.base import Score
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ def verify(path: str | Path, results: str | Path) -> Verified:
         name, classes = file_of[trial.name], classes_of(ours.sheet, trial.name)
         table = tables.read(name, name, read.files[name], classes)
         said[trial.name] = checked(table, trial, classes)
-    score, trials = scored(ours, said)
+    score, scores = scored(ours.sheet, list(said.values()), [None] * len(said))
+    trials = dict(zip(said, scores, strict=True))
     own = keep.submission_id(manifest, list(said.values()))
     best = flags.best_row(ours.records)
     copies, problems = flags.same_as(results, own, said, ours.related)
@@ -72,19 +74,6 @@ def verify(path: str | Path, results: str | Path) -> Verified:
         flags=(*copies, *flags.flagged(headline, score, trials, best)),
         remarks=(*dict.fromkeys(leak for one in ours.records for leak in one.leaks), *problems),
     )
-
-
-def scored(ours: Matched, said: dict[str, Predictions]) -> tuple[Score, dict[str, Score]]:
-    """The task's own score of predictions: of the whole, and of each trial by its name."""
-    sheet = ours.sheet
-    results = []
-    for trial in sheet.trials:
-        own = said[trial.name]
-        outputs = Outputs(own.ids, own.probabilities)
-        view = sheet.task.of_trial(sheet.dataset, trial.name)
-        results.append((trial, outputs, sheet.task.score(view, trial, outputs)))
-    whole = sheet.task.overall(sheet.dataset, results)
-    return whole, {trial.name: score for trial, _, score in results}
 
 
 def _check_files(manifest: Manifest, read: bundle.Bundle) -> None:

@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.leaderboard.columns import COLUMNS, metric_columns
+from benchmark.leaderboard.columns import COLUMNS, SMALLER_IS_BETTER, metric_columns
 from benchmark.leaderboard.table import (
-    SMALLER_IS_BETTER,
     build_table,
     heading,
     pretraining,

@@ -146,5 +146,4 @@ def _full(reference: Reference | None) -> Cell:
     if reference is None:
         return Cell("-")
     found = score(*reference[:3])
-    seeds = f"seed{'s' * (len(reference.seeds) > 1)} {', '.join(reference.seeds)}"
-    return Cell(found.text, ", ".join(filter(None, [found.note, seeds])), found.order)
+    return Cell(found.text, ", ".join(filter(None, [found.note, reference.whose])), found.order)

@@ -278,14 +278,9 @@ def _reported(rows: pd.DataFrame, section: str) -> Reported:
         Column("test images", lambda row: count(row[COLUMNS.n_images]), number=True),
         Column("runs", lambda row: count(row[COLUMNS.n_seeds]), number=True),
     ]
-    metrics = [c.removesuffix(SPREAD) for c in rows.columns if c.endswith(SPREAD)]
-    for metric in sorted(metrics, key=lambda name: (name != about.headline, name)):
+    for metric in about.metrics(rows):
         head, smaller = metric_head(metric)
         columns.append(Column(head, _spread(metric), number=True, rising=smaller))
-    points = list(about.caveats)
-    for stage in about.stages:
-        points += [f"{stage.stage}: {caveat}" for caveat in stage.caveats]
-        points += [f"{stage.stage}, {what}: {where}" for what, where in stage.sources.items()]
     called = f"Reported elsewhere: {about.title}"
     grid, _ = table(
         f"reported-{section}", called, columns, [("reported", [r for _, r in _rows(rows)])]
@@ -295,7 +290,7 @@ def _reported(rows: pd.DataFrame, section: str) -> Reported:
         about=f"Printed by others ({about.paper}), in {about.framework}, not run here and not"
         " ranked. ± is the standard deviation over runs, not an interval.",
         table=grid,
-        points=tuple(points),
+        points=tuple(about.points),
     )
 
 
