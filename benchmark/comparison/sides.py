@@ -4,14 +4,14 @@ How they are written and drawn is the business of `report` and `plots`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from benchmark.errors import UserError
-from benchmark.leaderboard.columns import estimate
+from benchmark.leaderboard.columns import estimate, nested_interval
 from benchmark.leaderboard.columns import over_seeds as mean_over_seeds
 from benchmark.leaderboard.table import rows_of
 from benchmark.metrics import statistics
@@ -96,7 +96,7 @@ def compare(results: str | Path, one: Sequence[Record], other: Sequence[Record])
         headline=headline,
         difference=differences[headline],
         samples=drawn[headline],
-        metrics=_metrics(sides, headline, differences),
+        metrics=_metrics(sides, headline, found, differences),
         images=_images(sides, _influence(sides, headline, differences[headline].value)),
     )
 
@@ -157,15 +157,18 @@ def _check_alike(first: Side, second: Side) -> None:
 
 
 def _metrics(
-    sides: tuple[Side, Side], headline: str, differences: dict[str, Difference]
+    sides: tuple[Side, Side],
+    headline: str,
+    sampled: Sequence[dict[str, np.ndarray]],
+    differences: dict[str, Difference],
 ) -> pd.DataFrame:
     both = set(sides[0].records[0].metrics) & set(sides[1].records[0].metrics)
     first = [headline, *sorted(differences.keys() - {headline})]
     rows = {}
     for name in [*first, *sorted(both - set(first))]:
         row: dict[str, float] = {}
-        for side, called in zip(sides, ("first", "second"), strict=True):
-            found = _over_seeds(name, side.records)
+        for side, scores, called in zip(sides, sampled, ("first", "second"), strict=True):
+            found = _over_seeds(name, side.records, scores.get(name))
             row |= {called: found.value, f"{called}_low": found.low, f"{called}_high": found.high}
         test = differences.get(name, Difference(np.nan, np.nan, np.nan, np.nan))
         row |= {"difference": test.value, "low": test.low, "high": test.high, "p": test.p}
@@ -173,8 +176,13 @@ def _metrics(
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric")
 
 
-def _over_seeds(name: str, records: Sequence[Record]) -> Estimate:
-    return mean_over_seeds(name, [estimate(record.metrics.get(name)) for record in records])
+def _over_seeds(name: str, records: Sequence[Record], sampled: np.ndarray | None) -> Estimate:
+    """As the board has it: of several seeds with the nested interval where it is known."""
+    found = mean_over_seeds(name, [estimate(record.metrics.get(name)) for record in records])
+    if sampled is None or len(records) == 1:
+        return found
+    low, high = nested_interval(name, sampled[:, 0], sampled[:, 1:])
+    return replace(found, low=low, high=high)
 
 
 def _images(sides: tuple[Side, Side], influence: np.ndarray) -> pd.DataFrame:

@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from benchmark.config import DEFAULT_EXPLAINER
-from benchmark.metrics.statistics import Estimate, combine_seeds
+from benchmark.metrics import statistics
+from benchmark.metrics.statistics import Estimate
 from benchmark.records.record import Metric, Record
 from benchmark.registry import EXPLAINERS, TASKS
 
@@ -162,8 +164,26 @@ def score(metric: str, found: Estimate) -> dict[str, float]:
 
 
 def over_seeds(metric: str, estimates: Sequence[Estimate]) -> Estimate:
-    """`statistics.combine_seeds` in the metric's range."""
-    return combine_seeds(estimates, *_RANGES.get(measure(metric), (0.0, 1.0)))
+    """`statistics.combine_seeds` in the metric's range: what records alone can tell."""
+    return statistics.combine_seeds(estimates, *_range(metric))
+
+
+def nested_interval(metric: str, values: ArrayLike, samples: ArrayLike) -> tuple[float, float]:
+    """The 95 % interval of a mean over seeds, by `statistics.over_seeds`, in the metric's range.
+
+    Args:
+        metric: its name.
+        values: (S,) the score of each seed.
+        samples: (S, R) the same in each resample of the images, which are the same for all.
+    """
+    low, high = np.clip(
+        statistics.interval(statistics.over_seeds(values, samples)), *_range(metric)
+    )
+    return float(low), float(high)
+
+
+def _range(metric: str) -> tuple[float, float]:
+    return _RANGES.get(measure(metric), (0.0, 1.0))
 
 
 def estimate(metric: Metric | None) -> Estimate:

@@ -321,7 +321,8 @@ def _notes(table: pd.DataFrame) -> str:
             "",
             "- Brackets hold the 95 % interval: bootstrap over groups (lesions or patients) of the"
             " test images. With several seeds the score is their mean and the interval also holds"
-            " the spread over seeds; with one seed it does not.",
+            " the spread over seeds: in each resample the seeds vary, too, or, where predictions"
+            " were not kept, both spreads are added as independent. With one seed it does not.",
             "- Rows are ranked only against rows of the same task version and options, data,"
             " split, pre-training and explainer, with or without leaks. Brackets behind a rank"
             " hold the ranks that a row has in 95 % of the resamples of the test images' groups, in"

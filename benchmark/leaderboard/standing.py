@@ -1,4 +1,4 @@
-"""How sure the ranks of a section are: their intervals, and which rows are tied with the best."""
+"""How sure a section is: nested intervals of scores and ranks, and who is tied with the best."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,14 @@ import pandas as pd
 
 from benchmark.data.pixels import Progress, silent
 from benchmark.errors import UserError
-from benchmark.leaderboard.columns import COLUMNS, P_AGAINST_BEST, frame, smaller_is_better
+from benchmark.leaderboard.columns import (
+    COLUMNS,
+    P_AGAINST_BEST,
+    frame,
+    metric_columns,
+    nested_interval,
+    smaller_is_better,
+)
 from benchmark.leaderboard.table import counted, title
 from benchmark.metrics import statistics
 from benchmark.records.record import Record
@@ -34,12 +41,14 @@ class _Row:
 def add_standing(
     table: pd.DataFrame, records: Iterable[Record], results: Path, progress: Progress = silent
 ) -> tuple[pd.DataFrame, dict[str, str]]:
-    """The table of runs with what is known of the ranks, computed from the stored predictions.
+    """The table of runs with what the stored predictions tell of its scores and ranks.
 
-    `rank_first` and `rank_last` are the ends of a 95 % interval: the ranks in resamples of the test
-    images' groups, in which the seeds vary too. `p_against_best` is of the paired test of a row
-    against the section's best, corrected for the number of rows (Holm); `tied_with_best` says
-    whether it is at least 0.05. That the best is chosen on these very images is in its favour.
+    Of a row of several seeds the intervals of its scores become nested ones: in every resample of
+    the test images' groups the seeds vary, too (`columns.nested_interval`). `rank_first` and
+    `rank_last` are the ends of a 95 % interval of the rank in the same resamples. `p_against_best`
+    is of the paired test of a row against the section's best, corrected for the number of rows
+    (Holm); `tied_with_best` says whether it is at least 0.05. That the best is chosen on these very
+    images is in its favour.
 
     Args:
         table: of `build_table`.
@@ -49,42 +58,70 @@ def add_standing(
 
     Returns:
         The table, and by section a sentence on what its test images can show, or on what is
-        missing: one run's predictions too few leave the whole section without.
+        missing. A row without the predictions of each of its seeds keeps the intervals that it has
+        and leaves the whole section without ranks' intervals and tests.
     """
     by_id = {record.run_id: record for record in records}
     ranked = table[table[COLUMNS.rank].notna()]
-    found: dict[int, dict[str, object]] = {}
+    found: dict[int, dict[str, object]] = {at: {} for at in ranked.index}
     notes = {}
     parts = list(ranked.groupby(COLUMNS.section, sort=False))
     for section, rows in progress(parts, "comparing rows", len(parts)):
+        answers, faults = _answers(
+            [by_id[run] for ids in rows[COLUMNS.run_ids] for run in ids.split()], results
+        )
+        scores = _sampled(rows, answers) if answers else {}
+        for at, every in scores.items():
+            found[at] |= _nested(every)
         if len(rows) < 2:
             continue
-        try:
-            standing, note = _standing(rows, by_id, results)
-        except UserError as error:
-            notes[str(section)] = f"Ranks have no intervals here: {error}."
+        if faults:
+            notes[str(section)] = f"Ranks have no intervals here: {_told(faults)}."
             continue
-        found |= dict(zip(rows.index, standing, strict=True))
-        notes[str(section)] = note
-    every = [row | found.get(at, {}) for at, row in enumerate(table.to_dict("records"))]
-    return frame(every), notes
+        headline = rows[COLUMNS.headline].iloc[0]
+        standing, differences = _standing([scores[at][headline] for at in rows.index], headline)
+        for at, columns in zip(rows.index, standing, strict=True):
+            found[at] |= columns
+        one = next(iter(answers.values()))
+        notes[str(section)] = _resolution(headline, differences, one)
+    every_row = [row | found.get(at, {}) for at, row in enumerate(table.to_dict("records"))]
+    return frame(every_row), notes
+
+
+def _sampled(rows: pd.DataFrame, answers: dict[str, Answered]) -> dict[int, dict[str, np.ndarray]]:
+    """By row whose seeds are all known, and by metric: (S, 1 + R), first on the images as they are."""
+    weights = next(iter(answers.values())).weights(statistics.RESAMPLES)
+    found = {}
+    for at, ids in rows[COLUMNS.run_ids].items():
+        runs = ids.split()
+        if set(runs) <= set(answers):
+            seeds = [answers[run].sampled(weights) for run in runs]
+            alike = set.intersection(*(set(scores) for scores in seeds))
+            found[at] = {name: np.stack([scores[name] for scores in seeds]) for name in alike}
+    return found
+
+
+def _nested(scores: dict[str, np.ndarray]) -> dict[str, object]:
+    """The intervals of a row's metrics; of a single seed they are those of its record."""
+    found: dict[str, object] = {}
+    for name, every in scores.items():
+        if len(every) > 1:
+            _, low, high = metric_columns(name)
+            found[low], found[high] = nested_interval(name, every[:, 0], every[:, 1:])
+    return found
 
 
 def _standing(
-    rows: pd.DataFrame, by_id: dict[str, Record], results: Path
-) -> tuple[list[dict[str, object]], str]:
-    """Of each row of a section its columns, and what is to be said of the section."""
-    answers = _answers(
-        [by_id[run] for ids in rows[COLUMNS.run_ids] for run in ids.split()], results
-    )
-    headline = rows[COLUMNS.headline].iloc[0]
+    scores: Sequence[np.ndarray], headline: str
+) -> tuple[list[dict[str, object]], list[np.ndarray]]:
+    """Of each row of a section its columns; of all but the best the resampled differences to it.
+
+    Args:
+        scores: (S, 1 + R) of each row, the headline's.
+        headline: its name.
+    """
     sign = -1.0 if smaller_is_better(headline) else 1.0
-    one = next(iter(answers.values()))
-    weights = one.weights(statistics.RESAMPLES)
-    sides = []
-    for ids in rows[COLUMNS.run_ids]:
-        every = np.stack([sign * answers[run].sampled(weights)[headline] for run in ids.split()])
-        sides.append(_Row(every[:, 0], every[:, 1:]))
+    sides = [_Row(sign * every[:, 0], sign * every[:, 1:]) for every in scores]
     nested = [
         statistics.over_seeds(side.values, side.samples, number)
         for number, side in enumerate(sides)
@@ -103,7 +140,7 @@ def _standing(
     ]
     # The best is not compared with itself.
     p = statistics.holm([np.nan if at == best else test.p for at, test in enumerate(tests)])
-    standing = [
+    standing: list[dict[str, object]] = [
         {
             COLUMNS.rank_first: int(first),
             COLUMNS.rank_last: int(last),
@@ -112,16 +149,11 @@ def _standing(
         }
         for at, ((first, last), corrected) in enumerate(zip(ranks, p, strict=True))
     ]
-    apart = [each for at, each in enumerate(differences) if at != best]
-    return standing, _resolution(headline, apart, one)
+    return standing, [each for at, each in enumerate(differences) if at != best]
 
 
-def _answers(records: Sequence[Record], results: Path) -> dict[str, Answered]:
-    """What each run was asked and said.
-
-    Raises:
-        UserError: of some it is not known.
-    """
+def _answers(records: Sequence[Record], results: Path) -> tuple[dict[str, Answered], list[str]]:
+    """What each run was asked and said, and of which it is not known, with the reason."""
     answers, faults = {}, []
     for record in records:
         try:
@@ -129,10 +161,12 @@ def _answers(records: Sequence[Record], results: Path) -> dict[str, Answered]:
         except UserError as error:
             # Relative to the results: a page that is published names nobody's folders.
             faults.append(str(error).replace(f"{results}/", ""))
-    if faults:
-        more = f" and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
-        raise UserError("; ".join(faults[:_NAMED]) + more)
-    return answers
+    return answers, faults
+
+
+def _told(faults: Sequence[str]) -> str:
+    more = f" and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
+    return "; ".join(faults[:_NAMED]) + more
 
 
 def _resolution(headline: str, differences: Sequence[np.ndarray], one: Answered) -> str:

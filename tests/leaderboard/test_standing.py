@@ -12,9 +12,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "records"))
 import answered_made
 
 from benchmark.leaderboard import build
-from benchmark.leaderboard.columns import P_AGAINST_BEST
+from benchmark.leaderboard.columns import P_AGAINST_BEST, nested_interval
+from benchmark.metrics import statistics
+from benchmark.metrics.statistics import Estimate, combine_seeds
 from benchmark.records import predictions
 from benchmark.records.predictions import Predictions
+from benchmark.rescoring import answered
 
 
 def _rows(out, skills, seeds=2, task="diagnosis", **settings):
@@ -31,7 +34,8 @@ def _rows(out, skills, seeds=2, task="diagnosis", **settings):
 def _built(out):
     """The table's runs by epochs, and the page."""
     build(out)
-    table = pd.read_csv(out / "v1" / "table.csv").fillna({"tied_with_best": ""})
+    table = pd.read_csv(out / "v1" / "table.csv", dtype={"tied_with_best": str})
+    table = table.fillna({"tied_with_best": ""})
     runs = table[table["kind"] == "run"].set_index("epochs").sort_index()
     return runs, (out / "v1" / "leaderboard.md").read_text()
 
@@ -107,3 +111,40 @@ def test_the_same_records_give_the_same_bytes(tmp_path):
     first = (tmp_path / "v1" / "table.csv").read_bytes()
     build(tmp_path)
     assert (tmp_path / "v1" / "table.csv").read_bytes() == first
+
+
+def test_the_interval_over_seeds_is_nested_in_the_resamples_of_the_images(tmp_path):
+    (records,) = _rows(tmp_path, [2.0], seeds=3)
+    runs, _ = _built(tmp_path)
+    answers = [answered(tmp_path, record) for record in records]
+    weights = answers[0].weights(statistics.RESAMPLES)
+    every = np.stack([answer.sampled(weights)["macro_f1"] for answer in answers])
+    low, high = statistics.interval(statistics.over_seeds(every[:, 0], every[:, 1:]))
+    row = runs.loc[2]
+    assert row["macro_f1"] == pytest.approx(every[:, 0].mean(), abs=1e-6)
+    assert row["macro_f1_low"] == pytest.approx(low, abs=1e-6)
+    assert row["macro_f1_high"] == pytest.approx(high, abs=1e-6)
+    apart = [record.metrics["macro_f1"] for record in records]
+    closed = combine_seeds([Estimate(m.value, m.low, m.high, m.n, m.groups) for m in apart])
+    assert abs(closed.low - low) > 1e-4
+
+
+def test_without_the_predictions_of_a_seed_the_spreads_are_added(tmp_path):
+    (records,) = _rows(tmp_path, [2.0], seeds=3)
+    predictions.location(tmp_path, records[1].run_id).unlink()
+    runs, _ = _built(tmp_path)
+    apart = [record.metrics["macro_f1"] for record in records]
+    closed = combine_seeds([Estimate(m.value, m.low, m.high, m.n, m.groups) for m in apart])
+    assert runs.loc[2, "macro_f1_low"] == pytest.approx(closed.low, abs=1e-6)
+
+
+def test_the_interval_of_a_single_seed_is_its_records(tmp_path):
+    ((record,),) = _rows(tmp_path, [2.0], seeds=1)
+    runs, _ = _built(tmp_path)
+    assert runs.loc[2, "macro_f1_low"] == pytest.approx(record.metrics["macro_f1"].low, abs=1e-6)
+
+
+def test_a_nested_interval_stays_in_the_range_of_its_metric():
+    seeds = np.array([0.9, 0.99, 0.98])
+    low, high = nested_interval("macro_f1", seeds, np.repeat(seeds[:, None], 500, axis=1))
+    assert 0 <= low < 0.95 < high == 1
