@@ -1,7 +1,6 @@
 """One run, from top to bottom: data, split, trials, record. What a trial does is `trial`."""
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ from benchmark.errors import UserError
 from benchmark.guards import Guards
 from benchmark.methods.base import Method
 from benchmark.progress import Display, SilentDisplay
-from benchmark.records import environment, predictions
+from benchmark.records import attempts, environment, predictions
+from benchmark.records.attempts import Attempt
 from benchmark.records.folder import RunFolder
 from benchmark.records.predictions import Predictions
 from benchmark.records.record import (
@@ -111,27 +111,34 @@ def execute(
         frozen.keep()
     folder = RunFolder(out, config, name)
     folder.start(config, overwrite)
-    for note in (*dataset.notes, *caveats):
+    for note in (*dataset.notes, *caveats, *leaking):
         display.say(f"note: {note}")
+    attempt = Attempt(
+        benchmark_version=__version__,
+        run_id=name,
+        task=task.name,
+        task_version=task.version,
+        dataset=dataset.name,
+        config=config.public(),
+        started=attempts.now(),
+    )
+    with attempts.noted(out, attempt):
+        decoded = Decoded(config.image_size, display.track)
+        runner = TrialRunner(config, task, method, folder, watch, display, decoded, earlier_parts)
+        results = _results(runner, dataset, trials, earlier)
+        score = _overall(task, dataset, results, folder, watch)
+        for note in score.notes:
+            display.say(f"note: {note}")
 
-    for note in leaking:
-        display.say(f"note: {note}")
-    decoded = Decoded(config.image_size, display.track)
-    runner = TrialRunner(config, task, method, folder, watch, display, decoded, earlier_parts)
-    results = _results(runner, dataset, trials, earlier)
-    score = _overall(task, dataset, results, folder, watch)
-    for note in score.notes:
-        display.say(f"note: {note}")
-
-    with watch("record"):
-        notes = (*caveats, *score.notes)
-        record = _record(
-            config, name, task, weights, dataset, earlier, results, score, watch, leaking, notes
-        )
-        # The checkpoints go last: a full disk must not cost what was computed.
-        predictions.save(out, name, [_said(task, result) for result in results])
-        store.save(record)
-        folder.finish(record)
+        with watch("record"):
+            notes = (*caveats, *score.notes)
+            record = _record(
+                config, name, task, weights, dataset, earlier, results, score, watch, leaking, notes
+            )
+            # The checkpoints go last: a full disk must not cost what was computed.
+            predictions.save(out, name, [_said(task, result) for result in results])
+            store.save(record)
+            folder.finish(record)
     return record
 
 
@@ -282,7 +289,7 @@ def _record(
     return Record(
         benchmark_version=__version__,
         run_id=name,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=attempts.now(),
         task=task.name,
         task_version=task.version,
         headline=task.headline,

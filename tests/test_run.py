@@ -3,6 +3,7 @@
 import pytest
 
 from benchmark.errors import DataError, UserError
+from benchmark.records.attempts import folder, without_record
 from benchmark.run import run
 
 
@@ -85,3 +86,23 @@ def test_a_split_is_what_its_frozen_file_says(framework, tmp_path):
     again = run("MobileNetV2", "diagnosis", **settings)
     assert again.run_id != first.run_id
     assert again.trials[0].n_train == first.trials[0].n_train - 1
+
+
+def test_a_run_that_fails_is_noted_with_its_reason_until_it_is_done(
+    framework, tmp_path, monkeypatch
+):
+    settings = {"framework": framework, "budget": "smoke", "out": tmp_path}
+
+    def full(*given):
+        raise UserError("the disk is full: free some space")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("benchmark.records.store.Store.save", full)
+        with pytest.raises(UserError, match="disk is full"):
+            run("MobileNetV2", "diagnosis", **settings)
+    (attempt,) = without_record(tmp_path).attempts
+    assert attempt.reason == "the disk is full: free some space"
+    assert attempt.config["arch"] == "MobileNetV2"
+    record = run("MobileNetV2", "diagnosis", **settings)
+    assert record.run_id == attempt.run_id
+    assert not list(folder(tmp_path).iterdir())

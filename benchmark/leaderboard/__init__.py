@@ -16,6 +16,7 @@ from benchmark.leaderboard.fractions import LabelCurve, label_curves
 from benchmark.leaderboard.published import reported_rows
 from benchmark.leaderboard.report import markdown
 from benchmark.leaderboard.table import build_table, rows_of, section_id, sections
+from benchmark.records.attempts import without_record
 from benchmark.records.store import Store
 from benchmark.spreadsheet import no_formulas
 
@@ -78,12 +79,14 @@ def build(results: str | Path, progress: Progress = silent) -> Built:
     with atomic_path(root / "table.csv") as temporary:
         no_formulas(table).to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
     leaks = leaks_told(counted)
-    write_text(root / "leaderboard.md", markdown(table, plots, notes, leaks, joined))
-    board = Board(table, stored.records, plots, notes, leaks, joined, disputes)
+    begun = without_record(results)
+    page = markdown(table, plots, notes, leaks, joined, begun.attempts)
+    write_text(root / "leaderboard.md", page)
+    board = Board(table, stored.records, plots, notes, leaks, joined, begun.attempts, disputes)
     site = write_site(Path(results), board)
     drawn = (*plots.values(), *(curve.plot for curve in joined))
     paths = [root / "leaderboard.md", root / "table.csv", *(root / p for p in drawn), site]
-    return Built(tuple(paths), (*stored.problems, *disputes))
+    return Built(tuple(paths), (*stored.problems, *disputes, *begun.problems))
 
 
 def _plot_name(section: pd.DataFrame) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from tabulate import tabulate
 
+from benchmark.leaderboard import unfinished
 from benchmark.leaderboard.columns import (
     COLUMNS,
     COMMON,
@@ -28,6 +29,7 @@ from benchmark.leaderboard.table import (
     title,
     varying_settings,
 )
+from benchmark.records.attempts import Attempt
 
 # What a reader must know to compare rows whose weights have several sources.
 CAVEATS = {
@@ -55,6 +57,7 @@ def markdown(
     notes: Mapping[str, Sequence[str]],
     leaks: Mapping[str, Sequence[str]],
     curves: Sequence[Curve | LabelCurve],
+    attempts: Sequence[Attempt] = (),
 ) -> str:
     """The leaderboard as one Markdown document. The same table gives the same text.
 
@@ -64,6 +67,7 @@ def markdown(
         notes: `section_id` to sentences that stand below its table.
         leaks: from `leaks_told`; they stand below the section's heading.
         curves: each stands above the first of its sections.
+        attempts: runs without a record, newest first.
     """
     parts = ["# DermBench leaderboard"]
     for section in sections(table):
@@ -71,8 +75,18 @@ def markdown(
         above = [curve for curve in curves if curve.section == own]
         parts += [_labels(c) if isinstance(c, LabelCurve) else _curve(c) for c in above]
         parts.append(_section(section, plots[own], notes.get(own, ()), leaks.get(own, ())))
+    if attempts:
+        parts.append(_unfinished(attempts))
     parts.append(_notes(table))
     return "\n\n".join(parts) + "\n"
+
+
+def _unfinished(attempts: Sequence[Attempt]) -> str:
+    shown = attempts[: unfinished.MOST_ROWS]
+    columns = {
+        name: [escape(tell(each)) for each in shown] for name, tell in unfinished.COLUMNS.items()
+    }
+    return "\n\n".join([f"## {unfinished.TITLE}", unfinished.about(attempts), _rows(columns)])
 
 
 def escape(text: str) -> str:

@@ -89,7 +89,7 @@ def add_standing(
 
 
 def _sampled(rows: pd.DataFrame, answers: dict[str, Answered]) -> dict[int, dict[str, np.ndarray]]:
-    """By row whose seeds are all known, and by metric: (S, 1 + R), first on the images as they are."""
+    """By row whose seeds are all known and metric: (S, 1 + R), first on the images as they are."""
     weights = next(iter(answers.values())).weights(statistics.RESAMPLES)
     found = {}
     for at, ids in rows[COLUMNS.run_ids].items():

@@ -5,17 +5,19 @@ into HTML, and `folder` writes it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from benchmark.leaderboard import unfinished
 from benchmark.leaderboard.columns import COLUMNS
 from benchmark.leaderboard.curves import Curve
 from benchmark.leaderboard.fractions import LabelCurve
 from benchmark.leaderboard.site import curves, runs, sections, things
 from benchmark.leaderboard.site.folder import SiteFolder, rebuilt
+from benchmark.leaderboard.site.grid import Cell, Column, table
 from benchmark.leaderboard.site.names import FOLDERS, SPOKEN, Pages
 from benchmark.leaderboard.site.names import things as things_of
 from benchmark.leaderboard.site.pages import STYLE, asset, page
@@ -23,6 +25,7 @@ from benchmark.leaderboard.site.pictures import Picture, copied
 from benchmark.leaderboard.site.runs import Place
 from benchmark.leaderboard.table import counted, section_id, title
 from benchmark.leaderboard.table import sections as parts
+from benchmark.records.attempts import Attempt
 from benchmark.records.record import Record
 
 __all__ = ["Board", "write_site"]
@@ -39,6 +42,7 @@ class Board:
         notes: by `section_id` what the section's table can show, what it lacks, and why.
         leaks: of `leaks_told`.
         curves: each stands above the first of its sections.
+        attempts: runs without a record, newest first.
         problems: a sentence for each record or row that was left out.
     """
 
@@ -48,6 +52,7 @@ class Board:
     notes: Mapping[str, Sequence[str]]
     leaks: Mapping[str, Sequence[str]]
     curves: Sequence[Curve | LabelCurve]
+    attempts: Sequence[Attempt]
     problems: Sequence[str]
 
 
@@ -115,8 +120,25 @@ def _index(root: Path, site: SiteFolder, board: Board, pages: Pages) -> bytes:
         sections=shown,
         things=[(SPOKEN[kind], _of_kind(kind, pages)) for kind in FOLDERS],
         summary=_summary(of_runs, len(board.records), len(shown)),
+        unfinished=_unfinished(board.attempts),
         problems=board.problems,
     )
+
+
+def _unfinished(attempts: Sequence[Attempt]) -> dict[str, object]:
+    """The runs without a record: their table and what to know of it; empty without any."""
+    if not attempts:
+        return {}
+    columns = [
+        Column(name, _told(tell), names=name == "run") for name, tell in unfinished.COLUMNS.items()
+    ]
+    rows = [("run", attempts[: unfinished.MOST_ROWS])]
+    made, _ = table("unfinished-table", unfinished.TITLE, columns, rows)
+    return {"title": unfinished.TITLE, "about": unfinished.about(attempts), "table": made}
+
+
+def _told(tell: Callable[[Attempt], str]) -> Callable[[Attempt], Cell]:
+    return lambda attempt: Cell(tell(attempt))
 
 
 def _of_kind(kind: str, pages: Pages) -> list[tuple[str, str]]:

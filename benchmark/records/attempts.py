@@ -1,0 +1,112 @@
+"""Runs that have no record: begun, and failed or never heard of again.
+
+One JSON file each in `results`/v1/unfinished, gone when the run is done: a board that shows only
+what went well is not honest.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from benchmark.errors import UserError
+from benchmark.files import write_json
+
+_LONGEST_REASON = 300
+# A published reason names nobody's folders: of a path its last part is kept.
+_FOLDERS = re.compile(r"(?<![\w.:/])/(?:[^\s/'\"]+/)+")
+
+
+class Attempt(BaseModel):
+    """A run that was begun, as far as it came.
+
+    `ended` and `reason` are empty while it runs, and stay so when it is killed. `config` is the
+    resolved `RunConfig`, paths by their last name.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[1] = 1
+    benchmark_version: str
+    run_id: str = Field(pattern="^[A-Za-z0-9_-]{1,64}$")
+    task: str
+    task_version: str
+    dataset: str
+    config: dict[str, object]
+    started: str = Field(description="UTC, ISO 8601")
+    ended: str = Field("", description="likewise")
+    reason: str = Field("", description="why it ended, one line")
+
+    @property
+    def told(self) -> str:
+        """Why there is no record, in words."""
+        return self.reason or "killed, or still running: the same command continues it"
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """The attempts without a record, newest first, and a sentence for each file that is damaged."""
+
+    attempts: tuple[Attempt, ...]
+    problems: tuple[str, ...]
+
+
+def now() -> str:
+    """The time as attempts and records have it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@contextmanager
+def noted(results: str | Path, attempt: Attempt) -> Iterator[None]:
+    """Note an attempt while the body runs; on success the note goes, on failure it says why.
+
+    Raises:
+        UserError: the folder cannot be written before the body has begun.
+    """
+    path = folder(results) / f"{attempt.run_id}.json"
+    write_json(path, attempt.model_dump(mode="json"))
+    try:
+        yield
+    except BaseException as error:
+        ended = attempt.model_copy(update={"ended": now(), "reason": _reason(error)})
+        # What went wrong matters more than that it cannot be noted.
+        with suppress(UserError):
+            write_json(path, ended.model_dump(mode="json"))
+        raise
+    path.unlink(missing_ok=True)
+
+
+def folder(results: str | Path) -> Path:
+    """Where the notes lie."""
+    return Path(results) / "v1" / "unfinished"
+
+
+def without_record(results: str | Path) -> Unfinished:
+    """Every attempt of a results folder whose run has no record."""
+    found, problems = [], []
+    for path in sorted(folder(results).glob("[!.]*.json")):
+        if (Path(results) / "v1" / "records" / path.name).is_file():
+            continue
+        try:
+            attempt = Attempt.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            fault = error.strerror if isinstance(error, OSError) else "it is damaged"
+            problems.append(f"{path} cannot be read ({fault}): delete it, or repeat the run")
+            continue
+        found.append(attempt)
+    found.sort(key=lambda one: (one.started, one.run_id), reverse=True)
+    return Unfinished(tuple(found), tuple(problems))
+
+
+def _reason(error: BaseException) -> str:
+    """One line; of an error that is not the user's to mend with its kind."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted: the same command continues it"
+    first = (str(error).splitlines() or [""])[0]
+    kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+    return _FOLDERS.sub("", f"{kind}{first}")[:_LONGEST_REASON]
