@@ -166,7 +166,10 @@ def _add_list(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 def _add_describe(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = command(commands, "describe", "one of them by name", "describe Xception")
-    parser.add_argument("name", help="an architecture, task, method, data set, explainer or run id")
+    parser.add_argument(
+        "name",
+        help="an architecture, task, method, data set, explainer, or the id of a run or submission",
+    )
     parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
     parser.set_defaults(command=_describe)
 

@@ -15,9 +15,11 @@ from benchmark.leaderboard.curves import Curve, curves
 from benchmark.leaderboard.fractions import LabelCurve, label_curves
 from benchmark.leaderboard.published import reported_rows
 from benchmark.leaderboard.report import markdown
+from benchmark.leaderboard.submitted import best_runs
 from benchmark.leaderboard.table import build_table, rows_of, section_id, sections
 from benchmark.records.store import Store
 from benchmark.spreadsheet import no_formulas
+from benchmark.submissions.board import submitted
 
 __all__ = ["Built", "build"]
 
@@ -36,8 +38,9 @@ class Built:
 def build(results: str | Path, progress: Progress = silent) -> Built:
     """Write leaderboard.md, table.csv, plots/*.png and site/ below `results`/v1 from its records.
 
-    The same records and run folders give the same bytes. Damaged records are left out and named in
-    the answer.
+    Accepted submissions are scored anew from their predictions, and are rows like the runs. The
+    same records, submissions and run folders give the same bytes. What is damaged is left out and
+    named in the answer.
 
     Raises:
         UserError: there is no readable record, or a file cannot be written.
@@ -55,11 +58,14 @@ def build(results: str | Path, progress: Progress = silent) -> Built:
             f"no readable record in {Store(results).folder}{reason}: make one with `python -m"
             " benchmark run`, or name another folder with --out"
         )
-    counted = [record for seeds in rows_of(stored.records) for record in seeds]
+    sent = submitted(results, stored.records)
+    records = (*stored.records, *sent.records)
+    counted = [record for seeds in rows_of(records) for record in seeds]
     table, common = add_common(build_table(counted), counted, results)
+    beside = best_runs(table)
     table, standing = add_standing(table, counted, Path(results), progress)
     notes = {
-        section: [told[section] for told in (standing, common) if section in told]
+        section: [told[section] for told in (beside, standing, common) if section in told]
         for section in table[COLUMNS.section].unique()
     }
     by_ratio, by_labels = curves(table, counted), label_curves(table, counted)
@@ -79,11 +85,11 @@ def build(results: str | Path, progress: Progress = silent) -> Built:
         no_formulas(table).to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
     leaks = leaks_told(counted)
     write_text(root / "leaderboard.md", markdown(table, plots, notes, leaks, joined))
-    board = Board(table, stored.records, plots, notes, leaks, joined, disputes)
+    board = Board(table, records, plots, notes, leaks, joined, disputes, sent.tables)
     site = write_site(Path(results), board)
     drawn = (*plots.values(), *(curve.plot for curve in joined))
     paths = [root / "leaderboard.md", root / "table.csv", *(root / p for p in drawn), site]
-    return Built(tuple(paths), (*stored.problems, *disputes))
+    return Built(tuple(paths), (*stored.problems, *sent.problems, *disputes))
 
 
 def _plot_name(section: pd.DataFrame) -> str:

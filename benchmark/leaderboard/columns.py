@@ -35,7 +35,8 @@ class Columns:
     their fingerprints. `explainer` made the maps that are scored, "" where a task asks for none.
     `settings` is the rest of the configuration, a method's options among them, as
     flat JSON with keys such as "recipe.learning_rate". `n_images` and `n_groups` are the
-    headline's. `run_ids` are the records in the row, `created` the date of the newest. `n_common`
+    headline's. `run_ids` are the records in the row, `created` the date of the newest. `submitted`
+    is "yes" where they are of a submission, which no run of ours made. `n_common`
     counts the images of `COMMON`. `rank_first`, `rank_last` and `tied_with_best` ("yes", "no", ""
     where it is not known) are those of `standing`, with P_AGAINST_BEST.
     """
@@ -75,6 +76,7 @@ class Columns:
     run_ids: str = "run_ids"
     created: str = "created"
     benchmark_versions: str = "benchmark_versions"
+    submitted: str = "submitted"
     source: str = "source"
 
 
@@ -94,6 +96,7 @@ SPREAD = "_sd"
 
 # Only rows that agree in all of these were asked the same question on the same images, and
 # started from the same kind of knowledge: pre-training is worth more than most of what is compared.
+# What a submission started from is only told, never known: its weights are a kind of their own.
 PROTOCOL = (
     COLUMNS.task,
     COLUMNS.task_version,
@@ -192,6 +195,15 @@ def protocol(record: Record) -> dict[str, str]:
         COLUMNS.explainer: _explainer(record),
     }
     return values | {COLUMNS.section: digest([values[c] for c in PROTOCOL])[:8]}
+
+
+def mark(row: Mapping[str, Any] | pd.Series) -> str:
+    """What must be seen at a row's name before its scores are believed, "" where there is nothing.
+
+    Args:
+        row: of the table.
+    """
+    return "submitted" if row[COLUMNS.submitted] else ""
 
 
 def leaks_told(records: Iterable[Record]) -> dict[str, tuple[str, ...]]:

@@ -11,6 +11,7 @@ from benchmark.leaderboard.columns import (
     COMMON,
     SPREAD,
     against_best,
+    mark,
     metric_columns,
 )
 from benchmark.leaderboard.curves import Curve, Point
@@ -29,10 +30,16 @@ from benchmark.leaderboard.table import (
     varying_settings,
 )
 
+_SUBMITTED = (
+    " These predictions were made elsewhere and submitted; the scores were computed here from them."
+    " What their networks learned from is what the authors say, so they are ranked among themselves"
+    " and not against runs."
+)
 # What a reader must know to compare rows whose weights have several sources.
 CAVEATS = {
     "timm": " These are timm's own networks, pre-trained by recipes that differ: see weights.",
     "file": " How the files were trained, and on which images, is not known here.",
+    **dict.fromkeys(("unverified", "unverified-extra"), _SUBMITTED),
 }
 
 _LEAKS = "**Not to be compared with other sections**, because leaks reward memory."
@@ -226,7 +233,12 @@ def _told(section: pd.DataFrame) -> tuple[dict[str, list[str]], dict[str, str]]:
     is_run = (section[COLUMNS.kind] == "run").tolist()
     columns = {
         "rank": _ranks(section),
-        "architecture": _texts(section, COLUMNS.arch),
+        "architecture": [
+            " ".join(filter(None, [arch, f"({mark(row)})" if mark(row) else ""]))
+            for arch, (_, row) in zip(
+                _texts(section, COLUMNS.arch), section.iterrows(), strict=True
+            )
+        ],
         "framework": _texts(section, COLUMNS.framework),
     }
     if (section[COLUMNS.tied] != "").any():
@@ -257,7 +269,7 @@ def _told(section: pd.DataFrame) -> tuple[dict[str, list[str]], dict[str, str]]:
         differing = {each for each, run in zip(texts, is_run, strict=True) if run or each}
         if len(differing) > 1:
             columns[name] = texts
-        elif differing != {""}:
+        elif not differing <= {"", "-"}:
             shared[name] = differing.pop()
     for metric in shown_metrics(section):
         values = section[list(metric_columns(metric))].itertuples(index=False)
@@ -315,6 +327,9 @@ def _notes(table: pd.DataFrame) -> str:
     runs = table[table[COLUMNS.kind] == "run"]
     dates = sorted(runs[COLUMNS.created])
     versions = sorted({v for text in runs[COLUMNS.benchmark_versions] for v in text.split()})
+    submitted = runs[COLUMNS.submitted] == "yes"
+    n_runs = runs[COLUMNS.n_seeds][~submitted].sum()
+    told = f" and {counted(submitted.sum(), 'submission')}" if submitted.any() else ""
     return "\n".join(
         [
             "## How to read this",
@@ -323,7 +338,8 @@ def _notes(table: pd.DataFrame) -> str:
             " test images. With several seeds the score is their mean and the interval also holds"
             " the spread over seeds; with one seed it does not.",
             "- Rows are ranked only against rows of the same task version and options, data,"
-            " split, pre-training and explainer, with or without leaks. Brackets behind a rank"
+            " split, pre-training and explainer, with or without leaks; submissions, of which the"
+            " pre-training is only told, among themselves. Brackets behind a rank"
             " hold the ranks that a row has in 95 % of the resamples of the test images' groups, in"
             " which its seeds vary, too.",
             "- Against the best: the p-value of a paired bootstrap test on the same resamples,"
@@ -338,7 +354,7 @@ def _notes(table: pd.DataFrame) -> str:
             " annotator against the others.",
             "- Common-correct scores are means over the images that every seed of every ranked row"
             " diagnoses correctly; they have no interval.",
-            f"- {runs[COLUMNS.n_seeds].sum()} runs, the newest of each row from"
+            f"- {counted(n_runs, 'run')}{told}, the newest of each row from"
             f" {escape(dates[0][:10])} to {escape(dates[-1][:10])}, by DermBench"
             f" {escape(', '.join(versions))}. Written by `python -m benchmark leaderboard`; every"
             " number and more are in `table.csv`.",

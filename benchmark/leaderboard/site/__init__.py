@@ -6,7 +6,7 @@ into HTML, and `folder` writes it.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -40,6 +40,7 @@ class Board:
         leaks: of `leaks_told`.
         curves: each stands above the first of its sections.
         problems: a sentence for each record or row that was left out.
+        tables: by run id, trial and name those of submissions, which have no run folder.
     """
 
     table: pd.DataFrame
@@ -49,6 +50,7 @@ class Board:
     leaks: Mapping[str, Sequence[str]]
     curves: Sequence[Curve | LabelCurve]
     problems: Sequence[str]
+    tables: Mapping[str, Mapping[str, Mapping[str, pd.DataFrame]]] = field(default_factory=dict)
 
 
 def write_site(results: Path, board: Board) -> Path:
@@ -67,7 +69,8 @@ def write_site(results: Path, board: Board) -> Path:
         site.write("index.html", _index(results / "v1", site, board, pages))
         for record in board.records:
             place = places.get(record.run_id)
-            run = runs.view(record, results, site, pages, place)
+            tables = board.tables.get(record.run_id, {})
+            run = runs.view(record, results, site, pages, place, tables)
             site.write(pages.records[record.run_id], page("run.html", run.title, "../", run=run))
         of: dict[tuple[str, str], list[Record]] = defaultdict(list)
         for record in board.records:

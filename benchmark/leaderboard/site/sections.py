@@ -12,6 +12,7 @@ from benchmark.leaderboard.columns import (
     P_AGAINST_BEST,
     SPREAD,
     against_best,
+    mark,
     metric_columns,
 )
 from benchmark.leaderboard.published import publication
@@ -222,7 +223,8 @@ def _name(pages: Pages) -> Callable[[Row], Cell]:
     def cell(row: Row) -> Cell:
         if not _is_run(row):
             return Cell(row[COLUMNS.name])
-        return Cell(row[COLUMNS.arch], page=pages.thing("architecture", row[COLUMNS.arch]))
+        page = pages.thing("architecture", row[COLUMNS.arch])
+        return Cell(row[COLUMNS.arch], mark(row), page=page)
 
     return cell
 
@@ -253,6 +255,10 @@ def _count(row: Row, column: str) -> Cell:
     return count(row[column]) if pd.notna(row[column]) else _missing(row)
 
 
+def _aloud(row: Row, name: str) -> str:
+    return f"submission {name}" if row[COLUMNS.submitted] else f"record of seed {name}"
+
+
 def seeds(pages: Pages) -> Callable[[Row], Cell]:
     """A cell that says how many seeds a row is the mean of and links to the record of each."""
 
@@ -260,7 +266,7 @@ def seeds(pages: Pages) -> Callable[[Row], Cell]:
         if not _is_run(row):
             return _count(row, COLUMNS.n_seeds)
         links = tuple(
-            (pages.seeds[run], f"record of seed {pages.seeds[run]}", pages.records[run])
+            (pages.seeds[run], _aloud(row, pages.seeds[run]), pages.records[run])
             for run in row[COLUMNS.run_ids].split()
             if run in pages.records
         )
