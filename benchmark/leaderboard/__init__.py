@@ -19,7 +19,6 @@ from benchmark.leaderboard.submitted import best_runs
 from benchmark.leaderboard.table import build_table, rows_of, section_id, sections
 from benchmark.records.store import Store
 from benchmark.spreadsheet import no_formulas
-from benchmark.submissions.board import submitted
 
 __all__ = ["Built", "build"]
 
@@ -50,6 +49,7 @@ def build(results: str | Path, progress: Progress = silent) -> Built:
     from benchmark.leaderboard.plots import bars
     from benchmark.leaderboard.site import Board, write_site
     from benchmark.leaderboard.standing import add_standing
+    from benchmark.submissions.board import submitted
 
     stored = Store(results).all()
     if not stored.records:
