@@ -15,7 +15,7 @@ from benchmark.cli_data import (
     option,
     options_of,
 )
-from benchmark.cli_records import add_compare, add_rescore
+from benchmark.cli_records import add_compare, add_contest, add_rescore
 from benchmark.cli_submit import add_submit, add_verify
 from benchmark.errors import UserError
 
@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_leaderboard(commands)
     add_compare(commands)
     add_rescore(commands)
+    add_contest(commands)
     add_submit(commands)
     add_verify(commands)
     return parser

@@ -1,8 +1,9 @@
-"""Commands about records that are there: `compare` and `rescore`."""
+"""Commands about records that are there: `compare`, `rescore` and `contest`."""
 
 import argparse
 import sys
 from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from benchmark.cli_data import command
@@ -56,6 +57,54 @@ def add_rescore(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
     parser.set_defaults(command=_rescore)
+
+
+def add_contest(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command `contest`."""
+    parser = command(
+        commands,
+        "contest",
+        "note a documented doubt at a row of the board, which keeps its rank, or withdraw it",
+        'contest r0123abcd --why "trained on the test images" --by "A. Reader" \\\n'
+        "      --link https://example.org/issue/1\n"
+        '  python -m benchmark contest r0123abcd --withdraw --by "A. Reader"',
+    )
+    parser.add_argument(
+        "record", metavar="RUN", help="the beginning of the id of a run or a submission"
+    )
+    parser.add_argument("--why", help="what is contested, in a line")
+    parser.add_argument("--by", help="who contests it")
+    parser.add_argument("--link", default="", help="where more is said")
+    parser.add_argument(
+        "--date", type=_date, metavar="YYYY-MM-DD", help="of the note (default: today, UTC)"
+    )
+    parser.add_argument("--withdraw", action="store_true", help="remove the note on RUN")
+    parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
+    parser.set_defaults(command=_contest)
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: write 2026-11-22") from None
+
+
+def _contest(options: argparse.Namespace) -> None:
+    from benchmark.contested import note, withdraw
+    from benchmark.submissions.board import find
+
+    if options.withdraw:
+        print(f"withdrawn   {withdraw(options.out, options.record, options.by)}")
+        return
+    for flag in ("why", "by"):
+        if not getattr(options, flag):
+            raise UserError(f"say --{flag}: a doubt is shown with its ground and its author")
+    record = find(options.out, options.record)
+    given = options.date or datetime.now(UTC).date()
+    made = note(record.run_id, options.why, options.by, options.link, given)
+    print(f"note        {made.write(options.out)}")
+    print(f"show it     python -m benchmark leaderboard --out {options.out}")
 
 
 def _rescore(options: argparse.Namespace) -> None:

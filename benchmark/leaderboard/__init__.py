@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmark.contested import contested
 from benchmark.data.pixels import Progress, silent
 from benchmark.errors import UserError
 from benchmark.files import atomic_path, write_text
@@ -13,6 +14,7 @@ from benchmark.leaderboard.columns import COLUMNS, add_rows, file_name, leaks_to
 from benchmark.leaderboard.common import add_common
 from benchmark.leaderboard.curves import Curve, curves
 from benchmark.leaderboard.fractions import LabelCurve, label_curves
+from benchmark.leaderboard.marks import add_contested
 from benchmark.leaderboard.published import reported_rows
 from benchmark.leaderboard.report import markdown
 from benchmark.leaderboard.submitted import best_runs
@@ -61,7 +63,9 @@ def build(results: str | Path, progress: Progress = silent) -> Built:
     sent = submitted(results, stored.records)
     records = (*stored.records, *sent.records)
     counted = [record for seeds in rows_of(records) for record in seeds]
-    table, common = add_common(build_table(counted), counted, results)
+    doubts = contested(results, {record.run_id for record in records})
+    table = add_contested(build_table(counted), doubts)
+    table, common = add_common(table, counted, results)
     beside = best_runs(table)
     table, standing = add_standing(table, counted, Path(results), progress)
     notes = {
@@ -84,12 +88,12 @@ def build(results: str | Path, progress: Progress = silent) -> Built:
     with atomic_path(root / "table.csv") as temporary:
         no_formulas(table).to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
     leaks = leaks_told(counted)
-    write_text(root / "leaderboard.md", markdown(table, plots, notes, leaks, joined))
-    board = Board(table, records, plots, notes, leaks, joined, disputes, sent.tables)
+    write_text(root / "leaderboard.md", markdown(table, plots, notes, leaks, joined, doubts))
+    board = Board(table, records, plots, notes, leaks, joined, disputes, sent.tables, doubts)
     site = write_site(Path(results), board)
     drawn = (*plots.values(), *(curve.plot for curve in joined))
     paths = [root / "leaderboard.md", root / "table.csv", *(root / p for p in drawn), site]
-    return Built(tuple(paths), (*stored.problems, *sent.problems, *disputes))
+    return Built(tuple(paths), (*stored.problems, *sent.problems, *doubts.problems, *disputes))
 
 
 def _plot_name(section: pd.DataFrame) -> str:

@@ -36,7 +36,8 @@ class Columns:
     `settings` is the rest of the configuration, a method's options among them, as
     flat JSON with keys such as "recipe.learning_rate". `n_images` and `n_groups` are the
     headline's. `run_ids` are the records in the row, `created` the date of the newest. `submitted`
-    is "yes" where they are of a submission, which no run of ours made. `n_common`
+    is "yes" where they are of a submission, which no run of ours made, and `contested` the doubts
+    that somebody has about one of them, see `benchmark.contested`. `n_common`
     counts the images of `COMMON`. `rank_first`, `rank_last` and `tied_with_best` ("yes", "no", ""
     where it is not known) are those of `standing`, with P_AGAINST_BEST.
     """
@@ -77,6 +78,7 @@ class Columns:
     created: str = "created"
     benchmark_versions: str = "benchmark_versions"
     submitted: str = "submitted"
+    contested: str = "contested"
     source: str = "source"
 
 
@@ -195,15 +197,6 @@ def protocol(record: Record) -> dict[str, str]:
         COLUMNS.explainer: _explainer(record),
     }
     return values | {COLUMNS.section: digest([values[c] for c in PROTOCOL])[:8]}
-
-
-def mark(row: Mapping[str, Any] | pd.Series) -> str:
-    """What must be seen at a row's name before its scores are believed, "" where there is nothing.
-
-    Args:
-        row: of the table.
-    """
-    return "submitted" if row[COLUMNS.submitted] else ""
 
 
 def leaks_told(records: Iterable[Record]) -> dict[str, tuple[str, ...]]:

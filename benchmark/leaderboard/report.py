@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from tabulate import tabulate
 
+from benchmark.contested import Contested, Note
 from benchmark.leaderboard.columns import (
     COLUMNS,
     COMMON,
     SPREAD,
     against_best,
-    mark,
     metric_columns,
 )
 from benchmark.leaderboard.curves import Curve, Point
 from benchmark.leaderboard.fractions import LabelCurve, Reference
+from benchmark.leaderboard.marks import footnotes, mark, numbers
 from benchmark.leaderboard.published import publication
 from benchmark.leaderboard.table import (
     conditions,
@@ -56,12 +57,16 @@ UNKNOWN = (
 _MARKUP = re.compile(r"([\\`*_\[\]<>|&#~$!])")
 
 
+_UNCONTESTED = Contested()
+
+
 def markdown(
     table: pd.DataFrame,
     plots: Mapping[str, str],
     notes: Mapping[str, Sequence[str]],
     leaks: Mapping[str, Sequence[str]],
     curves: Sequence[Curve | LabelCurve],
+    contested: Contested = _UNCONTESTED,
 ) -> str:
     """The leaderboard as one Markdown document. The same table gives the same text.
 
@@ -71,13 +76,16 @@ def markdown(
         notes: `section_id` to sentences that stand below its table.
         leaks: from `leaks_told`; they stand below the section's heading.
         curves: each stands above the first of its sections.
+        contested: the notes on rows; they stand below the section's table.
     """
     parts = ["# DermBench leaderboard"]
     for section in sections(table):
         own = section_id(section)
         above = [curve for curve in curves if curve.section == own]
         parts += [_labels(c) if isinstance(c, LabelCurve) else _curve(c) for c in above]
-        parts.append(_section(section, plots[own], notes.get(own, ()), leaks.get(own, ())))
+        told = [_footnote(*each) for each in footnotes(section, contested)]
+        told += map(escape, notes.get(own, ()))
+        parts.append(_section(section, plots[own], told, leaks.get(own, ())))
     parts.append(_notes(table))
     return "\n\n".join(parts) + "\n"
 
@@ -85,6 +93,11 @@ def markdown(
 def escape(text: str) -> str:
     """Text that shows in Markdown as it is: no markup, no line break, no control character."""
     return _MARKUP.sub(r"\\\1", plain(text))
+
+
+def _footnote(number: int, note: Note) -> str:
+    # A link of a note holds no sign that could end it.
+    return f"Note {number}: {escape(note.told)}{f' <{note.link}>' if note.link else ''}"
 
 
 def cell(value: float, low: float, high: float) -> str:
@@ -220,7 +233,7 @@ def _section(
         about,
         f"![{task} on {names}]({picture})",
         tabulate(told, headers="keys", tablefmt="github", disable_numparse=True),
-        *map(escape, notes),
+        *notes,
     ]
     if len(reported):
         name = f"Reported elsewhere: {escape(publication().title)}"
@@ -233,12 +246,7 @@ def _told(section: pd.DataFrame) -> tuple[dict[str, list[str]], dict[str, str]]:
     is_run = (section[COLUMNS.kind] == "run").tolist()
     columns = {
         "rank": _ranks(section),
-        "architecture": [
-            " ".join(filter(None, [arch, f"({mark(row)})" if mark(row) else ""]))
-            for arch, (_, row) in zip(
-                _texts(section, COLUMNS.arch), section.iterrows(), strict=True
-            )
-        ],
+        "architecture": _marked(section),
         "framework": _texts(section, COLUMNS.framework),
     }
     if (section[COLUMNS.tied] != "").any():
@@ -275,6 +283,16 @@ def _told(section: pd.DataFrame) -> tuple[dict[str, list[str]], dict[str, str]]:
         values = section[list(metric_columns(metric))].itertuples(index=False)
         columns[_head(metric, section)] = [cell(*each) for each in values]
     return columns, shared
+
+
+def _marked(section: pd.DataFrame) -> list[str]:
+    """Each row's architecture, with what must be seen at its name."""
+    number = numbers(section)
+    marks = [mark(row, number.get(at)) for at, row in section.iterrows()]
+    return [
+        f"{arch} ({told})" if told else arch
+        for arch, told in zip(_texts(section, COLUMNS.arch), marks, strict=True)
+    ]
 
 
 def _ranks(section: pd.DataFrame) -> list[str]:

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmark.contested import Contested
 from benchmark.leaderboard.columns import COLUMNS
 from benchmark.leaderboard.curves import Curve
 from benchmark.leaderboard.fractions import LabelCurve
+from benchmark.leaderboard.marks import footnotes
 from benchmark.leaderboard.site import curves, runs, sections, things
 from benchmark.leaderboard.site.folder import SiteFolder, rebuilt
 from benchmark.leaderboard.site.names import FOLDERS, SPOKEN, Pages
@@ -41,6 +43,7 @@ class Board:
         curves: each stands above the first of its sections.
         problems: a sentence for each record or row that was left out.
         tables: by run id, trial and name those of submissions, which have no run folder.
+        contested: the notes on records.
     """
 
     table: pd.DataFrame
@@ -51,6 +54,7 @@ class Board:
     curves: Sequence[Curve | LabelCurve]
     problems: Sequence[str]
     tables: Mapping[str, Mapping[str, Mapping[str, pd.DataFrame]]] = field(default_factory=dict)
+    contested: Contested = field(default_factory=Contested)
 
 
 def write_site(results: Path, board: Board) -> Path:
@@ -70,7 +74,8 @@ def write_site(results: Path, board: Board) -> Path:
         for record in board.records:
             place = places.get(record.run_id)
             tables = board.tables.get(record.run_id, {})
-            run = runs.view(record, results, site, pages, place, tables)
+            notes = board.contested.of(record.run_id)
+            run = runs.view(record, results, site, pages, place, tables, notes)
             site.write(pages.records[record.run_id], page("run.html", run.title, "../", run=run))
         of: dict[tuple[str, str], list[Record]] = defaultdict(list)
         for record in board.records:
@@ -106,9 +111,9 @@ def _index(root: Path, site: SiteFolder, board: Board, pages: Pages) -> bytes:
             for curve in board.curves
             if curve.section == own
         ]
-        view = sections.view(
-            section, picture, board.notes.get(own, ()), board.leaks.get(own, ()), pages
-        )
+        notes, leaks = board.notes.get(own, ()), board.leaks.get(own, ())
+        doubts = footnotes(section, board.contested)
+        view = sections.view(section, picture, notes, leaks, pages, doubts)
         shown.append((above, view))
     of_runs = board.table[board.table[COLUMNS.kind] == "run"]
     return page(

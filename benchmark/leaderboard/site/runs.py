@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.contested import Note
 from benchmark.errors import UserError
 from benchmark.leaderboard.columns import COLUMNS, estimate, size
 from benchmark.leaderboard.site.folder import SiteFolder
@@ -67,6 +68,7 @@ class Run:
     record: Record
     facts: tuple[Fact, ...]
     warnings: tuple[str, ...]
+    contested: tuple[Note, ...]
     headline: Cell
     headline_title: str
     scores: Table
@@ -91,6 +93,7 @@ def view(
     pages: Pages,
     place: Place | None,
     tables: Mapping[str, Tables],
+    contested: Sequence[Note],
 ) -> Run:
     """A record as its page shows it; its charts are copied into the site.
 
@@ -101,6 +104,7 @@ def view(
         pages: for links.
         place: where the record is on the board; None where a newer one of the same seed is.
         tables: by trial, where they are not in the run folder.
+        contested: the notes on it.
     """
     shown, others = _metrics(record)
     folder = run_folder(results, record)
@@ -111,6 +115,7 @@ def view(
         record=record,
         facts=tuple(_facts(record, pages, place)),
         warnings=record.leaks,
+        contested=tuple(contested),
         headline=_score(record.metrics.get(record.headline)),
         headline_title=title(record.headline),
         scores=_scores("scores", "Scores", record.metrics, shown),

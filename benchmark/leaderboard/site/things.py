@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from benchmark.errors import UserError
-from benchmark.leaderboard.columns import COLUMNS, mark, metric_columns
+from benchmark.leaderboard.columns import COLUMNS, metric_columns
+from benchmark.leaderboard.marks import mark
 from benchmark.leaderboard.site.grid import Cell, Column, Table, score, table
 from benchmark.leaderboard.site.names import KNOWN, Pages
 from benchmark.leaderboard.site.runs import Place
