@@ -15,7 +15,7 @@ from benchmark.cli_data import (
     option,
     options_of,
 )
-from benchmark.cli_records import add_compare, add_rescore
+from benchmark.cli_records import add_compare, add_contest, add_rescore
 from benchmark.cli_submit import add_submit, add_verify
 from benchmark.errors import UserError
 
@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_leaderboard(commands)
     add_compare(commands)
     add_rescore(commands)
+    add_contest(commands)
     add_submit(commands)
     add_verify(commands)
     return parser
@@ -166,7 +167,10 @@ def _add_list(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 def _add_describe(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = command(commands, "describe", "one of them by name", "describe Xception")
-    parser.add_argument("name", help="an architecture, task, method, data set, explainer or run id")
+    parser.add_argument(
+        "name",
+        help="an architecture, task, method, data set, explainer, or the id of a run or submission",
+    )
     parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
     parser.set_defaults(command=_describe)
 

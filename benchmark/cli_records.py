@@ -1,7 +1,9 @@
-"""Commands about records that are there: `compare` and `rescore`."""
+"""Commands about records that are there: `compare`, `rescore` and `contest`."""
 
 import argparse
 import sys
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from benchmark.cli_data import command
@@ -17,15 +19,15 @@ def add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser = command(
         commands,
         "compare",
-        "two runs, or two rows of seeds, on the same test images, with a test",
+        "two runs, rows of seeds or submissions, on the same test images, with a test",
         "compare r1f2e3d4c5b6,r2a3b4c5d6e7 r3c4d5e6f7a8 --data-dir /data/isic2018",
     )
     for name, which in (("first", "one side"), ("second", "the other side")):
         parser.add_argument(
             name,
             metavar="RUN[,RUN,...]",
-            help=f"{which}: the beginning of a run id; several seeds of one row, separated by"
-            " commas; see `list records`",
+            help=f"{which}: the beginning of the id of a run or a submission; several seeds of one"
+            " row, separated by commas; see `list records`",
         )
     parser.add_argument(
         "--data-dir",
@@ -57,16 +59,72 @@ def add_rescore(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.set_defaults(command=_rescore)
 
 
+def add_contest(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command `contest`."""
+    parser = command(
+        commands,
+        "contest",
+        "note a documented doubt at a row of the board, which keeps its rank, or withdraw it",
+        'contest r0123abcd --why "trained on the test images" --by "A. Reader" \\\n'
+        "      --link https://example.org/issue/1\n"
+        '  python -m benchmark contest r0123abcd --withdraw --by "A. Reader"',
+    )
+    parser.add_argument(
+        "record", metavar="RUN", help="the beginning of the id of a run or a submission"
+    )
+    parser.add_argument("--why", help="what is contested, in a line")
+    parser.add_argument("--by", help="who contests it")
+    parser.add_argument("--link", default="", help="where more is said")
+    parser.add_argument(
+        "--date", type=_date, metavar="YYYY-MM-DD", help="of the note (default: today, UTC)"
+    )
+    parser.add_argument("--withdraw", action="store_true", help="remove the note on RUN")
+    parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
+    parser.set_defaults(command=_contest)
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: write 2026-11-22") from None
+
+
+def _contest(options: argparse.Namespace) -> None:
+    from benchmark.contested import note, withdraw
+    from benchmark.submissions.board import find
+
+    if options.withdraw:
+        print(f"withdrawn   {withdraw(options.out, options.record, options.by)}")
+        return
+    for flag in ("why", "by"):
+        if not getattr(options, flag):
+            raise UserError(f"say --{flag}: a doubt is shown with its ground and its author")
+    record = find(options.out, options.record)
+    given = options.date or datetime.now(UTC).date()
+    made = note(record.run_id, options.why, options.by, options.link, given)
+    print(f"note        {made.write(options.out)}")
+    print(f"show it     python -m benchmark leaderboard --out {options.out}")
+
+
 def _rescore(options: argparse.Namespace) -> None:
     from benchmark.leaderboard.table import counted
     from benchmark.progress import TerminalDisplay
     from benchmark.records.store import Store
     from benchmark.rescoring import answered, rescored
     from benchmark.show import moved_table, text_table
+    from benchmark.submissions.board import find
 
     store = Store(options.out)
     stored = store.all()
-    records = [store.find(run) for run in options.runs] or stored.records
+    records = [find(options.out, run) for run in options.runs] or stored.records
+    for record in records:
+        if record.submission is not None:
+            raise UserError(
+                f"submission {record.run_id} has no scores that could be rescored: they are"
+                " computed from its predictions whenever they are shown, such as by `python -m"
+                f" benchmark describe {record.run_id}`"
+            )
     problems = [] if options.runs else list(stored.problems)
     changed = 0
     for record in TerminalDisplay().track(records, "rescoring", len(records)):
@@ -98,14 +156,14 @@ def _compare(options: argparse.Namespace) -> None:
         sides_table,
         write,
     )
-    from benchmark.records.store import Store
     from benchmark.show import text_table
+    from benchmark.submissions.board import find
 
-    store = Store(options.out)
     first, second = (
-        [store.find(part) for part in side.split(",")] for side in (options.first, options.second)
+        [find(options.out, part) for part in side.split(",")]
+        for side in (options.first, options.second)
     )
-    photographs = _photographs(first[0], options.data_dir)
+    photographs = _photographs((*first, *second), options.data_dir)
     found = compare(options.out, first, second)
     folder = Path(options.out) / "v1" / "comparisons" / folder_name(found)
     files = write(found, folder, photographs)
@@ -116,16 +174,24 @@ def _compare(options: argparse.Namespace) -> None:
         print(path)
 
 
-def _photographs(record: "Record", data_dir: str | None) -> "Dataset | None":
-    """The data set of a record with its images; None where nobody said where it lies.
+def _photographs(records: "Sequence[Record]", data_dir: str | None) -> "Dataset | None":
+    """The data set of some records with its images; None where nobody said where it lies.
 
     Raises:
-        UserError: there is another data set.
+        UserError: there is another data set, or no record of a run says how it was read.
     """
     from benchmark.config import RunConfig
     from benchmark.data import load
     from benchmark.registry import DATASETS, TASKS
 
+    record = next((one for one in records if one.submission is None), None)
+    if record is None:
+        if data_dir is None:
+            return None
+        raise UserError(
+            "two submissions do not say how their data set is read: leave out --data-dir, or"
+            " compare one of them with a run"
+        )
     config = RunConfig.model_validate(record.config)
     if data_dir is None and DATASETS.get(config.dataset).needs_data_dir:
         return None

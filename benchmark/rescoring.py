@@ -183,23 +183,27 @@ def _numbers(metric: Metric | None) -> np.ndarray:
 
 
 def question_of(record: Record) -> Question:
-    """What the run of a record was asked.
+    """What the run of a record, or a submission, was asked.
 
     Raises:
         UserError: the record's settings are of another version.
     """
-    try:
-        config = RunConfig.model_validate(record.config)
-    except ValidationError:
-        raise UserError(
-            f"run {record.run_id}: its settings are of another version of DermBench"
-            f" ({record.benchmark_version}): use that one"
-        ) from None
+    if record.submission is not None:
+        options, seed = record.submission.options, record.submission.seed
+    else:
+        try:
+            config = RunConfig.model_validate(record.config)
+        except ValidationError:
+            raise UserError(
+                f"run {record.run_id}: its settings are of another version of DermBench"
+                f" ({record.benchmark_version}): use that one"
+            ) from None
+        options, seed = config.question, config.seed
     return Question(
         task=record.task,
         version=record.task_version,
-        options=config.question,
-        seed=config.seed if TASKS.get(record.task).seeded else None,
+        options=options,
+        seed=seed if TASKS.get(record.task).seeded else None,
         data=record.data,
         splits={trial.name: trial.split_fingerprint for trial in record.trials},
     )

@@ -13,9 +13,12 @@ from benchmark.config import Options, PaperRun, RunConfig
 from benchmark.errors import UserError, unknown_name
 from benchmark.leaderboard.table import title
 from benchmark.recipe import Augmentation
+from benchmark.records.authored import About
 from benchmark.records.record import Metric, Record
 from benchmark.records.store import Store
 from benchmark.registry import DATASETS, EXPLAINERS, METHODS, TASKS, Registry
+from benchmark.submissions import keep
+from benchmark.submissions.board import find, submitted
 
 KINDS = ("architectures", "tasks", "methods", "datasets", "explainers", "records")
 
@@ -40,7 +43,14 @@ def text_table(table: pd.DataFrame, wrap: int | None = None) -> str:
 
 
 def headline(record: Record) -> str:
-    """One line that says which run this is."""
+    """One line that says which run or submission this is."""
+    if record.submission is not None:
+        about = record.submission.about
+        return (
+            f"{about.architecture} ({about.framework}) on {record.data.name}, task {record.task}"
+            f" v{record.task_version}: method {about.method}, made elsewhere"
+            f"  [submission {record.run_id}]"
+        )
     config = RunConfig.model_validate(record.config)
     height, width = config.image_size
     return (
@@ -105,8 +115,9 @@ def listing(kind: str, out: str | Path = "results") -> dict[str, pd.DataFrame]:
 
 
 def unreadable_records(out: str | Path = "results") -> tuple[str, ...]:
-    """One sentence for each record file that is damaged or of another version."""
-    return Store(out).all().problems
+    """One sentence for each record or submission that is damaged or of another version."""
+    stored = Store(out).all()
+    return (*stored.problems, *submitted(out, stored.records).problems)
 
 
 def describe(name: str, out: str | Path = "results") -> pd.DataFrame:
@@ -211,6 +222,7 @@ def _list_explainers(out: Path) -> pd.DataFrame:
 
 
 def _list_records(out: Path) -> pd.DataFrame:
+    runs = Store(out).all().records
     rows = [
         {
             "run": record.run_id,
@@ -219,12 +231,17 @@ def _list_records(out: Path) -> pd.DataFrame:
             "framework": record.config["framework"],
             "method": record.config["method"],
             "dataset": record.config["dataset"],
-            "seed": record.config["seed"],
-            title(record.headline): _metric_row(record.metrics[record.headline])["value"],
+            "seed": record.config["seed"] if record.submission is None else "submitted",
+            title(record.headline): _headline_value(record),
         }
-        for record in Store(out).all().records
+        for record in (*runs, *submitted(out, runs).records)
     ]
     return pd.DataFrame(rows).fillna("-")
+
+
+def _headline_value(record: Record) -> str | int:
+    found = record.metrics.get(record.headline)
+    return "-" if found is None else _metric_row(found)["value"]
 
 
 _LISTINGS = {
@@ -359,19 +376,33 @@ def _explainer(explainer: Any) -> dict[str, Any]:
 
 
 def _record(name: str, out: Path) -> dict[str, Any]:
-    store = Store(out)
-    if not any(path.stem.startswith(name) for path in store.folder.glob("*.json")):
+    if not any(each.startswith(name) for each in (*Store(out).ids(), *keep.names(out))):
         known = [
             *catalogue.names(),
             *(key for each in (TASKS, METHODS, DATASETS, EXPLAINERS) for key in each.names()),
         ]
         raise unknown_name("name", name, known)
-    record = store.find(name)
+    record = find(out, name)
     metrics = {
         key: " ".join(str(part) for part in _metric_row(metric).values())
         for key, metric in record.metrics.items()
     }
-    return {"run": headline(record), "created": record.created, **metrics}
+    if record.submission is None:
+        return {"run": headline(record), "created": record.created, **metrics}
+    return {
+        "submission": headline(record),
+        "accepted": record.created,
+        "flags": " ".join(record.submission.flags) or "none",
+        **{f"authors: {key}": value for key, value in _said(record.submission.about).items()},
+        **metrics,
+    }
+
+
+def _said(about: About) -> dict[str, Any]:
+    """What the authors of a submission say, as far as they say it."""
+    told = about.model_dump(exclude={"method", "architecture", "framework"}, exclude_none=True)
+    told["authors"] = ", ".join(about.authors)
+    return {key.replace("_", " "): value for key, value in told.items() if value != ""}
 
 
 _FINDERS: dict[str, tuple[Registry, Callable[[Any], dict[str, Any]]]] = {

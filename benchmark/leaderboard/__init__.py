@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmark.contested import contested
 from benchmark.data.pixels import Progress, silent
 from benchmark.errors import UserError
 from benchmark.files import atomic_path, write_text
@@ -13,8 +14,10 @@ from benchmark.leaderboard.columns import COLUMNS, add_rows, file_name, leaks_to
 from benchmark.leaderboard.common import add_common
 from benchmark.leaderboard.curves import Curve, curves
 from benchmark.leaderboard.fractions import LabelCurve, label_curves
+from benchmark.leaderboard.marks import add_contested
 from benchmark.leaderboard.published import reported_rows
 from benchmark.leaderboard.report import markdown
+from benchmark.leaderboard.submitted import best_runs
 from benchmark.leaderboard.table import build_table, rows_of, section_id, sections
 from benchmark.records.attempts import without_record
 from benchmark.records.store import Store
@@ -37,8 +40,9 @@ class Built:
 def build(results: str | Path, progress: Progress = silent) -> Built:
     """Write leaderboard.md, table.csv, plots/*.png and site/ below `results`/v1 from its records.
 
-    The same records and run folders give the same bytes. Damaged records are left out and named in
-    the answer.
+    Accepted submissions are scored anew from their predictions, and are rows like the runs. The
+    same records, submissions and run folders give the same bytes. What is damaged is left out and
+    named in the answer.
 
     Raises:
         UserError: there is no readable record, or a file cannot be written.
@@ -48,6 +52,7 @@ def build(results: str | Path, progress: Progress = silent) -> Built:
     from benchmark.leaderboard.plots import bars
     from benchmark.leaderboard.site import Board, write_site
     from benchmark.leaderboard.standing import add_standing
+    from benchmark.submissions.board import submitted
 
     stored = Store(results).all()
     if not stored.records:
@@ -56,11 +61,16 @@ def build(results: str | Path, progress: Progress = silent) -> Built:
             f"no readable record in {Store(results).folder}{reason}: make one with `python -m"
             " benchmark run`, or name another folder with --out"
         )
-    counted = [record for seeds in rows_of(stored.records) for record in seeds]
-    table, common = add_common(build_table(counted), counted, results)
+    sent = submitted(results, stored.records)
+    records = (*stored.records, *sent.records)
+    counted = [record for seeds in rows_of(records) for record in seeds]
+    doubts = contested(results, {record.run_id for record in records})
+    table = add_contested(build_table(counted), doubts)
+    table, common = add_common(table, counted, results)
+    beside = best_runs(table)
     table, standing = add_standing(table, counted, Path(results), progress)
     notes = {
-        section: [told[section] for told in (standing, common) if section in told]
+        section: [told[section] for told in (beside, standing, common) if section in told]
         for section in table[COLUMNS.section].unique()
     }
     by_ratio, by_labels = curves(table, counted), label_curves(table, counted)
@@ -80,13 +90,25 @@ def build(results: str | Path, progress: Progress = silent) -> Built:
         no_formulas(table).to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
     leaks = leaks_told(counted)
     begun = without_record(results)
-    page = markdown(table, plots, notes, leaks, joined, begun.attempts)
+    page = markdown(table, plots, notes, leaks, joined, begun.attempts, doubts)
     write_text(root / "leaderboard.md", page)
-    board = Board(table, stored.records, plots, notes, leaks, joined, begun.attempts, disputes)
+    board = Board(
+        table,
+        records,
+        plots,
+        notes,
+        leaks,
+        joined,
+        begun.attempts,
+        disputes,
+        sent.tables,
+        doubts,
+    )
     site = write_site(Path(results), board)
     drawn = (*plots.values(), *(curve.plot for curve in joined))
     paths = [root / "leaderboard.md", root / "table.csv", *(root / p for p in drawn), site]
-    return Built(tuple(paths), (*stored.problems, *disputes, *begun.problems))
+    problems = (*stored.problems, *sent.problems, *doubts.problems, *disputes, *begun.problems)
+    return Built(tuple(paths), problems)
 
 
 def _plot_name(section: pd.DataFrame) -> str:

@@ -37,7 +37,9 @@ class Columns:
     their fingerprints. `explainer` made the maps that are scored, "" where a task asks for none.
     `settings` is the rest of the configuration, a method's options among them, as
     flat JSON with keys such as "recipe.learning_rate". `n_images` and `n_groups` are the
-    headline's. `run_ids` are the records in the row, `created` the date of the newest. `n_common`
+    headline's. `run_ids` are the records in the row, `created` the date of the newest. `submitted`
+    is "yes" where they are of a submission, which no run of ours made, and `contested` the doubts
+    that somebody has about one of them, see `benchmark.contested`. `n_common`
     counts the images of `COMMON`. `rank_first`, `rank_last` and `tied_with_best` ("yes", "no", ""
     where it is not known) are those of `standing`, with P_AGAINST_BEST.
     """
@@ -77,6 +79,8 @@ class Columns:
     run_ids: str = "run_ids"
     created: str = "created"
     benchmark_versions: str = "benchmark_versions"
+    submitted: str = "submitted"
+    contested: str = "contested"
     source: str = "source"
 
 
@@ -96,6 +100,7 @@ SPREAD = "_sd"
 
 # Only rows that agree in all of these were asked the same question on the same images, and
 # started from the same kind of knowledge: pre-training is worth more than most of what is compared.
+# What a submission started from is only told, never known: its weights are a kind of their own.
 PROTOCOL = (
     COLUMNS.task,
     COLUMNS.task_version,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from tabulate import tabulate
 
+from benchmark.contested import Contested, Note
 from benchmark.leaderboard import unfinished
 from benchmark.leaderboard.columns import (
     COLUMNS,
@@ -16,6 +17,7 @@ from benchmark.leaderboard.columns import (
 )
 from benchmark.leaderboard.curves import Curve, Point
 from benchmark.leaderboard.fractions import LabelCurve, Reference
+from benchmark.leaderboard.marks import footnotes, mark, numbers
 from benchmark.leaderboard.published import publication
 from benchmark.leaderboard.table import (
     conditions,
@@ -31,10 +33,16 @@ from benchmark.leaderboard.table import (
 )
 from benchmark.records.attempts import Attempt
 
+_SUBMITTED = (
+    " These predictions were made elsewhere and submitted; the scores were computed here from them."
+    " What their networks learned from is what the authors say, so they are ranked among themselves"
+    " and not against runs."
+)
 # What a reader must know to compare rows whose weights have several sources.
 CAVEATS = {
     "timm": " These are timm's own networks, pre-trained by recipes that differ: see weights.",
     "file": " How the files were trained, and on which images, is not known here.",
+    **dict.fromkeys(("unverified", "unverified-extra"), _SUBMITTED),
 }
 
 _LEAKS = "**Not to be compared with other sections**, because leaks reward memory."
@@ -51,6 +59,9 @@ UNKNOWN = (
 _MARKUP = re.compile(r"([\\`*_\[\]<>|&#~$!])")
 
 
+_UNCONTESTED = Contested()
+
+
 def markdown(
     table: pd.DataFrame,
     plots: Mapping[str, str],
@@ -58,6 +69,7 @@ def markdown(
     leaks: Mapping[str, Sequence[str]],
     curves: Sequence[Curve | LabelCurve],
     attempts: Sequence[Attempt] = (),
+    contested: Contested = _UNCONTESTED,
 ) -> str:
     """The leaderboard as one Markdown document. The same table gives the same text.
 
@@ -68,13 +80,16 @@ def markdown(
         leaks: from `leaks_told`; they stand below the section's heading.
         curves: each stands above the first of its sections.
         attempts: runs without a record, newest first.
+        contested: the notes on rows; they stand below the section's table.
     """
     parts = ["# DermBench leaderboard"]
     for section in sections(table):
         own = section_id(section)
         above = [curve for curve in curves if curve.section == own]
         parts += [_labels(c) if isinstance(c, LabelCurve) else _curve(c) for c in above]
-        parts.append(_section(section, plots[own], notes.get(own, ()), leaks.get(own, ())))
+        told = [_footnote(*each) for each in footnotes(section, contested)]
+        told += map(escape, notes.get(own, ()))
+        parts.append(_section(section, plots[own], told, leaks.get(own, ())))
     if attempts:
         parts.append(_unfinished(attempts))
     parts.append(_notes(table))
@@ -92,6 +107,11 @@ def _unfinished(attempts: Sequence[Attempt]) -> str:
 def escape(text: str) -> str:
     """Text that shows in Markdown as it is: no markup, no line break, no control character."""
     return _MARKUP.sub(r"\\\1", plain(text))
+
+
+def _footnote(number: int, note: Note) -> str:
+    # A link of a note holds no sign that could end it.
+    return f"Note {number}: {escape(note.told)}{f' <{note.link}>' if note.link else ''}"
 
 
 def cell(value: float, low: float, high: float) -> str:
@@ -227,7 +247,7 @@ def _section(
         about,
         f"![{task} on {names}]({picture})",
         tabulate(told, headers="keys", tablefmt="github", disable_numparse=True),
-        *map(escape, notes),
+        *notes,
     ]
     if len(reported):
         name = f"Reported elsewhere: {escape(publication().title)}"
@@ -240,7 +260,7 @@ def _told(section: pd.DataFrame) -> tuple[dict[str, list[str]], dict[str, str]]:
     is_run = (section[COLUMNS.kind] == "run").tolist()
     columns = {
         "rank": _ranks(section),
-        "architecture": _texts(section, COLUMNS.arch),
+        "architecture": _marked(section),
         "framework": _texts(section, COLUMNS.framework),
     }
     if (section[COLUMNS.tied] != "").any():
@@ -271,12 +291,22 @@ def _told(section: pd.DataFrame) -> tuple[dict[str, list[str]], dict[str, str]]:
         differing = {each for each, run in zip(texts, is_run, strict=True) if run or each}
         if len(differing) > 1:
             columns[name] = texts
-        elif differing != {""}:
+        elif not differing <= {"", "-"}:
             shared[name] = differing.pop()
     for metric in shown_metrics(section):
         values = section[list(metric_columns(metric))].itertuples(index=False)
         columns[_head(metric, section)] = [cell(*each) for each in values]
     return columns, shared
+
+
+def _marked(section: pd.DataFrame) -> list[str]:
+    """Each row's architecture, with what must be seen at its name."""
+    number = numbers(section)
+    marks = [mark(row, number.get(at)) for at, row in section.iterrows()]
+    return [
+        f"{arch} ({told})" if told else arch
+        for arch, told in zip(_texts(section, COLUMNS.arch), marks, strict=True)
+    ]
 
 
 def _ranks(section: pd.DataFrame) -> list[str]:
@@ -329,6 +359,9 @@ def _notes(table: pd.DataFrame) -> str:
     runs = table[table[COLUMNS.kind] == "run"]
     dates = sorted(runs[COLUMNS.created])
     versions = sorted({v for text in runs[COLUMNS.benchmark_versions] for v in text.split()})
+    submitted = runs[COLUMNS.submitted] == "yes"
+    n_runs = runs[COLUMNS.n_seeds][~submitted].sum()
+    told = f" and {counted(submitted.sum(), 'submission')}" if submitted.any() else ""
     return "\n".join(
         [
             "## How to read this",
@@ -338,7 +371,8 @@ def _notes(table: pd.DataFrame) -> str:
             " the spread over seeds: in each resample the seeds vary, too, or, where predictions"
             " were not kept, both spreads are added as independent. With one seed it does not.",
             "- Rows are ranked only against rows of the same task version and options, data,"
-            " split, pre-training and explainer, with or without leaks. Brackets behind a rank"
+            " split, pre-training and explainer, with or without leaks; submissions, of which the"
+            " pre-training is only told, among themselves. Brackets behind a rank"
             " hold the ranks that a row has in 95 % of the resamples of the test images' groups, in"
             " which its seeds vary, too.",
             "- Against the best: the p-value of a paired bootstrap test on the same resamples,"
@@ -353,7 +387,7 @@ def _notes(table: pd.DataFrame) -> str:
             " annotator against the others.",
             "- Common-correct scores are means over the images that every seed of every ranked row"
             " diagnoses correctly; they have no interval.",
-            f"- {runs[COLUMNS.n_seeds].sum()} runs, the newest of each row from"
+            f"- {counted(n_runs, 'run')}{told}, the newest of each row from"
             f" {escape(dates[0][:10])} to {escape(dates[-1][:10])}, by DermBench"
             f" {escape(', '.join(versions))}. Written by `python -m benchmark leaderboard`; every"
             " number and more are in `table.csv`.",

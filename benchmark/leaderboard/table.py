@@ -10,6 +10,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from textwrap import shorten
 from typing import Any
 
 import pandas as pd
@@ -263,7 +264,10 @@ _STARTS = {
     "imagenet": "ImageNet weights of keras.applications",
     "timm": "timm's weights",
     "file": "weights from files",
+    "unverified": "submitted, without extra data by the authors' account",
+    "unverified-extra": "submitted, with extra data",
 }
+_LONGEST_SOURCE = 80
 # As in sensitivity_at_90_specificity.
 _SHARE = re.compile(r" at (\d+) ")
 # As in accuracy_at_coverage_80.
@@ -298,7 +302,8 @@ _TITLES = {
 
 def _identity(record: Record) -> dict[str, str]:
     """The values of the columns that tell one row from another."""
-    config = _UNSAID | _flat(record.config)
+    # How a submission was trained is not known, so the defaults are not its.
+    config = (_UNSAID if record.submission is None else {}) | _flat(record.config)
     if not record.pretraining:
         # The budget's, and of nothing.
         config.pop("pretrain_epochs", None)
@@ -321,7 +326,12 @@ def _identity(record: Record) -> dict[str, str]:
 
 
 def _source(weights: WeightsUsed) -> str:
-    """The name of the weights; with the first digits of its hash where it is the user's own."""
+    """The name of the weights; with the first digits of its hash where it is the user's own.
+
+    Of a submission the beginning of what its authors say: its page has all of it.
+    """
+    if weights.kind in ("unverified", "unverified-extra"):
+        return shorten(f"trained on {weights.name}", _LONGEST_SOURCE, placeholder=" ...")
     digits = f" ({weights.sha256[:8]})" if weights.kind == "file" and weights.sha256 else ""
     return weights.name + digits if weights.kind in ("timm", "file") else ""
 
@@ -339,6 +349,7 @@ def _row(records: Sequence[Record], metrics: list[str]) -> dict[str, Any]:
         COLUMNS.run_ids: " ".join(r.run_id for r in records),
         COLUMNS.created: max(r.created for r in records),
         COLUMNS.benchmark_versions: " ".join(sorted({r.benchmark_version for r in records})),
+        COLUMNS.submitted: "" if records[0].submission is None else "yes",
     }
     for name in metrics:
         row |= score(name, over_seeds(name, [estimate(r.metrics.get(name)) for r in records]))

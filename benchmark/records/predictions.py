@@ -39,6 +39,16 @@ def location(results: str | Path, run_id: str) -> Path:
     return Path(results) / "v1" / "predictions" / f"{run_id}.npz"
 
 
+def submissions(results: str | Path) -> Path:
+    """Where accepted submissions lie, a folder each."""
+    return Path(results) / "v1" / "submissions"
+
+
+def submitted(results: str | Path, name: str) -> Path:
+    """The file of a submission's predictions."""
+    return submissions(results) / name / "predictions.npz"
+
+
 def save(results: str | Path, run_id: str, trials: Sequence[Predictions]) -> Path:
     """Write the predictions of a run, in the order of its trials; returns the file.
 
@@ -73,13 +83,19 @@ def load(results: str | Path, record: Record) -> dict[str, Predictions]:
     Raises:
         DataError: there are none, or they are not of this record's trials; names the remedy.
     """
-    path = location(results, record.run_id)
+    path = file_of(results, record)
     if not path.exists():
         raise DataError(
             f"{path} does not exist: the predictions of run {record.run_id} were not kept; add the"
             " file, or repeat the run with --overwrite"
         )
     return read(path, [trial.name for trial in record.trials])
+
+
+def file_of(results: str | Path, record: Record) -> Path:
+    """The file of a record's predictions, of a run or of a submission."""
+    of = location if record.submission is None else submitted
+    return of(results, record.run_id)
 
 
 def read(path: Path, trials: Sequence[str]) -> dict[str, Predictions]:

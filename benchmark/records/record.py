@@ -4,6 +4,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from benchmark.config import Option
+from benchmark.records.authored import About
+
 SCHEMA_VERSION: Literal[1] = 1
 
 
@@ -64,9 +67,12 @@ class WeightsUsed(_Part):
     `kind` "none" was drawn from the seed; "imagenet" is the file of keras.applications, one for
     both frameworks; "timm" is timm's own network and pre-training; "file" is the user's. `name` is
     the file's, or timm's name of the pre-training, such as "resnet50.a1_in1k".
+
+    What a submission started from is not known: its kind is "unverified", or "unverified-extra"
+    where the authors tell of data beyond the training part, and `name` is in their words.
     """
 
-    kind: Literal["none", "imagenet", "timm", "file"]
+    kind: Literal["none", "imagenet", "timm", "file", "unverified", "unverified-extra"]
     name: str = ""
     sha256: str | None = Field(None, description="of the file")
 
@@ -107,12 +113,28 @@ class TrialRecord(_Part):
     metrics: dict[str, Metric]
 
 
+class Submission(_Part):
+    """Where predictions come from that no run of ours made.
+
+    `options` and `seed` are those of the question that they answer, as in `rescoring.Question`;
+    `flags` were raised when they were accepted.
+    """
+
+    about: About
+    options: dict[str, Option]
+    seed: int | None
+    flags: tuple[str, ...] = ()
+
+
 class Record(_Part):
     """Everything a table, a plot or a sceptic needs to know of one run.
 
     `metrics` are the run's own; most tasks have a single trial and repeat that trial's. `config` is
     the resolved `RunConfig`, paths by their last name: with it and the same data the run can be
     repeated.
+
+    A record with a `submission` is of predictions that were made elsewhere. It is computed from
+    them (`benchmark.submissions.board`) and never stored; what is not known of it is empty or None.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -131,7 +153,7 @@ class Record(_Part):
     hardware: dict[str, str | int | float | None]
     seconds: dict[str, float]
     peak_memory_bytes: dict[str, int]
-    parameters: int
+    parameters: int | None
     trials: tuple[TrialRecord, ...]
     metrics: dict[str, Metric]
     baselines: dict[str, Baseline] = Field({}, description="by name, where the task has them")
@@ -140,3 +162,4 @@ class Record(_Part):
     )
     leaks: tuple[str, ...] = Field((), description="what the parts share, allowed by a flag")
     notes: tuple[str, ...] = ()
+    submission: Submission | None = Field(None, exclude=True, description="in no file of a record")

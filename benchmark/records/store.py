@@ -38,8 +38,10 @@ class Store:
 
         Raises:
             UserError: the folder cannot be written.
-            ValueError: the run id cannot be a file name.
+            ValueError: the run id cannot be a file name, or no run made this.
         """
+        if record.submission is not None:
+            raise ValueError(f"{record.run_id} is a submission: its record is computed, not stored")
         if not _RUN_ID.fullmatch(record.run_id):
             raise ValueError(f"run id {record.run_id!r} must match {_RUN_ID.pattern}")
         target = self._path(record.run_id)
@@ -71,7 +73,7 @@ class Store:
         """
         if self.has(prefix):
             return self.load(prefix)
-        matches = [path.stem for path in self._files() if path.stem.startswith(prefix)]
+        matches = [name for name in self.ids() if name.startswith(prefix)]
         if len(matches) > 1:
             shown = ", ".join(matches[:5]) + (", ..." if len(matches) > 5 else "")
             raise UserError(
@@ -79,6 +81,10 @@ class Store:
                 " more of the id"
             )
         return self.load(matches[0] if matches else prefix)
+
+    def ids(self) -> list[str]:
+        """The run id of every record, readable or not, sorted."""
+        return [path.stem for path in self._files()]
 
     def all(self) -> Stored:
         """Every record, sorted by run id. A damaged file costs its own record and no other."""
@@ -120,6 +126,10 @@ def _read(path: Path) -> Record:
         record = Record.model_validate(value)
     except ValidationError as error:
         raise _damaged(path, _first_fault(error)) from error
+    if record.submission is not None:
+        raise UserError(
+            f"{path} is of a submission, which is no record: move it out of this folder"
+        )
     if record.run_id != path.stem:
         raise UserError(
             f"{path} holds run_id {record.run_id!r}: name the file {record.run_id}.json"

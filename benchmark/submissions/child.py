@@ -27,7 +27,7 @@ def main(bundle: str, results: str, *keep: str) -> int:
         verified = verify(bundle, results)
         sys.stdout.write(report.accepted(name, verified))
         if keep:
-            folder = store(results, verified.manifest, list(verified.said.values()))
+            folder = store(results, verified.manifest, list(verified.said.values()), verified.flags)
             sys.stdout.write(f"\nKept in `{folder}`.\n")
     except BundleError as fault:
         sys.stdout.write(report.rejected(name, fault))

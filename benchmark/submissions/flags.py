@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from benchmark.errors import DataError
-from benchmark.leaderboard.columns import COLUMNS, metric_columns, smaller_is_better
+from benchmark.leaderboard.columns import metric_columns, smaller_is_better
+from benchmark.leaderboard.submitted import leader
 from benchmark.leaderboard.table import build_table, title
 from benchmark.records import predictions
 from benchmark.records.predictions import Predictions
@@ -27,13 +28,7 @@ def best_row(records: Sequence[Record]) -> pd.Series | None:
     The rows of a question are ranked apart by what their networks started from; a submission may
     have started from anything, so it is compared with the best of them all.
     """
-    table = build_table(records)
-    headline = table[COLUMNS.headline].iloc[0]
-    scored = table[table[headline].notna()].reset_index(drop=True)
-    if scored.empty:
-        return None
-    scores = scored[headline]
-    return scored.loc[scores.idxmin() if smaller_is_better(headline) else scores.idxmax()]
+    return leader(build_table(records))
 
 
 def flagged(

@@ -1,37 +1,47 @@
 """Accepted submissions below results/v1/submissions: a folder each, written by us from its content.
 
 `manifest.json` is the manifest as we understood it, `predictions.npz` the probabilities in the
-order of the split: no byte of the bundle itself is kept.
+order of the split: no byte of the bundle itself is kept. `acceptance.json` says when and by which
+DermBench it was accepted, and what was flagged then. There are no scores: they are computed from
+the predictions whenever they are shown, see `board`.
 """
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from pydantic import AwareDatetime
 
+from benchmark import __version__
 from benchmark.errors import DataError
 from benchmark.files import write_text
 from benchmark.records import predictions
-from benchmark.records.predictions import Predictions
-from benchmark.submissions.manifest import MANIFEST, Manifest, read_manifest
+from benchmark.records.authored import Name, Part
+from benchmark.records.predictions import Predictions, submissions, submitted
+from benchmark.submissions.manifest import MANIFEST, Manifest, read_manifest, read_part
 
-_PREDICTIONS = "predictions.npz"
+ACCEPTANCE = "acceptance.json"
+
+
+class Acceptance(Part):
+    """When (UTC) and by which DermBench a submission was accepted, and what was flagged then."""
+
+    accepted: AwareDatetime
+    benchmark_version: Name
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Kept:
-    """An accepted submission: its id, its manifest, and its predictions by trial."""
+    """An accepted submission: its id, its manifest, its acceptance, its predictions by trial."""
 
     name: str
     manifest: Manifest
+    acceptance: Acceptance
     said: dict[str, Predictions]
-
-
-def folder(results: str | Path) -> Path:
-    """Where accepted submissions lie."""
-    return Path(results) / "v1" / "submissions"
 
 
 def submission_id(manifest: Manifest, said: Sequence[Predictions]) -> str:
@@ -43,15 +53,26 @@ def submission_id(manifest: Manifest, said: Sequence[Predictions]) -> str:
     return f"s{digest.hexdigest()[:12]}"
 
 
-def keep(results: str | Path, manifest: Manifest, said: Sequence[Predictions]) -> Path:
+def keep(
+    results: str | Path,
+    manifest: Manifest,
+    said: Sequence[Predictions],
+    flags: Sequence[str] = (),
+) -> Path:
     """Store an accepted submission; returns its folder. What is there already is left as it is.
+
+    Args:
+        results: the results folder.
+        manifest: of the bundle.
+        said: of each trial.
+        flags: what was flagged when it was verified.
 
     Raises:
         DataError: another submission has this id, or the one that is there is damaged.
         UserError: it cannot be written.
     """
     name = submission_id(manifest, said)
-    target = folder(results) / name
+    target = submissions(results) / name
     if target.exists():
         there = load(results, name)
         if submission_id(there.manifest, list(there.said.values())) != name:
@@ -59,7 +80,10 @@ def keep(results: str | Path, manifest: Manifest, said: Sequence[Predictions]) -
                 f"{target} holds another submission: move it away, then accept this one"
             )
         return target
-    predictions.write(target / _PREDICTIONS, said)
+    predictions.write(submitted(results, name), said)
+    now = datetime.now(UTC).replace(microsecond=0)
+    acceptance = Acceptance(accepted=now, benchmark_version=__version__, flags=tuple(flags))
+    write_text(target / ACCEPTANCE, acceptance.model_dump_json(indent=2) + "\n")
     # Last: a folder without its manifest was never finished, and `load` says so.
     write_text(target / MANIFEST, _public(manifest).text())
     return target
@@ -71,22 +95,27 @@ def load(results: str | Path, name: str) -> Kept:
     Raises:
         DataError: its folder is missing or damaged.
     """
-    own = folder(results) / name
-    try:
-        content = (own / MANIFEST).read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"{own / MANIFEST} cannot be read ({error.strerror or error}): delete the folder and"
-            " accept the bundle again"
-        ) from error
-    manifest = read_manifest(str(own / MANIFEST), content)
+    own = submissions(results) / name
+    manifest = read_manifest(str(own / MANIFEST), _content(own / MANIFEST))
+    acceptance = read_part(str(own / ACCEPTANCE), _content(own / ACCEPTANCE), Acceptance)
     trials = [trial.name for trial in manifest.question.trials]
-    return Kept(name, manifest, predictions.read(own / _PREDICTIONS, trials))
+    said = predictions.read(submitted(results, name), trials)
+    return Kept(name, manifest, acceptance, said)
 
 
 def names(results: str | Path) -> list[str]:
     """The ids of the accepted submissions, sorted."""
-    return sorted(path.name for path in folder(results).glob("s*") if path.is_dir())
+    return sorted(path.name for path in submissions(results).glob("s*") if path.is_dir())
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read ({error.strerror or error}): delete the folder and accept the"
+            " bundle again"
+        ) from error
 
 
 def _public(manifest: Manifest) -> Manifest:

@@ -6,13 +6,13 @@ Authors write the first part as TOML; `submit` adds the question and writes both
 import json
 import re
 import tomllib
-import unicodedata
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from benchmark.config import Option
+from benchmark.records.authored import About, Name, Part
 from benchmark.submissions.faults import BundleError, shown
 
 MANIFEST = "manifest.json"
@@ -24,76 +24,29 @@ _SUFFIXES = "csv|parquet|npz"
 FILE_NAME = re.compile(rf"predictions-[1-9][0-9]?\.(?:{_SUFFIXES})")
 # A text that is not closed goes to the end, or each of its quotes would be tried anew.
 _JSON_TEXT = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
-# Of URLs: nothing that ends a link or a cell in Markdown or HTML, no name and password.
-_URL = re.compile(
-    r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::\d{1,5})?(?:[/?#][A-Za-z0-9._~:/?#@!$&'()*+,;=%-]*)?"
-)
-# They turn the direction of writing, so that a text reads otherwise than it is.
-_TURNS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-
-
-def _one_line(text: str) -> str:
-    for character in text:
-        if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _TURNS:
-            raise ValueError(f"U+{ord(character):04X} is no part of a line of plain text")
-    if not text.strip():
-        raise ValueError("it should not be empty")
-    return text
-
-
-def _link(text: str) -> str:
-    if text and not _URL.fullmatch(text):
-        raise ValueError('it should be an address that begins with https:// or http://, or ""')
-    return text
-
-
-_Name = Annotated[str, Field(max_length=100), AfterValidator(_one_line)]
-_Text = Annotated[str, Field(max_length=1000), AfterValidator(_one_line)]
-_Link = Annotated[str, Field(max_length=500), AfterValidator(_link)]
 _Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class About(_Part):
-    """What the authors say of their predictions. `template` explains each field to them."""
-
-    method: _Name
-    authors: Annotated[tuple[_Name, ...], Field(max_length=100)] = ()
-    architecture: _Name
-    framework: _Name
-    paper: _Link
-    code: _Link
-    training_data: _Text
-    extra_data: _Text
-    licence: _Name
-    contact: _Name | None = None
-    parameters: Annotated[int, Field(gt=0, lt=10**15)] | None = None
-    seconds_per_image: Annotated[float, Field(gt=0)] | None = None
-
-
-class TrialAsked(_Part):
+class TrialAsked(Part):
     """One trial: the fingerprint of its split, its classes in order, and its predictions' file."""
 
-    name: _Name
+    name: Name
     split: _Digest
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
     file: Annotated[str, Field(pattern=f"^{FILE_NAME.pattern}$")]
 
 
-class Asked(_Part):
+class Asked(Part):
     """The question that is answered, as a `rescoring.Question` has it.
 
     `seed` is None where the split is the same for every seed.
     """
 
-    task: _Name
-    version: _Name
+    task: Name
+    version: Name
     options: dict[str, Option]
     seed: int | None
-    dataset: _Name
+    dataset: Name
     data: _Digest
     trials: Annotated[tuple[TrialAsked, ...], Field(min_length=1, max_length=MOST_TRIALS)]
 
@@ -105,7 +58,7 @@ class Asked(_Part):
         return self
 
 
-class Manifest(_Part):
+class Manifest(Part):
     """The whole of manifest.json."""
 
     bundle_version: Literal[1] = 1
@@ -123,7 +76,7 @@ def read_about(where: str, content: bytes) -> About:
     Raises:
         BundleError: it is no TOML, or a field is missing, unknown or wrong.
     """
-    return _read(where, content, tomllib.loads, About)
+    return _read(where, content, tomllib.loads, About, TEMPLATE_HINT)
 
 
 def read_manifest(where: str, content: bytes) -> Manifest:
@@ -132,13 +85,26 @@ def read_manifest(where: str, content: bytes) -> Manifest:
     Raises:
         BundleError: it is no JSON, too large, too deep, or a field is missing, unknown or wrong.
     """
-    return _read(where, content, _json, Manifest)
+    return read_part(where, content, Manifest, TEMPLATE_HINT)
 
 
 _Read = TypeVar("_Read", bound=BaseModel)
 
 
-def _read(where: str, content: bytes, parse: Callable[[str], Any], kind: type[_Read]) -> _Read:
+def read_part(
+    where: str, content: bytes, kind: type[_Read], hint: str = "restore the file"
+) -> _Read:
+    """Fields of some kind from JSON that nobody vouches for; `hint` is what to do about a fault.
+
+    Raises:
+        BundleError: as `read_manifest`.
+    """
+    return _read(where, content, _json, kind, hint)
+
+
+def _read(
+    where: str, content: bytes, parse: Callable[[str], Any], kind: type[_Read], hint: str
+) -> _Read:
     if len(content) > MOST_BYTES:
         raise BundleError(where, f"{len(content):,} bytes", f"{MOST_BYTES:,} are allowed, be brief")
     try:
@@ -151,7 +117,7 @@ def _read(where: str, content: bytes, parse: Callable[[str], Any], kind: type[_R
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        raise _fault(where, error) from None
+        raise _fault(where, error, hint) from None
 
 
 def _json(text: str) -> Any:
@@ -175,16 +141,16 @@ def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number")
 
 
-def _fault(where: str, error: ValidationError) -> BundleError:
+def _fault(where: str, error: ValidationError, hint: str) -> BundleError:
     first = error.errors(include_url=False, include_input=False)[0]
     field = ".".join(str(part) for part in first["loc"])
     field = shown(field) if field else "the whole"
     if first["type"] == "missing":
-        return BundleError(where, f"field {field} is missing", f"add it; {TEMPLATE_HINT}")
+        return BundleError(where, f"field {field} is missing", f"add it; {hint}")
     if first["type"] == "extra_forbidden":
-        return BundleError(where, f"unknown field {field}", f"remove it; {TEMPLATE_HINT}")
+        return BundleError(where, f"unknown field {field}", f"remove it; {hint}")
     told = first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
-    return BundleError(where, f"field {field}: {told}", TEMPLATE_HINT)
+    return BundleError(where, f"field {field}: {told}", hint)
 
 
 TEMPLATE_HINT = "`python -m benchmark submit --template` shows every field"

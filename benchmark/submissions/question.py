@@ -7,7 +7,6 @@ from typing import Any
 
 from benchmark.errors import UserError, unknown_name
 from benchmark.records.record import Record
-from benchmark.records.store import Store
 from benchmark.registry import TASKS
 from benchmark.rescoring import Question, Sheet, question_of, sheet_of
 from benchmark.submissions.faults import BundleError, shown
@@ -76,8 +75,14 @@ def refuse_maps(task: str) -> None:
         )
 
 
-def matched(where: str, results: str | Path, asked: Asked) -> Matched:
+def matched(where: str, results: str | Path, asked: Asked, records: Sequence[Record]) -> Matched:
     """The question of our records that a manifest names.
+
+    Args:
+        where: the manifest, for sentences.
+        results: the folder with the splits.
+        asked: by the manifest.
+        records: ours, of any question.
 
     Raises:
         BundleError: no record was asked that; tells the first thing in which they differ.
@@ -86,7 +91,7 @@ def matched(where: str, results: str | Path, asked: Asked) -> Matched:
     _check_task(where, asked)
     same_task = [
         record
-        for record in Store(results).all().records
+        for record in records
         if (record.task, record.task_version) == (asked.task, asked.version)
     ]
     related = _alike(where, same_task, "data set", asked.dataset, lambda one: one.data.name)

@@ -11,10 +11,10 @@ from tabulate import tabulate
 from benchmark.leaderboard.columns import COLUMNS, metric_columns
 from benchmark.leaderboard.report import cell, escape
 from benchmark.leaderboard.table import heading, plain, title
+from benchmark.records.authored import About
 from benchmark.records.record import Metric
 from benchmark.submissions.check import TOLERANCE
 from benchmark.submissions.faults import BundleError
-from benchmark.submissions.manifest import About
 from benchmark.submissions.verify import Verified
 
 _NEXT = (

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.records.predictions import Predictions
+from benchmark.records.store import Store
 from benchmark.rescoring import scored
 from benchmark.submissions import bundle, flags, keep, tables
 from benchmark.submissions.check import checked
@@ -51,7 +52,7 @@ def verify(path: str | Path, results: str | Path) -> Verified:
     manifest = read_manifest(MANIFEST, read.manifest)
     asked = manifest.question
     _check_files(manifest, read)
-    ours = matched(MANIFEST, results, asked)
+    ours = matched(MANIFEST, results, asked, Store(results).all().records)
     file_of = {trial.name: trial.file for trial in asked.trials}
     said = {}
     for trial in ours.sheet.trials:

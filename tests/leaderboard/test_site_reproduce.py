@@ -66,7 +66,7 @@ def test_the_command_is_taken_and_resolves_to_the_settings_of_the_record(setting
     given = {"arch": "MobileNetV2", "task": "diagnosis"} | settings
     config = configure(**given)
     found = of_config(config.public())
-    assert found.why_not == ""
+    assert "the same version gives the run this name" in found.about
     asked = asked_by(found.command, monkeypatch)
     assert configure(**asked).identity() == config.identity()
 
@@ -89,7 +89,7 @@ def test_a_setting_that_no_option_gives_is_named_and_shown_as_json():
     config["probed_images"] = 3
     found = of_config(config)
     assert found.command == ""
-    assert "probed_images, recipe.learning_rate" in found.why_not
+    assert "probed_images, recipe.learning_rate" in found.about
     assert '"learning_rate": 0.5' in found.settings
 
 
@@ -97,14 +97,14 @@ def test_settings_of_another_version_are_shown_as_json():
     config = configure("Xception", "diagnosis").public() | {"colour": "red"}
     found = of_config(config)
     assert found.command == ""
-    assert "another version" in found.why_not
+    assert "another version" in found.about
     assert '"colour": "red"' in found.settings
 
 
 def test_names_that_this_version_does_not_know_are_said():
     found = of_config(configure("Xception", "diagnosis").public() | {"method": "from-elsewhere"})
     assert found.command == ""
-    assert "from-elsewhere" in found.why_not
+    assert "from-elsewhere" in found.about
 
 
 def test_a_setting_that_cannot_be_shown_makes_no_command():

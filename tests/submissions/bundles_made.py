@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -15,8 +16,10 @@ import answered_made
 
 from benchmark import rescoring
 from benchmark.records import predictions
-from benchmark.submissions import make
-from benchmark.submissions.manifest import MANIFEST
+from benchmark.records.authored import About
+from benchmark.submissions import keep, make
+from benchmark.submissions.manifest import MANIFEST, Manifest
+from benchmark.submissions.question import asked_of
 
 CLASSES = answered_made.CLASSES
 ABOUT = """\
@@ -91,6 +94,29 @@ def bundle(folder, results, record, said, ending=".csv", about=ABOUT):
     target = folder / "bundle.zip"
     make.make(files, folder / "manifest.toml", record.run_id, target, results)
     return target
+
+
+def kept(results, record, noise=0.5, seed=0, said=None, **about):
+    """The id of a submission that was accepted, without a bundle; `about` is what its authors say.
+
+    `said` has predictions by trial; without, they are the record's run's with noise.
+    """
+    question = rescoring.question_of(record)
+    sheet = rescoring.sheet_of(results, question)
+    told = About(**(tomllib.loads(ABOUT) | about))
+    asked = asked_of(question, sheet, [".npz"] * len(sheet.trials))
+    said = said or _predicted(tables(results, record, noise, seed))
+    return keep.keep(results, Manifest(about=told, question=asked), list(said.values())).name
+
+
+def _predicted(said):
+    """Predictions by trial from tables."""
+    return {
+        name: predictions.Predictions(
+            tuple(table["id"]), np.float32(table[list(table.columns[1:])].to_numpy())
+        )
+        for name, table in said.items()
+    }
 
 
 def contents(path):

@@ -1,23 +1,24 @@
-"""`submit` and `verify` from the command line, each a process of its own."""
+"""`submit` and `verify` from the command line; `verify` starts the process that reads a bundle."""
 
-import os
+import io
 import shutil
-import subprocess
-import sys
+from contextlib import redirect_stderr, redirect_stdout
+from types import SimpleNamespace
 
 import bundles_made
 import pytest
 
+from benchmark.cli import main
+
 
 def _benchmark(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "benchmark", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env=dict(os.environ),
-        timeout=300,
-        check=False,
-    )
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            code = main([str(each) for each in arguments])
+        except SystemExit as ended:
+            code = ended.code
+    return SimpleNamespace(returncode=code, stdout=out.getvalue(), stderr=err.getvalue())
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,10 @@ import json
 import bundles_made
 import pytest
 
+from benchmark.records.authored import About
 from benchmark.submissions import manifest as manifests
 from benchmark.submissions.faults import BundleError
-from benchmark.submissions.manifest import TEMPLATE, About, Manifest, read_about, read_manifest
+from benchmark.submissions.manifest import TEMPLATE, Manifest, read_about, read_manifest
 
 ABOUT = {
     "method": "Zoo",

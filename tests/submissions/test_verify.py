@@ -231,12 +231,15 @@ def test_an_accepted_submission_is_kept_once_and_known_later(made, bundle, tmp_p
     results = tmp_path / "results"
     shutil.copytree(made[0], results)
     found = verify(bundle, results)
-    folder = keep.keep(results, found.manifest, list(found.said.values()))
+    folder = keep.keep(results, found.manifest, list(found.said.values()), ("odd",))
     assert folder == results / "v1" / "submissions" / found.name
-    assert sorted(path.name for path in folder.iterdir()) == [MANIFEST, "predictions.npz"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        *(keep.ACCEPTANCE, MANIFEST, "predictions.npz")
+    ]
     kept = keep.load(results, found.name)
     np.testing.assert_array_equal(kept.said["main"].probabilities, found.said["main"].probabilities)
     assert kept.manifest.about == found.manifest.about
+    assert kept.acceptance.flags == ("odd",)
     before = (folder / MANIFEST).stat().st_mtime_ns
     assert keep.keep(results, found.manifest, list(found.said.values())) == folder
     assert (folder / MANIFEST).stat().st_mtime_ns == before

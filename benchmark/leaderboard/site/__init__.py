@@ -6,15 +6,17 @@ into HTML, and `folder` writes it.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
+from benchmark.contested import Contested
 from benchmark.leaderboard import unfinished
 from benchmark.leaderboard.columns import COLUMNS
 from benchmark.leaderboard.curves import Curve
 from benchmark.leaderboard.fractions import LabelCurve
+from benchmark.leaderboard.marks import footnotes
 from benchmark.leaderboard.site import curves, runs, sections, things
 from benchmark.leaderboard.site.folder import SiteFolder, rebuilt
 from benchmark.leaderboard.site.grid import Cell, Column, table
@@ -44,6 +46,8 @@ class Board:
         curves: each stands above the first of its sections.
         attempts: runs without a record, newest first.
         problems: a sentence for each record or row that was left out.
+        tables: by run id, trial and name those of submissions, which have no run folder.
+        contested: the notes on records.
     """
 
     table: pd.DataFrame
@@ -54,6 +58,8 @@ class Board:
     curves: Sequence[Curve | LabelCurve]
     attempts: Sequence[Attempt]
     problems: Sequence[str]
+    tables: Mapping[str, Mapping[str, Mapping[str, pd.DataFrame]]] = field(default_factory=dict)
+    contested: Contested = field(default_factory=Contested)
 
 
 def write_site(results: Path, board: Board) -> Path:
@@ -72,7 +78,9 @@ def write_site(results: Path, board: Board) -> Path:
         site.write("index.html", _index(results / "v1", site, board, pages))
         for record in board.records:
             place = places.get(record.run_id)
-            run = runs.view(record, results, site, pages, place)
+            tables = board.tables.get(record.run_id, {})
+            notes = board.contested.of(record.run_id)
+            run = runs.view(record, results, site, pages, place, tables, notes)
             site.write(pages.records[record.run_id], page("run.html", run.title, "../", run=run))
         of: dict[tuple[str, str], list[Record]] = defaultdict(list)
         for record in board.records:
@@ -108,9 +116,9 @@ def _index(root: Path, site: SiteFolder, board: Board, pages: Pages) -> bytes:
             for curve in board.curves
             if curve.section == own
         ]
-        view = sections.view(
-            section, picture, board.notes.get(own, ()), board.leaks.get(own, ()), pages
-        )
+        notes, leaks = board.notes.get(own, ()), board.leaks.get(own, ())
+        doubts = footnotes(section, board.contested)
+        view = sections.view(section, picture, notes, leaks, pages, doubts)
         shown.append((above, view))
     of_runs = board.table[board.table[COLUMNS.kind] == "run"]
     return page(

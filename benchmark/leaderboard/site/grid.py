@@ -108,7 +108,7 @@ def table(
         texts |= {r[place].text for _, rows in made for r in rows} - {""}
         if column.always or len(texts) > 1:
             kept.append(place)
-        elif texts - {""}:
+        elif texts - {"", "-"}:
             shared[column.head] = texts.pop()
     shown = [
         Group(kind, tuple(tuple(row[place] for place in kept) for row in rows))

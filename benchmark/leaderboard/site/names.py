@@ -58,7 +58,7 @@ class Pages:
 
     Attributes:
         records: by run id.
-        seeds: each run's seed, by run id.
+        seeds: each run's seed, by run id; of a submission its id.
         things: for each (kind, name) that some record is of, in order.
     """
 
@@ -71,7 +71,8 @@ class Pages:
         """A page for each record, and for each thing that one of them is of."""
         runs, seeds, found = {}, {}, set()
         for record in records:
-            seeds[record.run_id] = text(record.config.get("seed"))
+            own = record.run_id if record.submission else text(record.config.get("seed"))
+            seeds[record.run_id] = own
             runs[record.run_id] = f"records/{stem(record.run_id)}.html"
             found |= set(things(record).items())
         order = {kind: place for place, kind in enumerate(FOLDERS)}

@@ -21,6 +21,8 @@ _PACKAGE = "benchmark.leaderboard.site"
 _ADDRESS = re.compile(
     r"https?://[^\s<>\"'();,]+[^\s<>\"'();,.]|arXiv[ :]\d{4}\.\d{4,5}|doi:10\.[^\s;,]+"
 )
+# A whole one: parentheses and commas are part of it.
+_WHOLE = re.compile(r"https?://[\x21-\x7e]+")
 
 
 def page(template: str, title: str, root: str, **view: Any) -> bytes:
@@ -69,7 +71,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"linked": linked, "verbatim": _verbatim}
+    environment.filters |= {"linked": linked, "address": address, "verbatim": _verbatim}
     return environment
 
 
@@ -93,6 +95,13 @@ def linked(text: str) -> Markup:
         parts += [escape(plain(text[end : found.start()])), _link(found[0])]
         end = found.end()
     return Markup("").join([*parts, escape(plain(text[end:]))])
+
+
+def address(text: str) -> Markup:
+    """A whole web address as a link that vouches for nothing; other text stays text."""
+    if not _WHOLE.fullmatch(text):
+        return escape(plain(text))
+    return Markup('<a href="{0}" rel="noreferrer nofollow">{0}</a>').format(text)
 
 
 def _link(address: str) -> Markup:

@@ -1,4 +1,7 @@
-"""How to repeat a run: its command line where one says all of it, else its settings and why."""
+"""How to repeat a run: its command line where one says all of it, else its settings and why.
+
+Of a submission only the scores can be repeated.
+"""
 
 import json
 import shlex
@@ -16,6 +19,13 @@ from benchmark.registry import TASKS
 
 # Stands before the last name of each folder and file, which is all that a record keeps of it.
 PLACEHOLDER = "/path/to"
+_FOLDERS = (
+    f"Put your own folders in place of {PLACEHOLDER}: a record keeps only the last name of each."
+)
+_RESCORED = (
+    "This computes every score anew from the predictions in v1/submissions and the frozen split in"
+    " v1/splits. How the predictions were made is what the authors say, and was not repeated here."
+)
 _FLAGS = {
     "arch": "--arch",
     "task": "--task",
@@ -35,10 +45,10 @@ _REPEATED = {"dataset_options": "--data-option", "method_options": "--method-opt
 
 @dataclass(frozen=True)
 class Reproduction:
-    """A run's command, or, where that is "", why there is none. `settings` is all, as JSON."""
+    """A command, "" where there is none; what to know of it, or why; every setting as JSON."""
 
     command: str
-    why_not: str
+    about: str
     settings: str
 
 
@@ -50,22 +60,37 @@ def reproduction(record: Record) -> Reproduction:
     named instead.
     """
     settings = json.dumps(record.config, indent=2, sort_keys=True)
+    if record.submission is not None:
+        command = shlex.join(["python", "-m", "benchmark", "describe", record.run_id])
+        return Reproduction(command, _RESCORED, settings)
     try:
         config = RunConfig.model_validate(record.config)
     except ValidationError:
-        return Reproduction("", "The settings are of another version of DermBench.", settings)
+        return _without("The settings are of another version of DermBench.", settings)
     try:
         asked = _asked(config)
         differing = _differing(configure(**asked), config)
     except UserError as error:
-        return Reproduction("", f"This DermBench refuses the settings: {error}.", settings)
+        return _without(f"This DermBench refuses the settings: {error}.", settings)
     words = _words(asked)
     if differing:
         why = f"No option of the command line gives {', '.join(differing)} as it was."
-        return Reproduction("", why, settings)
+        return _without(why, settings)
     if any(plain(word) != word for word in words):
-        return Reproduction("", "A setting holds characters that cannot be shown.", settings)
-    return Reproduction(shlex.join(words), "", settings)
+        return _without("A setting holds characters that cannot be shown.", settings)
+    command = shlex.join(words)
+    about = (
+        f"On the same data (fingerprint {record.data.fingerprint[:16]}) the same version gives the"
+        f" run this name, {record.run_id}."
+    )
+    return Reproduction(
+        command, f"{_FOLDERS} {about}" if PLACEHOLDER in command else about, settings
+    )
+
+
+def _without(why: str, settings: str) -> Reproduction:
+    about = f"No command line says all of this run. {why} Its settings are these:"
+    return Reproduction("", about, settings)
 
 
 def _asked(config: RunConfig) -> dict[str, Any]:

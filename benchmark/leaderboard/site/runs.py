@@ -1,6 +1,7 @@
 """The page of one record: what was run, what came out, on what machine, and how to repeat it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.contested import Note
 from benchmark.errors import UserError
 from benchmark.leaderboard.columns import COLUMNS, estimate, size
 from benchmark.leaderboard.site.folder import SiteFolder
@@ -23,6 +25,7 @@ from benchmark.leaderboard.site.pictures import (
 from benchmark.leaderboard.site.reproduce import Reproduction, reproduction
 from benchmark.leaderboard.site.sections import anchor
 from benchmark.leaderboard.table import counted, heading, text, title
+from benchmark.records.authored import About
 from benchmark.records.record import Metric, Record, TrialRecord
 from benchmark.registry import TASKS
 
@@ -32,6 +35,10 @@ _LONGEST_TABLE = 200
 
 # What is shown of something: its name, its text, its page or "".
 Fact = tuple[str, str, str]
+# What authors say: a name, their text, and whether that is a web address.
+Told = tuple[str, str, bool]
+# Of a trial, by name.
+Tables = Mapping[str, pd.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,7 @@ class Run:
     record: Record
     facts: tuple[Fact, ...]
     warnings: tuple[str, ...]
+    contested: tuple[Note, ...]
     headline: Cell
     headline_title: str
     scores: Table
@@ -72,11 +80,21 @@ class Run:
     trials: tuple[Trial, ...]
     missing: str
     reproduction: Reproduction
+    authors: tuple[Told, ...]
+    flags: tuple[str, ...]
     environment: tuple[tuple[str, tuple[Fact, ...]], ...]
     notes: tuple[str, ...]
 
 
-def view(record: Record, results: Path, site: SiteFolder, pages: Pages, place: Place | None) -> Run:
+def view(
+    record: Record,
+    results: Path,
+    site: SiteFolder,
+    pages: Pages,
+    place: Place | None,
+    tables: Mapping[str, Tables],
+    contested: Sequence[Note],
+) -> Run:
     """A record as its page shows it; its charts are copied into the site.
 
     Args:
@@ -85,6 +103,8 @@ def view(record: Record, results: Path, site: SiteFolder, pages: Pages, place: P
         site: where the copies go.
         pages: for links.
         place: where the record is on the board; None where a newer one of the same seed is.
+        tables: by trial, where they are not in the run folder.
+        contested: the notes on it.
     """
     shown, others = _metrics(record)
     folder = run_folder(results, record)
@@ -95,6 +115,7 @@ def view(record: Record, results: Path, site: SiteFolder, pages: Pages, place: P
         record=record,
         facts=tuple(_facts(record, pages, place)),
         warnings=record.leaks,
+        contested=tuple(contested),
         headline=_score(record.metrics.get(record.headline)),
         headline_title=title(record.headline),
         scores=_scores("scores", "Scores", record.metrics, shown),
@@ -104,11 +125,13 @@ def view(record: Record, results: Path, site: SiteFolder, pages: Pages, place: P
         stages_table=_stages(record),
         pictures=tuple(_overall(record, folder, site, where)) if folder else (),
         trials=tuple(
-            _trial(trial, at, several, folder, site, f"{where}/{at}")
+            _trial(trial, at, several, folder, site, f"{where}/{at}", tables.get(trial.name, {}))
             for at, trial in enumerate(record.trials)
         ),
-        missing=_missing(folder),
+        missing="" if record.submission else _missing(folder),
         reproduction=reproduction(record),
+        authors=tuple(_authors(record.submission.about)) if record.submission else (),
+        flags=record.submission.flags if record.submission else (),
         environment=_environment(record),
         notes=(*record.data.notes, *record.notes),
     )
@@ -117,33 +140,66 @@ def view(record: Record, results: Path, site: SiteFolder, pages: Pages, place: P
 def run_title(record: Record) -> str:
     """A run in words, but for its settings."""
     of = things(record)
+    last = f"seed {text(record.config.get('seed'))}" if record.submission is None else "submitted"
     return (
         f"{of['architecture']} ({text(record.config.get('framework'))}), {of['method']},"
-        f" {record.task} on {of['dataset']}, seed {text(record.config.get('seed'))}"
+        f" {record.task} on {of['dataset']}, {last}"
     )
 
 
 def _facts(record: Record, pages: Pages, place: Place | None) -> list[Fact]:
-    config = record.config
     of = [(kind, name, pages.thing(kind, name)) for kind, name in things(record).items()]
+    return [
+        *((SPOKEN[kind], name, page) for kind, name, page in of),
+        ("framework", text(record.config.get("framework")), ""),
+        *(
+            _training(record)
+            if record.submission is None
+            else [("run by", "others: submitted", "")]
+        ),
+        *([] if record.parameters is None else [("parameters", f"{record.parameters:,}", "")]),
+        ("task version", record.task_version, ""),
+        ("data fingerprint", record.data.fingerprint[:16], ""),
+        ("made" if record.submission is None else "accepted", _made(record), ""),
+        ("record" if record.submission is None else "submission", record.run_id, ""),
+        _standing(place),
+    ]
+
+
+def _made(record: Record) -> str:
+    return f"{record.created[:10]} by DermBench {record.benchmark_version}"
+
+
+def _training(record: Record) -> list[Fact]:
+    """How a run was trained."""
+    config = record.config
     recipe = config.get("recipe")
     epochs = recipe.get("epochs") if isinstance(recipe, dict) else None
     weights = " ".join(filter(None, [record.weights.kind, record.weights.name]))
     return [
-        *((SPOKEN[kind], name, page) for kind, name, page in of),
-        ("framework", text(config.get("framework")), ""),
         ("started from", f"weights {weights}", ""),
         *(("pre-trained on", f"{d.name} ({d.fingerprint[:8]})", "") for d in record.pretraining),
         ("image size", f"{size(config.get('image_size'))} px", ""),
         ("budget", f"{text(config.get('budget'))}, {counted(text(epochs), 'epoch')}", ""),
         ("seed", text(config.get("seed")), ""),
-        ("parameters", f"{record.parameters:,}", ""),
-        ("task version", record.task_version, ""),
-        ("data fingerprint", record.data.fingerprint[:16], ""),
-        ("made", f"{record.created[:10]} by DermBench {record.benchmark_version}", ""),
-        ("record", record.run_id, ""),
-        _standing(place),
     ]
+
+
+def _authors(about: About) -> Iterator[Told]:
+    """What the authors of a submission say; what they left out is not shown."""
+    told: dict[str, object] = {
+        "authors": ", ".join(about.authors),
+        "paper": about.paper,
+        "code": about.code,
+        "training data": about.training_data,
+        "extra data": about.extra_data,
+        "licence of the predictions": about.licence,
+        "contact": about.contact,
+        "seconds per image": about.seconds_per_image,
+    }
+    for name, value in told.items():
+        if value not in (None, ""):
+            yield name, str(value), name in ("paper", "code")
 
 
 def _standing(place: Place | None) -> Fact:
@@ -283,7 +339,13 @@ def _missing(folder: Path | None) -> str:
 
 
 def _trial(
-    trial: TrialRecord, at: int, several: bool, run: Path | None, site: SiteFolder, where: str
+    trial: TrialRecord,
+    at: int,
+    several: bool,
+    run: Path | None,
+    site: SiteFolder,
+    where: str,
+    tables: Tables,
 ) -> Trial:
     folder = trial_folder(run, trial.name) if run else None
     return Trial(
@@ -291,28 +353,36 @@ def _trial(
         scores=_scores(f"scores-{at}", "Scores", trial.metrics, sorted(trial.metrics))
         if several
         else None,
-        tables=tuple(_tables(folder, at)) if folder else (),
+        tables=tuple(_grids(_read(folder) if folder else tables, at)),
         pictures=tuple(charts(folder, site, where)) if folder else (),
     )
 
 
-def _tables(folder: Path, at: int) -> list[Table]:
-    found = []
-    for name, caption in _TABLES.items():
+def _read(folder: Path) -> Tables:
+    """The tables of a trial's folder that can be shown."""
+    found = {}
+    for name in _TABLES:
         file = folder / f"{name}.csv"
         if file.is_symlink() or not file.is_file():
             continue
-        try:
+        # What is not such a table, whoever wrote it, is not shown.
+        with suppress(OSError, ValueError):
             rows = pd.read_csv(file, nrows=_LONGEST_TABLE, dtype={0: str}, keep_default_na=False)
-        except (OSError, ValueError):  # not such a table, whoever wrote it
+            found[name] = rows
+    return found
+
+
+def _grids(tables: Tables, at: int) -> Iterator[Table]:
+    for name, caption in _TABLES.items():
+        if name not in tables:
             continue
+        rows = tables[name].head(_LONGEST_TABLE)
         columns = [
             Column(title(str(head)), _column(place), number=place > 0, names=place == 0)
             for place, head in enumerate(rows.columns)
         ]
         groups = [("run", list(rows.itertuples(index=False, name=None)))]
-        found.append(table(f"{name}-{at}", caption, columns, groups)[0])
-    return found
+        yield table(f"{name}-{at}", caption, columns, groups)[0]
 
 
 def _column(place: int) -> Callable[[tuple[Any, ...]], Cell]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.contested import Note
 from benchmark.leaderboard.columns import (
     COLUMNS,
     COMMON,
@@ -14,6 +15,7 @@ from benchmark.leaderboard.columns import (
     against_best,
     metric_columns,
 )
+from benchmark.leaderboard.marks import mark, numbers
 from benchmark.leaderboard.published import publication
 from benchmark.leaderboard.report import CAVEATS
 from benchmark.leaderboard.site.grid import Cell, Column, Table, count, metric_head, score, table
@@ -31,6 +33,8 @@ from benchmark.leaderboard.table import (
 _LEAKS = "Not to be compared with other sections, because leaks reward memory."
 # The key of a row under which its settings are told, as far as rows differ in them.
 _SETTINGS = "settings that differ"
+# And what must be seen at its name.
+_MARK = "mark"
 # One row of the table by column; every column of the table is there.
 Row = Mapping[str, Any]
 
@@ -55,6 +59,7 @@ class Section:
         about: what a reader must know, a sentence each.
         warnings: of leaks, above all else.
         notes: what the table can show, what it lacks and why.
+        contested: the notes on its rows, each with the number at the row's name.
         picture: its plot.
         table: of runs, ceilings and floors; None where there are reported rows alone.
         reported: None where there are none.
@@ -67,6 +72,7 @@ class Section:
     about: tuple[str, ...]
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
+    contested: tuple[tuple[int, Note], ...]
     picture: Picture
     table: Table | None
     reported: Reported | None
@@ -96,6 +102,7 @@ def view(
     notes: Sequence[str],
     leaks: Sequence[str],
     pages: Pages,
+    contested: Sequence[tuple[int, Note]] = (),
 ) -> Section:
     """One section of the table, of `table.sections`, as the page shows it."""
     own, called = section_id(section), section_title(section)
@@ -103,7 +110,7 @@ def view(
     ours = section[section[COLUMNS.kind] != "reported"]
     apart = _reported(reported, own) if len(reported) else None
     if ours.empty:
-        return Section(anchor(own), called, (), (), (), picture, None, apart, "", 0)
+        return Section(anchor(own), called, (), (), (), (), picture, None, apart, "", 0)
     first = leading(section).iloc[0]
     ranked_by = title(first[COLUMNS.headline])
     grid, shared = _table(ours, f"Ranked by {ranked_by}", pages)
@@ -119,6 +126,7 @@ def view(
         about=tuple(about),
         warnings=(_LEAKS, *leaks) if leaks else (),
         notes=tuple(notes),
+        contested=tuple(contested),
         picture=picture,
         table=grid,
         reported=apart,
@@ -145,7 +153,11 @@ def _table(ours: pd.DataFrame, caption: str, pages: Pages) -> tuple[Table, dict[
     runs = ours[ours[COLUMNS.kind] == "run"]
     told = dict(zip(runs.index, varying_settings(runs), strict=True)) if len(runs) else {}
     columns = [*_telling(pages), *_scores(ours), *_counts(pages)]
-    rows = [row | {_SETTINGS: told.get(at, "")} for at, row in _rows(ours)]
+    number = numbers(ours)
+    rows = [
+        row | {_SETTINGS: told.get(at, ""), _MARK: mark(row, number.get(at))}
+        for at, row in _rows(ours)
+    ]
     kinds = {kind: [r for r in rows if r[COLUMNS.kind] == kind] for kind in ours[COLUMNS.kind]}
     return table(f"table-{section_id(ours)}", caption, columns, kinds.items())
 
@@ -222,7 +234,8 @@ def _name(pages: Pages) -> Callable[[Row], Cell]:
     def cell(row: Row) -> Cell:
         if not _is_run(row):
             return Cell(row[COLUMNS.name])
-        return Cell(row[COLUMNS.arch], page=pages.thing("architecture", row[COLUMNS.arch]))
+        page = pages.thing("architecture", row[COLUMNS.arch])
+        return Cell(row[COLUMNS.arch], row[_MARK], page=page)
 
     return cell
 
@@ -253,6 +266,10 @@ def _count(row: Row, column: str) -> Cell:
     return count(row[column]) if pd.notna(row[column]) else _missing(row)
 
 
+def _aloud(row: Row, name: str) -> str:
+    return f"submission {name}" if row[COLUMNS.submitted] else f"record of seed {name}"
+
+
 def seeds(pages: Pages) -> Callable[[Row], Cell]:
     """A cell that says how many seeds a row is the mean of and links to the record of each."""
 
@@ -260,7 +277,7 @@ def seeds(pages: Pages) -> Callable[[Row], Cell]:
         if not _is_run(row):
             return _count(row, COLUMNS.n_seeds)
         links = tuple(
-            (pages.seeds[run], f"record of seed {pages.seeds[run]}", pages.records[run])
+            (pages.seeds[run], _aloud(row, pages.seeds[run]), pages.records[run])
             for run in row[COLUMNS.run_ids].split()
             if run in pages.records
         )

@@ -9,6 +9,7 @@ import pandas as pd
 
 from benchmark.errors import UserError
 from benchmark.leaderboard.columns import COLUMNS, metric_columns
+from benchmark.leaderboard.marks import mark
 from benchmark.leaderboard.site.grid import Cell, Column, Table, score, table
 from benchmark.leaderboard.site.names import KNOWN, Pages
 from benchmark.leaderboard.site.runs import Place
@@ -124,7 +125,8 @@ def _rank(place: Place) -> Cell:
 def _of(kind: str, pages: Pages) -> Callable[[Place], Cell]:
     def cell(place: Place) -> Cell:
         name = place.row[_OF_COLUMN[kind]]
-        return Cell(name, page=pages.thing(kind, name))
+        marked = mark(place.row) if kind == "architecture" else ""
+        return Cell(name, marked, page=pages.thing(kind, name))
 
     return cell
 

@@ -1,0 +1,190 @@
+"""Accepted submissions as records, so that the board treats them as it treats runs.
+
+Nothing of a score is stored: each is computed here, anew, from the kept predictions and the frozen
+split, whenever it is shown. A folder whose content is not what its name stands for is a problem
+that is named, never a row.
+
+What a submission started from cannot be known. So it is never ranked against runs, whose weights
+and earlier data are: its weights are "unverified", a kind of their own in `columns.PROTOCOL`, and
+"unverified-extra" where its authors tell of data beyond the training part. Each kind is ranked in a
+section of its own; `compare` sets a submission beside a run. Every submission is a row: whether two
+of them are seeds of one thing is not known either.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark.errors import DataError, UserError
+from benchmark.records.predictions import Predictions, submissions
+from benchmark.records.record import Record, Submission, TrialRecord, WeightsUsed
+from benchmark.records.store import Store
+from benchmark.rescoring import scored
+from benchmark.submissions import keep
+from benchmark.submissions.check import checked
+from benchmark.submissions.manifest import MANIFEST
+from benchmark.submissions.question import Matched, classes_of, matched
+from benchmark.submissions.tables import Table
+from tasks.base import Score, Trial
+
+# Trial -> name -> table, such as "per_class", with its index as a column.
+Tables = Mapping[str, Mapping[str, pd.DataFrame]]
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """Accepted submissions: a record of each, sorted by id, and the tables behind its scores.
+
+    `problems` has a sentence for each that is damaged or answers no question of our records.
+    """
+
+    records: tuple[Record, ...] = ()
+    tables: Mapping[str, Tables] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+
+def submitted(results: str | Path, records: Sequence[Record]) -> Submitted:
+    """Every accepted submission of a results folder, scored.
+
+    Args:
+        results: the folder.
+        records: of its runs; they know the questions.
+    """
+    found: list[Record] = []
+    tables: dict[str, Tables] = {}
+    problems: list[str] = []
+    for name in keep.names(results):
+        try:
+            record, scores = _scored(results, name, records)
+        except UserError as error:
+            problems.append(f"submission {name}: {error}")
+            continue
+        found.append(record)
+        tables[name] = {
+            trial: {called: table.reset_index() for called, table in score.tables.items()}
+            for trial, score in scores.items()
+        }
+    return Submitted(tuple(found), tables, tuple(problems))
+
+
+def find(results: str | Path, prefix: str) -> Record:
+    """The record of the run or submission whose id is `prefix`, or the only one it begins.
+
+    Raises:
+        UserError: none begins with it, several do, or its files are damaged.
+    """
+    store, names = Store(results), keep.names(results)
+    own = [prefix] if prefix in names else [name for name in names if name.startswith(prefix)]
+    if store.has(prefix) or not own:
+        return store.find(prefix)
+    both = [*own, *(run for run in store.ids() if run.startswith(prefix) and run != prefix)]
+    if len(both) > 1 and own != [prefix]:
+        raise UserError(
+            f"{len(both)} records and submissions in {store.folder.parent} start with {prefix!r}"
+            f" ({', '.join(both[:5])}): give more of the id"
+        )
+    record, _ = _scored(results, own[0], store.all().records)
+    return record
+
+
+def _scored(
+    results: str | Path, name: str, records: Sequence[Record]
+) -> tuple[Record, dict[str, Score]]:
+    """A kept submission as a record, and the score of each trial.
+
+    Raises:
+        UserError: it is damaged, or no record of ours has its question.
+    """
+    kept = keep.load(results, name)
+    where = submissions(results) / name
+    if keep.submission_id(kept.manifest, list(kept.said.values())) != name:
+        raise DataError(f"{where} holds another submission than its name says: restore the folder")
+    ours = matched(str(where / MANIFEST), results, kept.manifest.question, records)
+    said = [_sound(where, ours, trial, kept.said[trial.name]) for trial in ours.sheet.trials]
+    overall, scores = scored(ours.sheet, said, [None] * len(said))
+    trials = tuple(map(_trial, ours.sheet.trials, scores))
+    return _record(kept, ours, overall, trials), {
+        trial.name: score for trial, score in zip(ours.sheet.trials, scores, strict=True)
+    }
+
+
+def _sound(where: Path, ours: Matched, trial: Trial, said: Predictions) -> Predictions:
+    """What was kept of a trial, after the checks that a bundle has passed.
+
+    Raises:
+        DataError: the first fault.
+    """
+    told, classes = f"{where}, trial {trial.name}", classes_of(ours.sheet, trial.name)
+    if said.probabilities.shape[1] != len(classes):
+        raise DataError(f"{told}: there are not {len(classes)} classes: restore the folder")
+    return checked(Table(told, "row", 1, said.ids, said.probabilities), trial, classes)
+
+
+def _trial(trial: Trial, score: Score) -> TrialRecord:
+    return TrialRecord(
+        name=trial.name,
+        split_fingerprint=trial.fingerprint,
+        test_fingerprint=trial.test_fingerprint,
+        labelled_fingerprint=trial.labelled_fingerprint,
+        n_train=len(trial.train),
+        n_unlabelled=len(trial.unlabelled),
+        n_validation=len(trial.validation),
+        n_test=len(trial.test),
+        stages=(),
+        metrics=score.metrics,
+    )
+
+
+def _record(
+    kept: keep.Kept, ours: Matched, overall: Score, trials: tuple[TrialRecord, ...]
+) -> Record:
+    about, question = kept.manifest.about, ours.question
+    return Record(
+        benchmark_version=kept.acceptance.benchmark_version,
+        run_id=kept.name,
+        created=kept.acceptance.accepted.astimezone(UTC).isoformat(timespec="seconds"),
+        task=question.task,
+        task_version=question.version,
+        headline=ours.sheet.task.headline,
+        config={
+            "arch": about.architecture,
+            "framework": about.framework,
+            "method": about.method,
+            "dataset": question.data.name,
+            "task_options": dict(question.options),
+            # What makes each of them a row, whatever two call themselves.
+            "submission": kept.name,
+        },
+        data=question.data,
+        weights=_weights(kept),
+        seeds={},
+        packages={},
+        hardware={},
+        seconds={},
+        peak_memory_bytes={},
+        parameters=about.parameters,
+        trials=trials,
+        metrics=overall.metrics,
+        # Of the split: what every run of the question has, and not what one began from.
+        leaks=tuple(
+            leak for leak in ours.records[0].leaks if all(leak in one.leaks for one in ours.records)
+        ),
+        submission=Submission(
+            about=about,
+            options=dict(question.options),
+            seed=question.seed,
+            flags=kept.acceptance.flags,
+        ),
+    )
+
+
+def _weights(kept: keep.Kept) -> WeightsUsed:
+    about = kept.manifest.about
+    if about.more_data:
+        return WeightsUsed(
+            kind="unverified-extra", name=f"{about.training_data}; besides: {about.extra_data}"
+        )
+    return WeightsUsed(kind="unverified", name=about.training_data)
