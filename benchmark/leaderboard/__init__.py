@@ -2,22 +2,24 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 
 from benchmark.data.pixels import Progress, silent
 from benchmark.errors import UserError
-from benchmark.files import atomic_path, write_text
+from benchmark.files import write_text
 from benchmark.leaderboard.baselines import baseline_rows
 from benchmark.leaderboard.columns import COLUMNS, add_rows, file_name, leaks_told
 from benchmark.leaderboard.common import add_common
 from benchmark.leaderboard.curves import Curve, curves
+from benchmark.leaderboard.files import Parts
+from benchmark.leaderboard.folder import rebuilt
 from benchmark.leaderboard.fractions import LabelCurve, label_curves
 from benchmark.leaderboard.published import reported_rows
 from benchmark.leaderboard.report import markdown
 from benchmark.leaderboard.table import build_table, rows_of, section_id, sections
 from benchmark.records.store import Store
-from benchmark.spreadsheet import no_formulas
 
 __all__ = ["Built", "build"]
 
@@ -33,18 +35,25 @@ class Built:
     problems: tuple[str, ...]
 
 
-def build(results: str | Path, progress: Progress = silent) -> Built:
-    """Write leaderboard.md, table.csv, plots/*.png and site/ below `results`/v1 from its records.
+def build(
+    results: str | Path, progress: Progress = silent, folder: str | Path | None = None
+) -> Built:
+    """Write leaderboard.md, table.csv, table.parquet, plots/ and site/ from the records.
 
     The same records and run folders give the same bytes. Damaged records are left out and named in
     the answer.
+
+    Args:
+        results: the folder in which v1/records lies.
+        progress: over the slow parts.
+        folder: what is written into; `results`/v1 if None.
 
     Raises:
         UserError: there is no readable record, or a file cannot be written.
     """
     from benchmark.leaderboard.curve_plot import draw_curve
     from benchmark.leaderboard.fraction_plot import draw_label_curve
-    from benchmark.leaderboard.plots import bars
+    from benchmark.leaderboard.plots import DRAWN_WITH, bars, libraries
     from benchmark.leaderboard.site import Board, write_site
     from benchmark.leaderboard.standing import add_standing
 
@@ -66,23 +75,27 @@ def build(results: str | Path, progress: Progress = silent) -> Built:
     joined: list[Curve | LabelCurve] = [*by_ratio, *by_labels]
     baselines, disputes = baseline_rows(counted)
     table = add_rows(table, [*baselines, *reported_rows(table)])
-    root = Path(results) / "v1"
+    root = Path(folder or Path(results) / "v1")
     plots = {}
-    for section in sections(table):
-        plots[section_id(section)] = f"plots/{_plot_name(section)}"
-        bars(section, root / plots[section_id(section)])
-    for curve in by_ratio:
-        draw_curve(curve, root / curve.plot)
-    for labels in by_labels:
-        draw_label_curve(labels, root / labels.plot)
-    with atomic_path(root / "table.csv") as temporary:
-        no_formulas(table).to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
+    with rebuilt(root / "plots") as drawn:
+        for section in sections(table):
+            plots[section_id(section)] = f"plots/{_plot_name(section)}"
+            bars(section, drawn.own(_plot_name(section)))
+        for curve in by_ratio:
+            draw_curve(curve, drawn.own(Path(curve.plot).name))
+        for labels in by_labels:
+            draw_label_curve(labels, drawn.own(Path(labels.plot).name))
+        drawn.write(DRAWN_WITH, f"{libraries()}\n".encode())
+    with TemporaryDirectory(prefix="dermbench-") as aside:
+        parts = Parts(Path(aside))
+        parts.add(table)
+        tables = parts.write(root)
     leaks = leaks_told(counted)
     write_text(root / "leaderboard.md", markdown(table, plots, notes, leaks, joined))
     board = Board(table, stored.records, plots, notes, leaks, joined, disputes)
-    site = write_site(Path(results), board)
-    drawn = (*plots.values(), *(curve.plot for curve in joined))
-    paths = [root / "leaderboard.md", root / "table.csv", *(root / p for p in drawn), site]
+    site = write_site(Path(results), root, board)
+    pictures = (*plots.values(), *(curve.plot for curve in joined))
+    paths = [root / "leaderboard.md", *tables, *(root / p for p in pictures), site]
     return Built(tuple(paths), (*stored.problems, *disputes))
 
 

@@ -74,8 +74,8 @@ def files(results):
 def test_table_report_and_a_plot_per_section_are_written(results):
     built = build(results)
     names = [str(p.relative_to(results / "v1")) for p in built.paths]
-    assert names[:2] == ["leaderboard.md", "table.csv"]
-    *plots, site = names[2:]
+    assert names[:3] == ["leaderboard.md", "table.csv", "table.parquet"]
+    *plots, site = names[3:]
     assert site == "site/index.html"
     assert [n.rsplit("-", 1)[0] for n in plots] == [
         "plots/diagnosis-synthetic",

@@ -1,7 +1,7 @@
 """The board as a static site: one folder of pages that opens from disk, without a network.
 
 Each module makes the view of one kind of page from the table and the records, `pages` turns views
-into HTML, and `folder` writes it.
+into HTML, and `leaderboard.folder` writes it.
 """
 
 from collections import defaultdict
@@ -13,9 +13,9 @@ import pandas as pd
 
 from benchmark.leaderboard.columns import COLUMNS
 from benchmark.leaderboard.curves import Curve
+from benchmark.leaderboard.folder import OwnFolder, rebuilt
 from benchmark.leaderboard.fractions import LabelCurve
 from benchmark.leaderboard.site import curves, runs, sections, things
-from benchmark.leaderboard.site.folder import SiteFolder, rebuilt
 from benchmark.leaderboard.site.names import FOLDERS, SPOKEN, Pages
 from benchmark.leaderboard.site.names import things as things_of
 from benchmark.leaderboard.site.pages import STYLE, asset, page
@@ -35,7 +35,7 @@ class Board:
     Attributes:
         table: of `build_table`, with the rows that are not runs.
         records: every one that can be read, those that are in no row among them.
-        plots: by `section_id` the plot, relative to `results`/v1.
+        plots: by `section_id` the plot, relative to `root` of `write_site`.
         notes: by `section_id` what the section's table can show, what it lacks, and why.
         leaks: of `leaks_told`.
         curves: each stands above the first of its sections.
@@ -51,8 +51,8 @@ class Board:
     problems: Sequence[str]
 
 
-def write_site(results: Path, board: Board) -> Path:
-    """Write `results`/v1/site from the board, its plots and the run folders; its first page.
+def write_site(results: Path, root: Path, board: Board) -> Path:
+    """Write `root`/site from the board, its plots in `root` and the run folders; its first page.
 
     The same board, plots and run folders give the same bytes. Pages of an earlier build that this
     one does not write are removed; files that no build wrote are left alone.
@@ -62,9 +62,9 @@ def write_site(results: Path, board: Board) -> Path:
     """
     pages = Pages.of(board.records)
     places = _places(board.table)
-    with rebuilt(results / "v1" / "site") as site:
+    with rebuilt(root / "site") as site:
         site.write(STYLE, asset(STYLE).encode())
-        site.write("index.html", _index(results / "v1", site, board, pages))
+        site.write("index.html", _index(root, site, board, pages))
         for record in board.records:
             place = places.get(record.run_id)
             run = runs.view(record, results, site, pages, place)
@@ -93,7 +93,7 @@ def _places(table: pd.DataFrame) -> dict[str, Place]:
     return found
 
 
-def _index(root: Path, site: SiteFolder, board: Board, pages: Pages) -> bytes:
+def _index(root: Path, site: OwnFolder, board: Board, pages: Pages) -> bytes:
     shown = []
     for section in parts(board.table):
         own = section_id(section)
@@ -123,7 +123,7 @@ def _of_kind(kind: str, pages: Pages) -> list[tuple[str, str]]:
     return [(name, path) for (each, name), path in pages.things.items() if each == kind]
 
 
-def _plot(root: Path, site: SiteFolder, path: str, alt: str) -> Picture:
+def _plot(root: Path, site: OwnFolder, path: str, alt: str) -> Picture:
     picture = copied(root / path, site, path, alt)
     if picture is None:
         raise AssertionError(f"{path} was drawn a moment ago")

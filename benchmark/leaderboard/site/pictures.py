@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image
 from pydantic import ValidationError
 
-from benchmark.leaderboard.site.folder import SiteFolder
+from benchmark.leaderboard.folder import OwnFolder
 from benchmark.leaderboard.site.names import stem
 from benchmark.records.folder import RunFolder
 from benchmark.records.record import Record
@@ -45,7 +45,7 @@ class Picture:
     name: str = ""
 
 
-def copied(source: Path, site: SiteFolder, path: str, alt: str = "") -> Picture | None:
+def copied(source: Path, site: OwnFolder, path: str, alt: str = "") -> Picture | None:
     """Copy a PNG into the site; None where the file is no PNG, or too heavy for a chart.
 
     Args:
@@ -95,7 +95,7 @@ def other_folders(run: Path, trials: Collection[str]) -> list[Path]:
     return [p for p in folders if p.name not in trials and p.name != "plots"]
 
 
-def charts(folder: Path, site: SiteFolder, place: str) -> Iterator[Picture]:
+def charts(folder: Path, site: OwnFolder, place: str) -> Iterator[Picture]:
     """Copy the charts in a folder's plots/, in the order of `CHARTS`.
 
     Args:
