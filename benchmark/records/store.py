@@ -46,6 +46,10 @@ class Store:
         write_json(target, record.model_dump(mode="json"))
         return target
 
+    def run_ids(self) -> list[str]:
+        """The runs of all record files, damaged or not, sorted."""
+        return [path.stem for path in self._files()]
+
     def has(self, run_id: str) -> bool:
         """Whether there is a record of this run."""
         return bool(_RUN_ID.fullmatch(run_id)) and self._path(run_id).is_file()
@@ -71,7 +75,7 @@ class Store:
         """
         if self.has(prefix):
             return self.load(prefix)
-        matches = [path.stem for path in self._files() if path.stem.startswith(prefix)]
+        matches = [run for run in self.run_ids() if run.startswith(prefix)]
         if len(matches) > 1:
             shown = ", ".join(matches[:5]) + (", ..." if len(matches) > 5 else "")
             raise UserError(

@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmark.errors import UserError
 from benchmark.leaderboard.columns import COLUMNS, estimate, size
-from benchmark.leaderboard.site.folder import SiteFolder
+from benchmark.leaderboard.folder import OwnFolder
 from benchmark.leaderboard.site.grid import Cell, Column, Table, count, score, table
 from benchmark.leaderboard.site.names import SPOKEN, Pages, stem, things
 from benchmark.leaderboard.site.pictures import (
@@ -29,6 +29,10 @@ from benchmark.registry import TASKS
 # The tables of a trial that fit on a page; the others are as long as there are images.
 _TABLES = {"per_class": "Scores by class", "per_grade": "Scores by grade"}
 _LONGEST_TABLE = 200
+
+NO_FOLDER = (
+    "The run folder is not beside this board, so there are no tables by class and no charts."
+)
 
 # What is shown of something: its name, its text, its page or "".
 Fact = tuple[str, str, str]
@@ -76,7 +80,7 @@ class Run:
     notes: tuple[str, ...]
 
 
-def view(record: Record, results: Path, site: SiteFolder, pages: Pages, place: Place | None) -> Run:
+def view(record: Record, results: Path, site: OwnFolder, pages: Pages, place: Place | None) -> Run:
     """A record as its page shows it; its charts are copied into the site.
 
     Args:
@@ -107,7 +111,7 @@ def view(record: Record, results: Path, site: SiteFolder, pages: Pages, place: P
             _trial(trial, at, several, folder, site, f"{where}/{at}")
             for at, trial in enumerate(record.trials)
         ),
-        missing=_missing(folder),
+        missing="" if folder else NO_FOLDER,
         reproduction=reproduction(record),
         environment=_environment(record),
         notes=(*record.data.notes, *record.notes),
@@ -269,21 +273,15 @@ def _selection(row: Any) -> Cell:
     return Cell("-" if found is None else f"{found:.3f}")
 
 
-def _overall(record: Record, run: Path, site: SiteFolder, where: str) -> Iterator[Picture]:
+def _overall(record: Record, run: Path, site: OwnFolder, where: str) -> Iterator[Picture]:
     """The charts that are of no single trial."""
     yield from charts(run, site, f"{where}/run")
     for folder in other_folders(run, {trial.name for trial in record.trials}):
         yield from charts(folder, site, f"{where}/of-{stem(folder.name)}")
 
 
-def _missing(folder: Path | None) -> str:
-    if folder is not None:
-        return ""
-    return "The run folder is not beside this board, so there are no tables by class and no charts."
-
-
 def _trial(
-    trial: TrialRecord, at: int, several: bool, run: Path | None, site: SiteFolder, where: str
+    trial: TrialRecord, at: int, several: bool, run: Path | None, site: OwnFolder, where: str
 ) -> Trial:
     folder = trial_folder(run, trial.name) if run else None
     return Trial(
