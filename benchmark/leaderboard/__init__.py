@@ -1,5 +1,7 @@
 """Views of the records: a table, a Markdown page, plots and a site, rebuilt each time."""
 
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,17 +10,26 @@ import pandas as pd
 
 from benchmark.data.pixels import Progress, silent
 from benchmark.errors import UserError
-from benchmark.files import write_text
+from benchmark.files import atomic_path
 from benchmark.leaderboard.baselines import baseline_rows
-from benchmark.leaderboard.columns import COLUMNS, add_rows, file_name, leaks_told
+from benchmark.leaderboard.columns import (
+    COLUMNS,
+    add_rows,
+    file_name,
+    frame,
+    leaks_told,
+)
 from benchmark.leaderboard.common import add_common
 from benchmark.leaderboard.curves import Curve, curves
 from benchmark.leaderboard.files import Parts
-from benchmark.leaderboard.folder import rebuilt
+from benchmark.leaderboard.folder import OwnFolder, rebuilt
 from benchmark.leaderboard.fractions import LabelCurve, label_curves
-from benchmark.leaderboard.published import reported_rows
-from benchmark.leaderboard.report import markdown
+from benchmark.leaderboard.part import Part, Summary, rows_shown
+from benchmark.leaderboard.published import concerned, reported_rows
+from benchmark.leaderboard.report import TITLE, closing, markdown_sections
 from benchmark.leaderboard.table import build_table, rows_of, section_id, sections
+from benchmark.records.index import Index, opened
+from benchmark.records.record import Record
 from benchmark.records.store import Store
 
 __all__ = ["Built", "build"]
@@ -51,52 +62,107 @@ def build(
     Raises:
         UserError: there is no readable record, or a file cannot be written.
     """
-    from benchmark.leaderboard.curve_plot import draw_curve
-    from benchmark.leaderboard.fraction_plot import draw_label_curve
-    from benchmark.leaderboard.plots import DRAWN_WITH, bars, libraries
-    from benchmark.leaderboard.site import Board, write_site
+    from benchmark.leaderboard.plots import DRAWN_WITH, libraries
+    from benchmark.leaderboard.site import Site
+
+    root = Path(folder or Path(results) / "v1")
+    pictures: list[str] = []
+    problems: list[str] = []
+    summary = Summary()
+    with opened(results, progress) as index, TemporaryDirectory(prefix="dermbench-") as aside:
+        if not index.count:
+            raise _no_record(results, index.problems)
+        most, tables = rows_shown(index.count), Parts(Path(aside))
+        with (
+            rebuilt(root / "plots") as drawn,
+            rebuilt(root / "site") as pages,
+            atomic_path(root / "leaderboard.md") as page,
+            page.open("w", encoding="utf-8") as text,
+        ):
+            site = Site(Path(results), root, pages, index, most, reuse=folder is None)
+            text.write(TITLE)
+            for part in _parts(index, Path(results), progress):
+                _draw(part, drawn)
+                pictures += [*part.plots.values(), *(curve.plot for curve in part.curves)]
+                tables.add(part.table)
+                text.writelines(markdown_sections(part, most))
+                site.add(part)
+                summary += Summary.of(part.table)
+                problems += part.problems
+            text.write(closing(summary))
+            drawn.write(DRAWN_WITH, f"{libraries()}\n".encode())
+            files = tables.write(root)
+            first = site.finish(summary, sorted(problems))
+        problems = [*index.problems, *sorted(problems)]
+    paths = [root / "leaderboard.md", *files, *(root / p for p in pictures), first]
+    return Built(tuple(paths), tuple(problems))
+
+
+def _no_record(results: str | Path, problems: Sequence[str]) -> UserError:
+    reason = f" ({problems[0]})" if problems else ""
+    return UserError(
+        f"no readable record in {Store(results).folder}{reason}: make one with `python -m benchmark"
+        " run`, or name another folder with --out"
+    )
+
+
+def _parts(index: Index, results: Path, progress: Progress) -> Iterator[Part]:
+    """The board part by part, in the order of its sections; reported rows of no part come last."""
+    heads = defaultdict(list)
+    for head in index.heads:
+        heads[head.part].append(head)
+    # Bars do not nest: of a single part the steps are shown.
+    outer, inner = (progress, silent) if len(heads) > 1 else (silent, progress)
+    alone = True
+    for key in outer(sorted(heads), "comparing and drawing", len(heads)):
+        part = _part(tuple(index.records(heads[key])), results, inner)
+        alone = alone and not concerned(part.table)
+        yield part
+    if alone:
+        table = add_rows(frame([]), reported_rows(frame([])))
+        yield Part((), table, _plots(table), {}, {}, (), ())
+
+
+def _part(records: Sequence[Record], results: Path, progress: Progress) -> Part:
+    """What is made of records that agree in task, version and data."""
     from benchmark.leaderboard.standing import add_standing
 
-    stored = Store(results).all()
-    if not stored.records:
-        reason = f" ({stored.problems[0]})" if stored.problems else ""
-        raise UserError(
-            f"no readable record in {Store(results).folder}{reason}: make one with `python -m"
-            " benchmark run`, or name another folder with --out"
-        )
-    counted = [record for seeds in rows_of(stored.records) for record in seeds]
+    counted = [record for seeds in rows_of(records) for record in seeds]
     table, common = add_common(build_table(counted), counted, results)
-    table, standing = add_standing(table, counted, Path(results), progress)
+    table, standing = add_standing(table, counted, results, progress)
     notes = {
         section: [told[section] for told in (standing, common) if section in told]
         for section in table[COLUMNS.section].unique()
     }
-    by_ratio, by_labels = curves(table, counted), label_curves(table, counted)
-    joined: list[Curve | LabelCurve] = [*by_ratio, *by_labels]
+    joined: list[Curve | LabelCurve] = [
+        *curves(table, counted),
+        *label_curves(table, counted),
+    ]
     baselines, disputes = baseline_rows(counted)
-    table = add_rows(table, [*baselines, *reported_rows(table)])
-    root = Path(folder or Path(results) / "v1")
-    plots = {}
-    with rebuilt(root / "plots") as drawn:
-        for section in sections(table):
-            plots[section_id(section)] = f"plots/{_plot_name(section)}"
-            bars(section, drawn.own(_plot_name(section)))
-        for curve in by_ratio:
-            draw_curve(curve, drawn.own(Path(curve.plot).name))
-        for labels in by_labels:
-            draw_label_curve(labels, drawn.own(Path(labels.plot).name))
-        drawn.write(DRAWN_WITH, f"{libraries()}\n".encode())
-    with TemporaryDirectory(prefix="dermbench-") as aside:
-        parts = Parts(Path(aside))
-        parts.add(table)
-        tables = parts.write(root)
-    leaks = leaks_told(counted)
-    write_text(root / "leaderboard.md", markdown(table, plots, notes, leaks, joined))
-    board = Board(table, stored.records, plots, notes, leaks, joined, disputes)
-    site = write_site(Path(results), root, board)
-    pictures = (*plots.values(), *(curve.plot for curve in joined))
-    paths = [root / "leaderboard.md", *tables, *(root / p for p in pictures), site]
-    return Built(tuple(paths), (*stored.problems, *disputes))
+    reported = reported_rows(table) if concerned(table) else []
+    table = add_rows(table, [*baselines, *reported])
+    return Part(records, table, _plots(table), notes, leaks_told(counted), joined, disputes)
+
+
+def _draw(part: Part, drawn: OwnFolder) -> None:
+    """Draw the plots of a part's sections and curves."""
+    from benchmark.leaderboard.curve_plot import draw_curve
+    from benchmark.leaderboard.fraction_plot import draw_label_curve
+    from benchmark.leaderboard.plots import bars
+
+    for section in sections(part.table):
+        bars(section, drawn.own(Path(part.plots[section_id(section)]).name))
+    for curve in part.curves:
+        target = drawn.own(Path(curve.plot).name)
+        if isinstance(curve, LabelCurve):
+            draw_label_curve(curve, target)
+        else:
+            draw_curve(curve, target)
+
+
+def _plots(table: pd.DataFrame) -> dict[str, str]:
+    """By `section_id` where its plot lies."""
+    return {section_id(part): f"plots/{_plot_name(part)}" for part in sections(table)}
 
 
 def _plot_name(section: pd.DataFrame) -> str:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from benchmark.config import DEFAULT_EXPLAINER
 from benchmark.metrics.statistics import Estimate, combine_seeds
-from benchmark.records.record import Metric, Record
+from benchmark.records.record import Metric, Record, text
 from benchmark.registry import EXPLAINERS, TASKS
 
 
@@ -279,11 +279,6 @@ def _metric_of(column: str) -> tuple[str, int]:
 def size(value: Any) -> str:
     """An image size from a record's settings as the table has it."""
     return f"{value[0]}x{value[1]}" if isinstance(value, list | tuple) else text(value)
-
-
-def text(value: Any) -> str:
-    """A setting as the table has it."""
-    return "-" if value is None else str(value)
 
 
 def file_name(name: str) -> str:

@@ -1,7 +1,8 @@
 """The table as Markdown, one section per protocol and data set."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import compress
 
 import pandas as pd
 from tabulate import tabulate
@@ -15,6 +16,7 @@ from benchmark.leaderboard.columns import (
 )
 from benchmark.leaderboard.curves import Curve, Point
 from benchmark.leaderboard.fractions import LabelCurve, Reference
+from benchmark.leaderboard.part import MOST_ROWS, Part, Summary
 from benchmark.leaderboard.published import publication
 from benchmark.leaderboard.table import (
     conditions,
@@ -55,6 +57,7 @@ def markdown(
     notes: Mapping[str, Sequence[str]],
     leaks: Mapping[str, Sequence[str]],
     curves: Sequence[Curve | LabelCurve],
+    most: int = MOST_ROWS,
 ) -> str:
     """The leaderboard as one Markdown document. The same table gives the same text.
 
@@ -64,15 +67,24 @@ def markdown(
         notes: `section_id` to sentences that stand below its table.
         leaks: from `leaks_told`; they stand below the section's heading.
         curves: each stands above the first of its sections.
+        most: rows of one kind that a section shows.
     """
-    parts = ["# DermBench leaderboard"]
-    for section in sections(table):
+    whole = Part((), table, plots, notes, leaks, curves, ())
+    return TITLE + "".join(markdown_sections(whole, most)) + closing(Summary.of(table))
+
+
+TITLE = "# DermBench leaderboard\n\n"
+
+
+def markdown_sections(part: Part, most: int) -> Iterator[str]:
+    """What stands in `markdown` between `TITLE` and `closing`, of one part of the board."""
+    for section in sections(part.table):
         own = section_id(section)
-        above = [curve for curve in curves if curve.section == own]
-        parts += [_labels(c) if isinstance(c, LabelCurve) else _curve(c) for c in above]
-        parts.append(_section(section, plots[own], notes.get(own, ()), leaks.get(own, ())))
-    parts.append(_notes(table))
-    return "\n\n".join(parts) + "\n"
+        for curve in part.curves:
+            if curve.section == own:
+                yield f"{_joined(curve, most)}\n\n"
+        about = (part.notes.get(own, ()), part.leaks.get(own, ()))
+        yield f"{_section(section, part.plots[own], *about, most)}\n\n"
 
 
 def escape(text: str) -> str:
@@ -89,8 +101,13 @@ def cell(value: float, low: float, high: float) -> str:
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def _curve(curve: Curve) -> str:
+def _joined(curve: Curve | LabelCurve, most: int) -> str:
+    return _labels(curve, most) if isinstance(curve, LabelCurve) else _curve(curve, most)
+
+
+def _curve(curve: Curve, most: int) -> str:
     """The section of one curve: its plot, and a row for each line."""
+    lines = curve.lines[:most]
     about = (
         f"**{escape(title(curve.headline))}** with its 95 % interval at each ratio asked for,"
         " highest mean over the ratios first; rows that lack a ratio come last."
@@ -100,20 +117,19 @@ def _curve(curve: Curve) -> str:
         + "".join(f" {escape(sentence)}" for sentence in curve.left_out)
     )
     told = list(dict.fromkeys(name for line in curve.lines for name in line.told))
-    columns = {name: [escape(line.told.get(name, "")) for line in curve.lines] for name in told}
+    columns = {name: [escape(line.told.get(name, "")) for line in lines] for name in told}
     for profile, called in curve.profiles.items():
-        columns[escape(called)] = [_point(line.points.get(profile)) for line in curve.lines]
-    name = escape(curve.title)
-    rows = tabulate(columns, headers="keys", tablefmt="github", disable_numparse=True)
-    return "\n\n".join([f"## {name}", about, f"![{name}]({curve.plot})", rows])
+        columns[escape(called)] = [_point(line.points.get(profile)) for line in lines]
+    name, more = escape(curve.title), _more(len(curve.lines) - len(lines))
+    return "\n\n".join([f"## {name}", about, f"![{name}]({curve.plot})", _rows(columns), *more])
 
 
-def _labels(curve: LabelCurve) -> str:
+def _labels(curve: LabelCurve, most: int) -> str:
     """The section of one curve over label fractions: its plot, its scores, what each row keeps."""
-    lines, metric = curve.lines, escape(title(curve.metric))
+    lines, metric = curve.lines[:most], escape(title(curve.metric))
     name = escape(curve.title)
     heads = {"method": [escape(line.method) for line in lines]}
-    for told in dict.fromkeys(name for line in lines for name in line.network):
+    for told in dict.fromkeys(name for line in curve.lines for name in line.network):
         heads[told] = [escape(line.network.get(told, "")) for line in lines]
     seeds = {"seeds": [escape(", ".join(line.seeds)) for line in lines]}
     scores = {
@@ -127,6 +143,7 @@ def _labels(curve: LabelCurve) -> str:
         f"![{name}]({curve.plot})",
         _rows(heads | scores | area | seeds),
     ]
+    parts += _more(len(curve.lines) - len(lines))
     full = [_full(line.reference) for line in lines]
     if any(line.reference for line in lines):
         kept = {
@@ -189,8 +206,13 @@ def _shared(values: Mapping[str, str]) -> str:
     return f" The same in every row: {told}." if told else ""
 
 
+def _more(rows: int) -> list[str]:
+    """A sentence on the rows that are not shown, if there are any."""
+    return [f"{counted(f'{rows:,}', 'more row')} in `table.csv`."] if rows else []
+
+
 def _section(
-    section: pd.DataFrame, picture: str, notes: Sequence[str], leaks: Sequence[str]
+    section: pd.DataFrame, picture: str, notes: Sequence[str], leaks: Sequence[str], most: int
 ) -> str:
     reported = section[section[COLUMNS.kind] == "reported"]
     if len(reported) == len(section):
@@ -200,7 +222,10 @@ def _section(
     first = runs.iloc[0]
     names = escape(" / ".join(sorted(runs[COLUMNS.dataset].unique())))
     task, version = escape(first[COLUMNS.task]), escape(first[COLUMNS.task_version])
-    told, shared = _told(section[section[COLUMNS.kind] != "reported"])
+    ours = section[section[COLUMNS.kind] != "reported"]
+    told, shared = _told(ours)
+    shown = (ours.groupby(COLUMNS.kind).cumcount() < most).tolist()
+    told = {name: list(compress(texts, shown)) for name, texts in told.items()}
     about = (
         f"Ranked by **{escape(title(first[COLUMNS.headline]))}**. Data"
         f" `{first[COLUMNS.data][:8]}`, split `{first[COLUMNS.split][:8]}`."
@@ -212,7 +237,8 @@ def _section(
         *([" ".join([_LEAKS, *map(escape, leaks)])] if leaks else []),
         about,
         f"![{task} on {names}]({picture})",
-        tabulate(told, headers="keys", tablefmt="github", disable_numparse=True),
+        _rows(told),
+        *_more(shown.count(False)),
         *map(escape, notes),
     ]
     if len(reported):
@@ -306,16 +332,14 @@ def _reported(rows: pd.DataFrame) -> list[str]:
     return [
         f"Printed by others ({escape(about.paper)}), in {escape(about.framework)}, not run here and"
         " not ranked. ± is the standard deviation over runs, not an interval.",
-        tabulate(columns, headers="keys", tablefmt="github", disable_numparse=True),
+        _rows(columns),
         "\n".join(f"- {escape(point)}" for point in about.points),
     ]
 
 
-def _notes(table: pd.DataFrame) -> str:
-    runs = table[table[COLUMNS.kind] == "run"]
-    dates = sorted(runs[COLUMNS.created])
-    versions = sorted({v for text in runs[COLUMNS.benchmark_versions] for v in text.split()})
-    return "\n".join(
+def closing(summary: Summary) -> str:
+    """The end of `markdown`: how to read it, and what it holds."""
+    told = "\n".join(
         [
             "## How to read this",
             "",
@@ -338,9 +362,10 @@ def _notes(table: pd.DataFrame) -> str:
             " annotator against the others.",
             "- Common-correct scores are means over the images that every seed of every ranked row"
             " diagnoses correctly; they have no interval.",
-            f"- {runs[COLUMNS.n_seeds].sum()} runs, the newest of each row from"
-            f" {escape(dates[0][:10])} to {escape(dates[-1][:10])}, by DermBench"
-            f" {escape(', '.join(versions))}. Written by `python -m benchmark leaderboard`; every"
-            " number and more are in `table.csv`.",
+            f"- {summary.runs} runs, the newest of each row from"
+            f" {escape(summary.oldest[:10])} to {escape(summary.newest[:10])}, by DermBench"
+            f" {escape(', '.join(sorted(summary.versions)))}. Written by"
+            " `python -m benchmark leaderboard`; every number and more are in `table.csv`.",
         ]
     )
+    return f"{told}\n"

@@ -4,130 +4,155 @@ Each module makes the view of one kind of page from the table and the records, `
 into HTML, and `leaderboard.folder` writes it.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from benchmark.leaderboard.columns import COLUMNS
-from benchmark.leaderboard.curves import Curve
-from benchmark.leaderboard.folder import OwnFolder, rebuilt
-from benchmark.leaderboard.fractions import LabelCurve
+from benchmark.leaderboard.columns import COLUMNS, metric_columns
+from benchmark.leaderboard.folder import OwnFolder
+from benchmark.leaderboard.part import Part, Summary
 from benchmark.leaderboard.site import curves, runs, sections, things
+from benchmark.leaderboard.site.curves import CurveView
+from benchmark.leaderboard.site.kept import KeptPages
 from benchmark.leaderboard.site.names import FOLDERS, SPOKEN, Pages
-from benchmark.leaderboard.site.names import things as things_of
 from benchmark.leaderboard.site.pages import STYLE, asset, page
 from benchmark.leaderboard.site.pictures import Picture, copied
 from benchmark.leaderboard.site.runs import Place
+from benchmark.leaderboard.site.sections import Section
 from benchmark.leaderboard.table import counted, section_id, title
-from benchmark.leaderboard.table import sections as parts
+from benchmark.leaderboard.table import sections as sections_of
+from benchmark.records.index import Index
 from benchmark.records.record import Record
 
-__all__ = ["Board", "write_site"]
+__all__ = ["Site"]
+
+# Rows of one kind on a section's own page (ours); the others are in the table.
+MOST_ROWS = 1000
+# What pages tell of a row elsewhere than in its section, besides its headline.
+_OF_PLACE = (
+    *(COLUMNS.section, COLUMNS.task, COLUMNS.dataset, COLUMNS.headline, COLUMNS.kind),
+    *(COLUMNS.rank, COLUMNS.rank_first, COLUMNS.rank_last, COLUMNS.arch, COLUMNS.framework),
+    *(COLUMNS.method, COLUMNS.n_seeds, COLUMNS.run_ids),
+)
 
 
-@dataclass(frozen=True)
-class Board:
-    """What the site is made of.
+class Site:
+    """Writes the site into a folder, part by part of the board.
 
-    Attributes:
-        table: of `build_table`, with the rows that are not runs.
-        records: every one that can be read, those that are in no row among them.
-        plots: by `section_id` the plot, relative to `root` of `write_site`.
-        notes: by `section_id` what the section's table can show, what it lacks, and why.
-        leaks: of `leaks_told`.
-        curves: each stands above the first of its sections.
-        problems: a sentence for each record or row that was left out.
+    The same parts, plots and run folders give the same bytes.
     """
 
-    table: pd.DataFrame
-    records: Sequence[Record]
-    plots: Mapping[str, str]
-    notes: Mapping[str, Sequence[str]]
-    leaks: Mapping[str, Sequence[str]]
-    curves: Sequence[Curve | LabelCurve]
-    problems: Sequence[str]
+    def __init__(
+        self, results: Path, root: Path, folder: OwnFolder, index: Index, most: int, reuse: bool
+    ) -> None:
+        """Begin a site.
 
+        Args:
+            results: the folder in which v1/runs lies.
+            root: the folder in which the plots lie.
+            folder: of the site.
+            index: of the records.
+            most: rows of one kind that a section shows on the first page.
+            reuse: leave pages alone that were written from the same.
+        """
+        self._results, self._root, self._folder, self._most = results, root, folder, most
+        self._pages = Pages.of(index.heads)
+        self._kept = KeptPages(results, folder, index) if reuse else None
+        self._shown: list[tuple[list[CurveView], Section]] = []
+        self._things = things.Found(things.Gathered)
+        folder.write(STYLE, asset(STYLE).encode())
 
-def write_site(results: Path, root: Path, board: Board) -> Path:
-    """Write `root`/site from the board, its plots in `root` and the run folders; its first page.
+    def add(self, part: Part) -> None:
+        """Write the pages of a part's records; its plots are drawn.
 
-    The same board, plots and run folders give the same bytes. Pages of an earlier build that this
-    one does not write are removed; files that no build wrote are left alone.
+        Raises:
+            UserError: the folder cannot be written.
+        """
+        self._shown += [self._section(section, part) for section in sections_of(part.table)]
+        places = _places(part.table)
+        of_runs = {run: place for place in places for run in place.row[COLUMNS.run_ids].split()}
+        things.gather(self._things, part.records, places)
+        for record in part.records:
+            place = of_runs.get(record.run_id)
+            if self._kept is None:
+                self._record(record, place)
+                continue
+            told = runs.on_board(place)
+            if not self._kept.unchanged(record, told):
+                with self._kept.written(record, told):
+                    self._record(record, place)
+        if self._kept:
+            self._kept.save()
 
-    Raises:
-        UserError: the folder cannot be written.
-    """
-    pages = Pages.of(board.records)
-    places = _places(board.table)
-    with rebuilt(root / "site") as site:
-        site.write(STYLE, asset(STYLE).encode())
-        site.write("index.html", _index(root, site, board, pages))
-        for record in board.records:
-            place = places.get(record.run_id)
-            run = runs.view(record, results, site, pages, place)
-            site.write(pages.records[record.run_id], page("run.html", run.title, "../", run=run))
-        of: dict[tuple[str, str], list[Record]] = defaultdict(list)
-        for record in board.records:
-            for each in things_of(record).items():
-                of[each].append(record)
-        rows = things.places_of({id(place): place for place in places.values()}.values())
-        for (kind, name), path in pages.things.items():
-            thing = things.view(kind, name, of[kind, name], rows[kind, name], pages)
+    def finish(self, summary: Summary, problems: Sequence[str]) -> Path:
+        """Write the pages that are of the whole board; the first one.
+
+        Raises:
+            UserError: the folder cannot be written.
+        """
+        for (kind, name), path in self._pages.things.items():
+            thing = things.view(kind, name, self._things[kind, name], self._pages)
             heading = f"{SPOKEN[kind]} {name}"
-            site.write(path, page("thing.html", heading, "../", thing=thing, spoken=SPOKEN[kind]))
-        return site.folder / "index.html"
+            html = page("thing.html", heading, "../", thing=thing, spoken=SPOKEN[kind])
+            self._folder.write(path, html)
+        html = page(
+            "index.html",
+            "DermBench leaderboard",
+            "",
+            sections=self._shown,
+            things=[(SPOKEN[kind], _of_kind(kind, self._pages)) for kind in FOLDERS],
+            summary=_told(summary, len(self._pages.records), len(self._shown)),
+            problems=problems,
+        )
+        self._folder.write("index.html", html)
+        return self._folder.folder / "index.html"
 
-
-def _places(table: pd.DataFrame) -> dict[str, Place]:
-    """By run id the row it is in, in the order of the table; the runs of one row share a place."""
-    found: dict[str, Place] = {}
-    for section in parts(table):
-        called = sections.section_title(section)
-        ranked = int(section[COLUMNS.rank].notna().sum())
-        for row in section[section[COLUMNS.kind] == "run"].to_dict("records"):
-            place = Place(row, called, ranked)
-            found |= dict.fromkeys(row[COLUMNS.run_ids].split(), place)
-    return found
-
-
-def _index(root: Path, site: OwnFolder, board: Board, pages: Pages) -> bytes:
-    shown = []
-    for section in parts(board.table):
+    def _section(self, section: pd.DataFrame, part: Part) -> tuple[list[CurveView], Section]:
+        """A section as the first page shows it, and the curves above it."""
         own = section_id(section)
-        picture = _plot(root, site, board.plots[own], _alt(section))
+        picture = self._plot(part.plots[own], _alt(section))
         above = [
-            curves.view(curve, _plot(root, site, curve.plot, ""))
-            for curve in board.curves
+            curves.view(curve, self._plot(curve.plot, ""), self._most)
+            for curve in part.curves
             if curve.section == own
         ]
-        view = sections.view(
-            section, picture, board.notes.get(own, ()), board.leaks.get(own, ()), pages
+        whole = sections.view(
+            section, picture, part.notes.get(own, ()), part.leaks.get(own, ()), self._pages
         )
-        shown.append((above, view))
-    of_runs = board.table[board.table[COLUMNS.kind] == "run"]
-    return page(
-        "index.html",
-        "DermBench leaderboard",
-        "",
-        sections=shown,
-        things=[(SPOKEN[kind], _of_kind(kind, pages)) for kind in FOLDERS],
-        summary=_summary(of_runs, len(board.records), len(shown)),
-        problems=board.problems,
-    )
+        path = f"sections/{own}.html"
+        shown = whole.cut(self._most, path)
+        if shown.page:
+            html = page("section.html", whole.title, "../", section=whole.cut(MOST_ROWS))
+            self._folder.write(path, html)
+        return above, shown
+
+    def _record(self, record: Record, place: Place | None) -> None:
+        run = runs.view(record, self._results, self._folder, self._pages, place)
+        html = page("run.html", run.title, "../", run=run)
+        self._folder.write(self._pages.records[record.run_id], html)
+
+    def _plot(self, path: str, alt: str) -> Picture:
+        picture = copied(self._root / path, self._folder, path, alt)
+        if picture is None:
+            raise AssertionError(f"{path} was drawn a moment ago")
+        return picture
+
+
+def _places(table: pd.DataFrame) -> list[Place]:
+    """The rows that are runs, in the order of the table."""
+    found = []
+    for section in sections_of(table):
+        called = sections.section_title(section)
+        ranked = int(section[COLUMNS.rank].notna().sum())
+        scores = metric_columns(section[COLUMNS.headline].iloc[0])
+        rows = section[section[COLUMNS.kind] == "run"][[*_OF_PLACE, *scores]]
+        found += [Place(row, called, ranked) for row in rows.to_dict("records")]
+    return found
 
 
 def _of_kind(kind: str, pages: Pages) -> list[tuple[str, str]]:
     return [(name, path) for (each, name), path in pages.things.items() if each == kind]
-
-
-def _plot(root: Path, site: OwnFolder, path: str, alt: str) -> Picture:
-    picture = copied(root / path, site, path, alt)
-    if picture is None:
-        raise AssertionError(f"{path} was drawn a moment ago")
-    return picture
 
 
 def _alt(section: pd.DataFrame) -> str:
@@ -137,14 +162,12 @@ def _alt(section: pd.DataFrame) -> str:
     return f"Bar plot of {title(metric)}, best on top, of {rows}; the table below has the numbers."
 
 
-def _summary(rows: pd.DataFrame, records: int, count: int) -> list[tuple[str, str]]:
+def _told(summary: Summary, records: int, count: int) -> list[tuple[str, str]]:
     """What the board holds, and how old it is by its records: no clock is asked."""
-    dates: Iterable[str] = sorted(rows[COLUMNS.created])
-    versions = sorted({v for text in rows[COLUMNS.benchmark_versions] for v in text.split()})
     return [
         ("records", f"{records:,}"),
-        ("rows", f"{len(rows):,}"),
+        ("rows", f"{summary.rows:,}"),
         ("sections", f"{count:,}"),
-        ("newest record", list(dates)[-1][:10]),
-        ("made by DermBench", ", ".join(versions)),
+        ("newest record", summary.newest[:10]),
+        ("made by DermBench", ", ".join(sorted(summary.versions))),
     ]

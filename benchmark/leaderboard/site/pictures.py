@@ -71,6 +71,8 @@ def copied(source: Path, site: OwnFolder, path: str, alt: str = "") -> Picture |
 def run_folder(results: Path, record: Record) -> Path | None:
     """The folder of a run, None where it is not there or its name leads elsewhere."""
     runs = results / "v1" / "runs"
+    if not runs.is_dir():
+        return None
     try:
         folder = RunFolder.of_record(results, record).path
     except ValidationError:  # settings of another version

@@ -146,11 +146,12 @@ def _facts(record: Record, pages: Pages, place: Place | None) -> list[Fact]:
         ("data fingerprint", record.data.fingerprint[:16], ""),
         ("made", f"{record.created[:10]} by DermBench {record.benchmark_version}", ""),
         ("record", record.run_id, ""),
-        _standing(place),
+        on_board(place),
     ]
 
 
-def _standing(place: Place | None) -> Fact:
+def on_board(place: Place | None) -> Fact:
+    """Where a record stands: all that its page tells of other records."""
     if place is None:
         return ("on the board", "no: a newer record of the same settings and seed is", "")
     rank, seeds = place.row[COLUMNS.rank], int(place.row[COLUMNS.n_seeds])

@@ -1,0 +1,290 @@
+"""What the record files of a folder hold, kept so that an unchanged file is not opened again.
+
+A cache in one SQLite file per folder of records: it may be deleted at any time. What is damaged in
+it, or was written by other code, is made anew from the records.
+"""
+
+import hashlib
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from sys import intern
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import ValidationError
+
+from benchmark import sources
+from benchmark.data.cache import cache_folder
+from benchmark.data.pixels import Progress, silent
+from benchmark.errors import UserError
+from benchmark.records.record import Record, text
+from benchmark.records.store import Stat, Store, parsed
+
+# Rows per transaction: what an interrupted first build does not have to do again.
+_BATCH = 500
+# Seconds to wait for another build that writes.
+_PATIENCE = 60.0
+
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS records (name TEXT PRIMARY KEY, size INTEGER, mtime INTEGER,"
+    " ctime INTEGER, head TEXT, checksum INTEGER, content BLOB)",
+    "CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, text TEXT, checksum INTEGER)",
+)
+
+Item = TypeVar("Item")
+
+
+class Head(NamedTuple):
+    """What tells one record from another. `content` is the SHA-256 of its file.
+
+    `value` is the headline's, None where it is undefined or missing; settings that are no text are
+    told as text.
+    """
+
+    run_id: str
+    content: str
+    task: str
+    task_version: str
+    data: str
+    dataset: str
+    arch: str
+    framework: str
+    method: str
+    seed: str
+    headline: str
+    value: float | None
+
+    @property
+    def part(self) -> tuple[str, str, str]:
+        """Task, its version and the data: only records that agree in them are compared at all."""
+        return self.task, self.task_version, self.data
+
+
+class _Known(NamedTuple):
+    """A file as it was when it was read: when it was written, and its head or its fault."""
+
+    stat: Stat
+    head: Head | None
+    fault: str
+
+
+class Index:
+    """The records of one folder; `opened` makes one. All that it says is of that moment."""
+
+    def __init__(self, store: Store, database: sqlite3.Connection) -> None:
+        self._store, self._database = store, database
+        self._files: dict[str, _Known] = {}
+
+    def __enter__(self) -> "Index":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._database.close()
+
+    @property
+    def heads(self) -> Iterator[Head]:
+        """Of every readable record, by run id."""
+        return (known.head for known in self._files.values() if known.head)
+
+    @property
+    def count(self) -> int:
+        """How many records can be read."""
+        return sum(1 for _ in self.heads)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """One sentence for each file that is no readable record."""
+        return tuple(known.fault for known in self._files.values() if known.fault)
+
+    def records(self, heads: Iterable[Head]) -> Iterator[Record]:
+        """The records of these heads, in their order.
+
+        Raises:
+            UserError: a file was damaged or removed since the index was opened.
+        """
+        for some in _batches(heads):
+            names = [f"{head.run_id}.json" for head in some]
+            marks = ",".join("?" * len(names))
+            question = f"SELECT name, content FROM records WHERE name IN ({marks})"
+            contents = dict(self._database.execute(question, names).fetchall())
+            for head, name in zip(some, names, strict=True):
+                yield _unpacked(contents.get(name)) or self._store.load(head.run_id)
+
+    def noted(self, run_id: str) -> str:
+        """What `note` kept of a record, "" if nothing."""
+        name = f"{run_id}.json"
+        question = "SELECT text, checksum FROM notes WHERE name = ?"
+        found = self._database.execute(question, (name,)).fetchone()
+        return found[0] if found and _checksum(name, found[0]) == found[1] else ""
+
+    def note(self, notes: Mapping[str, str]) -> None:
+        """Keep a text for each run id, which may be forgotten at any time."""
+        named = ((f"{run_id}.json", told) for run_id, told in notes.items())
+        rows = [(name, told, _checksum(name, told)) for name, told in named]
+        # One that cannot be kept is made again.
+        with suppress(sqlite3.OperationalError), self._database:
+            self._database.executemany("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", rows)
+
+    def update(self, progress: Progress = silent) -> None:
+        """Read the files that are new or changed; forget those that are gone.
+
+        Raises:
+            sqlite3.Error: the file of the index cannot be used.
+        """
+        known, found = dict(self._kept()), self._store.stats()
+        self._files = {
+            name: known[name]
+            for name, stat in found.items()
+            if name in known and known[name].stat == stat
+        }
+        changed = [name for name in found if name not in self._files]
+        for names in _batches(progress(changed, "reading records", len(changed))):
+            rows = [self._row(name, found[name], known.get(name)) for name in names]
+            with self._database:
+                self._database.executemany(
+                    "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                    " size = excluded.size, mtime = excluded.mtime, ctime = excluded.ctime,"
+                    " head = excluded.head, checksum = excluded.checksum,"
+                    " content = coalesce(excluded.content, content)",
+                    rows,
+                )
+        gone = [(name,) for name in known.keys() - found.keys()]
+        with self._database:
+            self._database.executemany("DELETE FROM records WHERE name = ?", gone)
+            self._database.executemany("DELETE FROM notes WHERE name = ?", gone)
+        self._files = {name: self._files[name] for name in found}
+
+    def _kept(self) -> Iterator[tuple[str, _Known]]:
+        """What is known of each file, leaving out what is damaged or of other code."""
+        question = "SELECT name, size, mtime, ctime, head, checksum FROM records"
+        for name, size, mtime, ctime, told, checksum in self._database.execute(question):
+            if _checksum(name, size, mtime, ctime, told) == checksum:
+                head, fault = json.loads(told)
+                named = head and Head._make(intern(v) if isinstance(v, str) else v for v in head)
+                path = self._store.folder / name
+                yield name, _Known((size, mtime, ctime), named, fault and f"{path}{fault}")
+
+    def _row(self, name: str, stat: Stat, before: _Known | None) -> tuple[Any, ...]:
+        """Read a file; the row to keep of it, without content where it is the same as before."""
+        path = self._store.folder / name
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            # Not to be trusted next time: the disk may have come back.
+            self._files[name] = _Known(
+                stat, None, f"{path} cannot be read: {error.strerror or error}"
+            )
+            return (name, *stat, "", 0, None)
+        digest = hashlib.sha256(content).hexdigest()
+        head, fault, packed = None, "", None
+        if before and before.head and before.head.content == digest:
+            head = before.head
+        else:
+            try:
+                record = parsed(path, content)
+                head, packed = _head(record, digest), _packed(record)
+            except UserError as error:
+                fault = str(error)
+        self._files[name] = _Known(stat, head, fault)
+        # The folder may be called otherwise next time.
+        text = json.dumps([head, fault.removeprefix(str(path))])
+        return (name, *stat, text, _checksum(name, *stat, text), packed)
+
+
+@contextmanager
+def opened(results: str | Path, progress: Progress = silent) -> Iterator[Index]:
+    """Yield the index of the records in `results`, up to date.
+
+    A file with the size and the times that it had when it was read is not opened. Where the cache
+    folder cannot be used, all files are read and nothing is kept.
+    """
+    store = Store(results)
+    try:
+        index = Index(store, _shared(store.folder))
+        index.update(progress)
+    except (sqlite3.Error, OSError):
+        # No name: a file of its own, gone when it is closed.
+        index = Index(store, _with_tables(sqlite3.connect("")))
+        index.update(progress)
+    with index:
+        yield index
+
+
+def _shared(folder: Path) -> sqlite3.Connection:
+    """The database of a folder of records; one that is damaged is deleted first."""
+    key = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()
+    path = cache_folder() / "records" / f"{key[:32]}.sqlite"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return _sound(path)
+    except sqlite3.OperationalError:
+        raise  # busy, or a full disk: nothing is wrong with it
+    except sqlite3.DatabaseError:
+        for each in (path, path.with_name(f"{path.name}-journal")):
+            each.unlink(missing_ok=True)
+        return _sound(path)
+
+
+def _sound(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=_PATIENCE)
+    try:
+        (told,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        if told != "ok":
+            raise sqlite3.DatabaseError(told)
+        return _with_tables(database)
+    except sqlite3.Error:
+        database.close()
+        raise
+
+
+def _with_tables(database: sqlite3.Connection) -> sqlite3.Connection:
+    with database:
+        for statement in _TABLES:
+            database.execute(statement)
+    return database
+
+
+def _checksum(*parts: object) -> int:
+    """Tells damage, and rows that other code wrote."""
+    return zlib.crc32(repr((sources.fingerprint(), *parts)).encode())
+
+
+def _head(record: Record, content: str) -> Head:
+    score = record.metrics.get(record.headline)
+    return Head(
+        run_id=record.run_id,
+        content=content,
+        task=record.task,
+        task_version=record.task_version,
+        data=record.data.fingerprint,
+        dataset=record.data.name,
+        arch=text(record.config.get("arch")),
+        framework=text(record.config.get("framework")),
+        method=text(record.config.get("method")),
+        seed=text(record.config.get("seed")),
+        headline=record.headline,
+        value=None if score is None else score.value,
+    )
+
+
+def _packed(record: Record) -> bytes:
+    # The fastest level: the slowest makes it a tenth smaller.
+    return zlib.compress(record.model_dump_json().encode(), 1)
+
+
+def _unpacked(content: bytes | None) -> Record | None:
+    """The record; None where nothing was kept or it is damaged."""
+    try:
+        return Record.model_validate_json(zlib.decompress(content)) if content else None
+    except (zlib.error, ValidationError):
+        return None
+
+
+def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    remaining = iter(items)
+    while some := list(islice(remaining, _BATCH)):
+        yield some
