@@ -1,8 +1,9 @@
 """Views of the records: a table, a Markdown page, plots and a site, rebuilt each time."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,6 +25,7 @@ from benchmark.leaderboard.curves import Curve, curves
 from benchmark.leaderboard.files import Parts
 from benchmark.leaderboard.folder import OwnFolder, rebuilt
 from benchmark.leaderboard.fractions import LabelCurve, label_curves
+from benchmark.leaderboard.kept import Kept
 from benchmark.leaderboard.part import Part, Summary, rows_shown
 from benchmark.leaderboard.published import concerned, reported_rows
 from benchmark.leaderboard.report import TITLE, closing, markdown_sections
@@ -79,10 +81,11 @@ def build(
             atomic_path(root / "leaderboard.md") as page,
             page.open("w", encoding="utf-8") as text,
         ):
-            site = Site(Path(results), root, pages, index, most, reuse=folder is None)
+            kept_plots, kept_pages = (Kept(each, index, folder is None) for each in (drawn, pages))
+            site = Site(Path(results), root, pages, index, most, kept_pages)
             text.write(TITLE)
             for part in _parts(index, Path(results), progress):
-                _draw(part, drawn)
+                _draw(part, drawn, kept_plots)
                 pictures += [*part.plots.values(), *(curve.plot for curve in part.curves)]
                 tables.add(part.table)
                 text.writelines(markdown_sections(part, most))
@@ -144,20 +147,27 @@ def _part(records: Sequence[Record], results: Path, progress: Progress) -> Part:
     return Part(records, table, _plots(table), notes, leaks_told(counted), joined, disputes)
 
 
-def _draw(part: Part, drawn: OwnFolder) -> None:
-    """Draw the plots of a part's sections and curves."""
+def _draw(part: Part, drawn: OwnFolder, kept: Kept) -> None:
+    """Draw the plots of a part's sections and curves, but for those that are there already."""
     from benchmark.leaderboard.curve_plot import draw_curve
     from benchmark.leaderboard.fraction_plot import draw_label_curve
-    from benchmark.leaderboard.plots import bars
+    from benchmark.leaderboard.plots import bars, libraries
 
+    draw: dict[str, tuple[object, Callable[[Path], None]]] = {}
     for section in sections(part.table):
-        bars(section, drawn.own(Path(part.plots[section_id(section)]).name))
+        plot = part.plots[section_id(section)]
+        draw[plot] = (section.to_csv(index=False), partial(bars, section))
     for curve in part.curves:
-        target = drawn.own(Path(curve.plot).name)
         if isinstance(curve, LabelCurve):
-            draw_label_curve(curve, target)
+            draw[curve.plot] = (curve, partial(draw_label_curve, curve))
         else:
-            draw_curve(curve, target)
+            draw[curve.plot] = (curve, partial(draw_curve, curve))
+    for plot, (what, onto) in draw.items():
+        made_of = (libraries(), what)
+        if not kept.unchanged(plot, made_of):
+            with kept.noting(plot, made_of):
+                onto(drawn.own(Path(plot).name))
+    kept.save()
 
 
 def _plots(table: pd.DataFrame) -> dict[str, str]:

@@ -16,11 +16,12 @@ class OwnFolder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.written: set[str] = set()
+        # In the order of writing, now and then twice.
+        self.written: list[str] = []
 
     def own(self, name: str) -> Path:
         """The path of a file that the caller writes."""
-        self.written.add(name)
+        self.written.append(name)
         return self.folder / name
 
     def write(self, name: str, content: bytes) -> None:
@@ -38,7 +39,8 @@ class OwnFolder:
         with suppress(OSError):
             if target.read_bytes() == content:
                 return
-        with atomic_path(target) as temporary:
+        # Not flushed: it can be made again, and of many files that is most of the time.
+        with atomic_path(target, flush=False) as temporary:
             temporary.write_bytes(content)
 
 
@@ -54,15 +56,15 @@ def rebuilt(folder: Path) -> Iterator[OwnFolder]:
         yield site
     except BaseException:
         # What is there by now stays known as ours.
-        _list(folder, site.written | earlier)
+        _list(folder, earlier.union(site.written))
         raise
-    for name in sorted(earlier - site.written):
+    for name in sorted(earlier.difference(site.written)):
         _remove(folder, name)
     _list(folder, site.written)
 
 
 def _list(folder: Path, names: Iterable[str]) -> None:
-    write_text(folder / LIST, "".join(f"{name}\n" for name in sorted(names)))
+    write_text(folder / LIST, "".join(f"{name}\n" for name in sorted(set(names))))
 
 
 def listed(file: Path) -> set[str]:

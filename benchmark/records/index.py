@@ -15,13 +15,11 @@ from pathlib import Path
 from sys import intern
 from typing import Any, NamedTuple, TypeVar
 
-from pydantic import ValidationError
-
 from benchmark import sources
 from benchmark.data.cache import cache_folder
 from benchmark.data.pixels import Progress, silent
 from benchmark.errors import UserError
-from benchmark.records.record import Record, text
+from benchmark.records.record import Baseline, Record, text
 from benchmark.records.store import Stat, Store, parsed
 
 # Rows per transaction: what an interrupted first build does not have to do again.
@@ -32,6 +30,8 @@ _PATIENCE = 60.0
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS records (name TEXT PRIMARY KEY, size INTEGER, mtime INTEGER,"
     " ctime INTEGER, head TEXT, checksum INTEGER, content BLOB)",
+    # Most records of one question have the same floors and ceilings.
+    "CREATE TABLE IF NOT EXISTS baselines (digest TEXT PRIMARY KEY, content TEXT)",
     "CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, text TEXT, checksum INTEGER)",
 )
 
@@ -106,25 +106,57 @@ class Index:
         Raises:
             UserError: a file was damaged or removed since the index was opened.
         """
+        known: dict[str, Baseline] = {}
         for some in _batches(heads):
             names = [f"{head.run_id}.json" for head in some]
             marks = ",".join("?" * len(names))
             question = f"SELECT name, content FROM records WHERE name IN ({marks})"
             contents = dict(self._database.execute(question, names).fetchall())
             for head, name in zip(some, names, strict=True):
-                yield _unpacked(contents.get(name)) or self._store.load(head.run_id)
+                yield self._unpacked(contents.get(name), known) or self._store.load(head.run_id)
 
-    def noted(self, run_id: str) -> str:
-        """What `note` kept of a record, "" if nothing."""
-        name = f"{run_id}.json"
+    def _unpacked(self, content: bytes | None, known: dict[str, Baseline]) -> Record | None:
+        """The record; None where nothing was kept or it is damaged.
+
+        Args:
+            content: of `_packed`.
+            known: baselines by digest, to which new ones are added: equal ones are one object.
+        """
+        if content is None:
+            return None
+        try:
+            digests, _, told = zlib.decompress(content).partition(b"\n")
+            named = json.loads(digests)
+            known |= {d: self._baseline(d) for d in set(named.values()) - known.keys()}
+            record = Record.model_validate_json(told)
+        except (zlib.error, ValueError):
+            return None
+        return record.model_copy(update={"baselines": {n: known[d] for n, d in named.items()}})
+
+    def _baseline(self, digest: str) -> Baseline:
+        """A baseline that was kept.
+
+        Raises:
+            ValueError: it was not, or is damaged.
+        """
+        question = "SELECT content FROM baselines WHERE digest = ?"
+        found = self._database.execute(question, (digest,)).fetchone()
+        if found is None or _digest(found[0].encode()) != digest:
+            raise ValueError(f"no baseline {digest}")
+        return Baseline.model_validate_json(found[0])
+
+    def noted(self, name: str) -> str:
+        """What `note` kept under this name, "" if nothing."""
         question = "SELECT text, checksum FROM notes WHERE name = ?"
         found = self._database.execute(question, (name,)).fetchone()
         return found[0] if found and _checksum(name, found[0]) == found[1] else ""
 
     def note(self, notes: Mapping[str, str]) -> None:
-        """Keep a text for each run id, which may be forgotten at any time."""
-        named = ((f"{run_id}.json", told) for run_id, told in notes.items())
-        rows = [(name, told, _checksum(name, told)) for name, told in named]
+        """Keep texts by name, which may be forgotten at any time.
+
+        What is named as the file of a record is forgotten with it, all when the code changes.
+        """
+        rows = [(name, told, _checksum(name, told)) for name, told in notes.items()]
         # One that cannot be kept is made again.
         with suppress(sqlite3.OperationalError), self._database:
             self._database.executemany("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", rows)
@@ -143,8 +175,12 @@ class Index:
         }
         changed = [name for name in found if name not in self._files]
         for names in _batches(progress(changed, "reading records", len(changed))):
-            rows = [self._row(name, found[name], known.get(name)) for name in names]
+            shared: dict[str, str] = {}
+            rows = [self._row(name, found[name], known.get(name), shared) for name in names]
             with self._database:
+                self._database.executemany(
+                    "INSERT OR REPLACE INTO baselines VALUES (?, ?)", shared.items()
+                )
                 self._database.executemany(
                     "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
                     " size = excluded.size, mtime = excluded.mtime, ctime = excluded.ctime,"
@@ -168,8 +204,13 @@ class Index:
                 path = self._store.folder / name
                 yield name, _Known((size, mtime, ctime), named, fault and f"{path}{fault}")
 
-    def _row(self, name: str, stat: Stat, before: _Known | None) -> tuple[Any, ...]:
-        """Read a file; the row to keep of it, without content where it is the same as before."""
+    def _row(
+        self, name: str, stat: Stat, before: _Known | None, shared: dict[str, str]
+    ) -> tuple[Any, ...]:
+        """Read a file; the row to keep of it, without content where it is the same as before.
+
+        The baselines of the record are added to `shared`, by their digests.
+        """
         path = self._store.folder / name
         try:
             content = path.read_bytes()
@@ -179,14 +220,14 @@ class Index:
                 stat, None, f"{path} cannot be read: {error.strerror or error}"
             )
             return (name, *stat, "", 0, None)
-        digest = hashlib.sha256(content).hexdigest()
+        digest = _digest(content)
         head, fault, packed = None, "", None
         if before and before.head and before.head.content == digest:
             head = before.head
         else:
             try:
                 record = parsed(path, content)
-                head, packed = _head(record, digest), _packed(record)
+                head, packed = _head(record, digest), _packed(record, shared)
             except UserError as error:
                 fault = str(error)
         self._files[name] = _Known(stat, head, fault)
@@ -216,7 +257,7 @@ def opened(results: str | Path, progress: Progress = silent) -> Iterator[Index]:
 
 def _shared(folder: Path) -> sqlite3.Connection:
     """The database of a folder of records; one that is damaged is deleted first."""
-    key = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()
+    key = _digest(str(folder.resolve()).encode())
     path = cache_folder() / "records" / f"{key[:32]}.sqlite"
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -271,17 +312,18 @@ def _head(record: Record, content: str) -> Head:
     )
 
 
-def _packed(record: Record) -> bytes:
+def _packed(record: Record, shared: dict[str, str]) -> bytes:
+    """The digests of a record's baselines by name, and all else of it, in a line each."""
+    named = {name: each.model_dump_json() for name, each in record.baselines.items()}
+    digests = {name: _digest(told.encode()) for name, told in named.items()}
+    shared |= {digests[name]: told for name, told in named.items()}
+    told = record.model_dump_json(exclude={"baselines"})
     # The fastest level: the slowest makes it a tenth smaller.
-    return zlib.compress(record.model_dump_json().encode(), 1)
+    return zlib.compress(f"{json.dumps(digests)}\n{told}".encode(), 1)
 
 
-def _unpacked(content: bytes | None) -> Record | None:
-    """The record; None where nothing was kept or it is damaged."""
-    try:
-        return Record.model_validate_json(zlib.decompress(content)) if content else None
-    except (zlib.error, ValidationError):
-        return None
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:

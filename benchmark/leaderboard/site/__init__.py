@@ -11,13 +11,13 @@ import pandas as pd
 
 from benchmark.leaderboard.columns import COLUMNS, metric_columns
 from benchmark.leaderboard.folder import OwnFolder
+from benchmark.leaderboard.kept import Kept
 from benchmark.leaderboard.part import Part, Summary
 from benchmark.leaderboard.site import curves, runs, sections, things
 from benchmark.leaderboard.site.curves import CurveView
-from benchmark.leaderboard.site.kept import KeptPages
 from benchmark.leaderboard.site.names import FOLDERS, SPOKEN, Pages
 from benchmark.leaderboard.site.pages import STYLE, asset, page
-from benchmark.leaderboard.site.pictures import Picture, copied
+from benchmark.leaderboard.site.pictures import Picture, copied, run_files
 from benchmark.leaderboard.site.runs import Place
 from benchmark.leaderboard.site.sections import Section
 from benchmark.leaderboard.table import counted, section_id, title
@@ -44,7 +44,7 @@ class Site:
     """
 
     def __init__(
-        self, results: Path, root: Path, folder: OwnFolder, index: Index, most: int, reuse: bool
+        self, results: Path, root: Path, folder: OwnFolder, index: Index, most: int, kept: Kept
     ) -> None:
         """Begin a site.
 
@@ -54,11 +54,12 @@ class Site:
             folder: of the site.
             index: of the records.
             most: rows of one kind that a section shows on the first page.
-            reuse: leave pages alone that were written from the same.
+            kept: of the folder.
         """
         self._results, self._root, self._folder, self._most = results, root, folder, most
         self._pages = Pages.of(index.heads)
-        self._kept = KeptPages(results, folder, index) if reuse else None
+        self._contents = {head.run_id: head.content for head in index.heads}
+        self._kept = kept
         self._shown: list[tuple[list[CurveView], Section]] = []
         self._things = things.Found(things.Gathered)
         folder.write(STYLE, asset(STYLE).encode())
@@ -75,15 +76,11 @@ class Site:
         things.gather(self._things, part.records, places)
         for record in part.records:
             place = of_runs.get(record.run_id)
-            if self._kept is None:
-                self._record(record, place)
-                continue
-            told = runs.on_board(place)
-            if not self._kept.unchanged(record, told):
-                with self._kept.written(record, told):
+            name, made_of = f"{record.run_id}.json", self._made_of(record, place)
+            if not self._kept.unchanged(name, made_of):
+                with self._kept.noting(name, made_of):
                     self._record(record, place)
-        if self._kept:
-            self._kept.save()
+        self._kept.save()
 
     def finish(self, summary: Summary, problems: Sequence[str]) -> Path:
         """Write the pages that are of the whole board; the first one.
@@ -126,6 +123,11 @@ class Site:
             html = page("section.html", whole.title, "../", section=whole.cut(MOST_ROWS))
             self._folder.write(path, html)
         return above, shown
+
+    def _made_of(self, record: Record, place: Place | None) -> object:
+        """All that goes into the page of a record and the pictures on it."""
+        inside = run_files(self._results, record)
+        return self._contents[record.run_id], runs.on_board(place), inside
 
     def _record(self, record: Record, place: Place | None) -> None:
         run = runs.view(record, self._results, self._folder, self._pages, place)

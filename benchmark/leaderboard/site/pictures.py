@@ -15,6 +15,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from benchmark.leaderboard.folder import OwnFolder
+from benchmark.leaderboard.kept import Stat, stat
 from benchmark.leaderboard.site.names import stem
 from benchmark.records.folder import RunFolder
 from benchmark.records.record import Record
@@ -78,6 +79,14 @@ def run_folder(results: Path, record: Record) -> Path | None:
     except ValidationError:  # settings of another version
         return None
     return folder if folder.is_dir() and _inside(runs, folder) else None
+
+
+def run_files(results: Path, record: Record) -> list[tuple[str, Stat]] | None:
+    """Each file of a run with its size and when it was written; None where it has no folder."""
+    folder = run_folder(results, record)
+    if folder is None:
+        return None
+    return [(p.relative_to(folder).as_posix(), stat(p)) for p in sorted(folder.rglob("*"))]
 
 
 def trial_folder(run: Path, trial: str) -> Path | None:
