@@ -92,6 +92,7 @@ def build(
                 site.add(part)
                 summary += Summary.of(part.table)
                 problems += part.problems
+                del part  # before the next is read
             text.write(closing(summary))
             drawn.write(DRAWN_WITH, f"{libraries()}\n".encode())
             files = tables.write(root)
@@ -121,6 +122,7 @@ def _parts(index: Index, results: Path, progress: Progress) -> Iterator[Part]:
         part = _part(tuple(index.records(heads[key])), results, inner)
         alone = alone and not concerned(part.table)
         yield part
+        del part
     if alone:
         table = add_rows(frame([]), reported_rows(frame([])))
         yield Part((), table, _plots(table), {}, {}, (), ())
