@@ -194,6 +194,13 @@ def _add_leaderboard(commands: "argparse._SubParsersAction[argparse.ArgumentPars
         "records -> table, Markdown, plots, site",
         "leaderboard --out results",
     )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="write nothing; fail if leaderboard.md, table.csv, table.parquet, plots/ or site/ is"
+        " not what the records give. Pictures are compared only where plots/drawn-with.txt names"
+        " the libraries that are installed, pages of records only where their run folders are",
+    )
     parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
     parser.set_defaults(command=_leaderboard)
 
@@ -304,16 +311,39 @@ def _raters(options: argparse.Namespace) -> None:
         print(path)
 
 
-def _leaderboard(options: argparse.Namespace) -> None:
+def _leaderboard(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from benchmark.leaderboard import build
     from benchmark.progress import TerminalDisplay
 
+    if options.check:
+        return _check_leaderboard(options.out)
     built = build(Path(options.out), TerminalDisplay().track)
     _print_left_out(built.problems)
     for path in built.paths:
         print(path)
+    return 0
+
+
+def _check_leaderboard(out: str) -> int:
+    from benchmark.leaderboard.check import check
+    from benchmark.leaderboard.table import counted
+    from benchmark.progress import TerminalDisplay
+
+    checked = check(out, TerminalDisplay().track)
+    _print_left_out(checked.problems)
+    for line in (*checked.remarks, *checked.faults):
+        print(line, file=sys.stderr)
+    if not checked.faults:
+        print("the leaderboard is what the records give")
+        return 0
+    remedy = "python -m benchmark leaderboard" + (f" --out {out}" if out != "results" else "")
+    count = counted(len(checked.faults), "file")
+    raise UserError(
+        f"the leaderboard is not what the records give ({count}): run `{remedy}`, and commit what"
+        " changes"
+    )
 
 
 def _print_left_out(problems: Sequence[str]) -> None:

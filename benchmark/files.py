@@ -16,11 +16,12 @@ from benchmark.errors import UserError
 
 
 @contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
+def atomic_path(target: Path, flush: bool = True) -> Iterator[Path]:
     """Yield a temporary path in `target`'s folder; on success flush it to disk and rename it.
 
     The temporary name keeps the target's suffix, because writers choose a format by it. When the
-    body fails, the temporary file is removed and an existing target stays as it was.
+    body fails, the temporary file is removed and an existing target stays as it was. Without
+    `flush`, what is written may be lost when the machine crashes.
 
     Raises:
         UserError: the folder cannot be written, or the disk is full.
@@ -37,8 +38,9 @@ def atomic_path(target: Path) -> Iterator[Path]:
         yield temporary
         # mkstemp makes the file private; a result is to be read by whoever may read the folder.
         temporary.chmod(0o666 & ~_umask())
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
+        if flush:
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
         os.replace(temporary, target)
     except OSError as error:
         raise UserError(

@@ -14,6 +14,7 @@ from benchmark.errors import UserError, unknown_name
 from benchmark.leaderboard.table import title
 from benchmark.recipe import Augmentation
 from benchmark.records.authored import About
+from benchmark.records.index import head_of, opened
 from benchmark.records.record import Metric, Record
 from benchmark.records.store import Store
 from benchmark.registry import DATASETS, EXPLAINERS, METHODS, TASKS, Registry
@@ -116,8 +117,8 @@ def listing(kind: str, out: str | Path = "results") -> dict[str, pd.DataFrame]:
 
 def unreadable_records(out: str | Path = "results") -> tuple[str, ...]:
     """One sentence for each record or submission that is damaged or of another version."""
-    stored = Store(out).all()
-    return (*stored.problems, *submitted(out, stored.records).problems)
+    with opened(out) as index:
+        return (*index.problems, *submitted(out, index).problems)
 
 
 def describe(name: str, out: str | Path = "results") -> pd.DataFrame:
@@ -222,26 +223,22 @@ def _list_explainers(out: Path) -> pd.DataFrame:
 
 
 def _list_records(out: Path) -> pd.DataFrame:
-    runs = Store(out).all().records
-    rows = [
-        {
-            "run": record.run_id,
-            "task": record.task,
-            "arch": record.config["arch"],
-            "framework": record.config["framework"],
-            "method": record.config["method"],
-            "dataset": record.config["dataset"],
-            "seed": record.config["seed"] if record.submission is None else "submitted",
-            title(record.headline): _headline_value(record),
-        }
-        for record in (*runs, *submitted(out, runs).records)
-    ]
+    with opened(out) as index:
+        sent = [head_of(record, "") for record in submitted(out, index).records]
+        rows = [
+            {
+                "run": head.run_id,
+                "task": head.task,
+                "arch": head.arch,
+                "framework": head.framework,
+                "method": head.method,
+                "dataset": head.dataset,
+                "seed": "submitted" if head in sent else head.seed,
+                title(head.headline): "-" if head.value is None else f"{head.value:.3f}",
+            }
+            for head in (*index.heads, *sent)
+        ]
     return pd.DataFrame(rows).fillna("-")
-
-
-def _headline_value(record: Record) -> str | int:
-    found = record.metrics.get(record.headline)
-    return "-" if found is None else _metric_row(found)["value"]
 
 
 _LISTINGS = {
@@ -376,7 +373,7 @@ def _explainer(explainer: Any) -> dict[str, Any]:
 
 
 def _record(name: str, out: Path) -> dict[str, Any]:
-    if not any(each.startswith(name) for each in (*Store(out).ids(), *keep.names(out))):
+    if not any(each.startswith(name) for each in (*Store(out).run_ids(), *keep.names(out))):
         known = [
             *catalogue.names(),
             *(key for each in (TASKS, METHODS, DATASETS, EXPLAINERS) for key in each.names()),

@@ -1,27 +1,47 @@
 """Views of the records: a table, a Markdown page, plots and a site, rebuilt each time."""
 
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from benchmark.contested import contested
+from benchmark.contested import Contested, contested
 from benchmark.data.pixels import Progress, silent
 from benchmark.errors import UserError
-from benchmark.files import atomic_path, write_text
+from benchmark.files import atomic_path
 from benchmark.leaderboard.baselines import baseline_rows
-from benchmark.leaderboard.columns import COLUMNS, add_rows, file_name, leaks_told
+from benchmark.leaderboard.columns import (
+    COLUMNS,
+    add_rows,
+    file_name,
+    frame,
+    leaks_told,
+)
 from benchmark.leaderboard.common import add_common
 from benchmark.leaderboard.curves import Curve, curves
+from benchmark.leaderboard.files import Parts
+from benchmark.leaderboard.folder import OwnFolder, rebuilt
 from benchmark.leaderboard.fractions import LabelCurve, label_curves
+from benchmark.leaderboard.kept import Kept
 from benchmark.leaderboard.marks import add_contested
-from benchmark.leaderboard.published import reported_rows
-from benchmark.leaderboard.report import markdown
+from benchmark.leaderboard.part import Part, Summary, rows_shown
+from benchmark.leaderboard.published import concerned, reported_rows
+from benchmark.leaderboard.report import TITLE, closing, markdown_sections
 from benchmark.leaderboard.submitted import best_runs
 from benchmark.leaderboard.table import build_table, rows_of, section_id, sections
 from benchmark.records.attempts import without_record
+from benchmark.records.index import Index, head_of, opened
+from benchmark.records.record import Record
 from benchmark.records.store import Store
-from benchmark.spreadsheet import no_formulas
+
+if TYPE_CHECKING:
+    from benchmark.submissions.board import Submitted
 
 __all__ = ["Built", "build"]
 
@@ -37,78 +57,153 @@ class Built:
     problems: tuple[str, ...]
 
 
-def build(results: str | Path, progress: Progress = silent) -> Built:
-    """Write leaderboard.md, table.csv, plots/*.png and site/ below `results`/v1 from its records.
+def build(
+    results: str | Path, progress: Progress = silent, folder: str | Path | None = None
+) -> Built:
+    """Write leaderboard.md, table.csv, table.parquet, plots/ and site/ from the records.
 
     Accepted submissions are scored anew from their predictions, and are rows like the runs. The
     same records, submissions and run folders give the same bytes. What is damaged is left out and
     named in the answer.
 
+    Args:
+        results: the folder in which v1/records lies.
+        progress: over the slow parts.
+        folder: what is written into; `results`/v1 if None.
+
     Raises:
         UserError: there is no readable record, or a file cannot be written.
     """
-    from benchmark.leaderboard.curve_plot import draw_curve
-    from benchmark.leaderboard.fraction_plot import draw_label_curve
-    from benchmark.leaderboard.plots import bars
-    from benchmark.leaderboard.site import Board, write_site
-    from benchmark.leaderboard.standing import add_standing
+    from benchmark.leaderboard.plots import DRAWN_WITH, libraries
+    from benchmark.leaderboard.site import Site
     from benchmark.submissions.board import submitted
 
-    stored = Store(results).all()
-    if not stored.records:
-        reason = f" ({stored.problems[0]})" if stored.problems else ""
-        raise UserError(
-            f"no readable record in {Store(results).folder}{reason}: make one with `python -m"
-            " benchmark run`, or name another folder with --out"
-        )
-    sent = submitted(results, stored.records)
-    records = (*stored.records, *sent.records)
+    root = Path(folder or Path(results) / "v1")
+    pictures: list[str] = []
+    problems: list[str] = []
+    summary = Summary()
+    with opened(results, progress) as index, TemporaryDirectory(prefix="dermbench-") as aside:
+        if not index.count:
+            raise _no_record(results, index.problems)
+        most, tables = rows_shown(index.count), Parts(Path(aside))
+        sent, begun = submitted(results, index), without_record(results)
+        heads = [*index.heads, *(head_of(one, _digest(one)) for one in sent.records)]
+        doubts = contested(results, {head.run_id for head in heads})
+        with (
+            rebuilt(root / "plots") as drawn,
+            rebuilt(root / "site") as pages,
+            atomic_path(root / "leaderboard.md") as page,
+            page.open("w", encoding="utf-8") as text,
+        ):
+            kept_plots, kept_pages = (Kept(each, index, folder is None) for each in (drawn, pages))
+            site = Site(Path(results), root, pages, heads, most, kept_pages)
+            text.write(TITLE)
+            for part in _parts(index, sent, doubts, Path(results), progress):
+                _draw(part, drawn, kept_plots)
+                pictures += [*part.plots.values(), *(curve.plot for curve in part.curves)]
+                tables.add(part.table)
+                text.writelines(markdown_sections(part, most))
+                site.add(part)
+                summary += Summary.of(part.table)
+                problems += part.problems
+                del part  # before the next is read
+            text.write(closing(summary, begun.attempts))
+            drawn.write(DRAWN_WITH, f"{libraries()}\n".encode())
+            files = tables.write(root)
+            first = site.finish(summary, begun.attempts, sorted(problems))
+        elsewhere = (*index.problems, *sent.problems, *doubts.problems, *begun.problems)
+        problems = [*elsewhere, *sorted(problems)]
+    paths = [root / "leaderboard.md", *files, *(root / p for p in pictures), first]
+    return Built(tuple(paths), tuple(problems))
+
+
+def _no_record(results: str | Path, problems: Sequence[str]) -> UserError:
+    reason = f" ({problems[0]})" if problems else ""
+    return UserError(
+        f"no readable record in {Store(results).folder}{reason}: make one with `python -m benchmark"
+        " run`, or name another folder with --out"
+    )
+
+
+def _digest(record: Record) -> str:
+    """Of a record that has no file."""
+    return sha256(record.model_dump_json().encode()).hexdigest()
+
+
+def _parts(
+    index: Index, sent: "Submitted", doubts: Contested, results: Path, progress: Progress
+) -> Iterator[Part]:
+    """The board part by part, in the order of its sections; reported rows of no part come last."""
+    submissions = defaultdict(list)
+    for record in sent.records:
+        submissions[head_of(record, "").part].append(record)
+    heads = defaultdict(list)
+    for head in index.heads:
+        heads[head.part].append(head)
+    # Bars do not nest: of a single part the steps are shown.
+    outer, inner = (progress, silent) if len(heads) > 1 else (silent, progress)
+    alone = True
+    for key in outer(sorted(heads), "comparing and drawing", len(heads)):
+        records = (*index.records(heads[key]), *submissions[key])
+        part = replace(_part(records, doubts, results, inner), tables=sent.tables)
+        alone = alone and not concerned(part.table)
+        yield part
+        del part
+    if alone:
+        table = add_rows(frame([]), reported_rows(frame([])))
+        yield Part((), table, _plots(table))
+
+
+def _part(records: Sequence[Record], doubts: Contested, results: Path, progress: Progress) -> Part:
+    """What is made of records that agree in task, version and data."""
+    from benchmark.leaderboard.standing import add_standing
+
     counted = [record for seeds in rows_of(records) for record in seeds]
-    doubts = contested(results, {record.run_id for record in records})
     table = add_contested(build_table(counted), doubts)
     table, common = add_common(table, counted, results)
     beside = best_runs(table)
-    table, standing = add_standing(table, counted, Path(results), progress)
+    table, standing = add_standing(table, counted, results, progress)
     notes = {
         section: [told[section] for told in (beside, standing, common) if section in told]
         for section in table[COLUMNS.section].unique()
     }
-    by_ratio, by_labels = curves(table, counted), label_curves(table, counted)
-    joined: list[Curve | LabelCurve] = [*by_ratio, *by_labels]
+    joined: list[Curve | LabelCurve] = [
+        *curves(table, counted),
+        *label_curves(table, counted),
+    ]
     baselines, disputes = baseline_rows(counted)
-    table = add_rows(table, [*baselines, *reported_rows(table)])
-    root = Path(results) / "v1"
-    plots = {}
-    for section in sections(table):
-        plots[section_id(section)] = f"plots/{_plot_name(section)}"
-        bars(section, root / plots[section_id(section)])
-    for curve in by_ratio:
-        draw_curve(curve, root / curve.plot)
-    for labels in by_labels:
-        draw_label_curve(labels, root / labels.plot)
-    with atomic_path(root / "table.csv") as temporary:
-        no_formulas(table).to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
+    reported = reported_rows(table) if concerned(table) else []
+    table = add_rows(table, [*baselines, *reported])
     leaks = leaks_told(counted)
-    begun = without_record(results)
-    page = markdown(table, plots, notes, leaks, joined, begun.attempts, doubts)
-    write_text(root / "leaderboard.md", page)
-    board = Board(
-        table,
-        records,
-        plots,
-        notes,
-        leaks,
-        joined,
-        begun.attempts,
-        disputes,
-        sent.tables,
-        doubts,
-    )
-    site = write_site(Path(results), board)
-    drawn = (*plots.values(), *(curve.plot for curve in joined))
-    paths = [root / "leaderboard.md", root / "table.csv", *(root / p for p in drawn), site]
-    problems = (*stored.problems, *sent.problems, *doubts.problems, *disputes, *begun.problems)
-    return Built(tuple(paths), problems)
+    return Part(records, table, _plots(table), notes, leaks, joined, disputes, doubts)
+
+
+def _draw(part: Part, drawn: OwnFolder, kept: Kept) -> None:
+    """Draw the plots of a part's sections and curves, but for those that are there already."""
+    from benchmark.leaderboard.curve_plot import draw_curve
+    from benchmark.leaderboard.fraction_plot import draw_label_curve
+    from benchmark.leaderboard.plots import bars, libraries
+
+    draw: dict[str, tuple[object, Callable[[Path], None]]] = {}
+    for section in sections(part.table):
+        plot = part.plots[section_id(section)]
+        draw[plot] = (section.to_csv(index=False), partial(bars, section))
+    for curve in part.curves:
+        if isinstance(curve, LabelCurve):
+            draw[curve.plot] = (curve, partial(draw_label_curve, curve))
+        else:
+            draw[curve.plot] = (curve, partial(draw_curve, curve))
+    for plot, (what, onto) in draw.items():
+        made_of = (libraries(), what)
+        if not kept.unchanged(plot, made_of):
+            with kept.noting(plot, made_of):
+                onto(drawn.own(Path(plot).name))
+    kept.save()
+
+
+def _plots(table: pd.DataFrame) -> dict[str, str]:
+    """By `section_id` where its plot lies."""
+    return {section_id(part): f"plots/{_plot_name(part)}" for part in sections(table)}
 
 
 def _plot_name(section: pd.DataFrame) -> str:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from benchmark.config import DEFAULT_EXPLAINER
 from benchmark.metrics import statistics
 from benchmark.metrics.statistics import Estimate
-from benchmark.records.record import Metric, Record
+from benchmark.records.record import Metric, Record, text
 from benchmark.registry import EXPLAINERS, TASKS
 
 
@@ -142,7 +142,7 @@ SMALLER_IS_BETTER = frozenset(
 )
 
 # Columns of whole numbers; the others hold text, up to the metrics.
-_COUNTS = (
+COUNTS = (
     *(COLUMNS.rank, COLUMNS.rank_first, COLUMNS.rank_last, COLUMNS.parameters, COLUMNS.n_seeds),
     *(COLUMNS.n_images, COLUMNS.n_groups, COLUMNS.n_common),
 )
@@ -273,15 +273,24 @@ def add_rows(table: pd.DataFrame, rows: Sequence[dict[str, Any]]) -> pd.DataFram
 
 def frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """Rows as a table with the columns in their order: missing text is "", a missing number NA."""
-    own = astuple(COLUMNS)
-    scores = sorted({column for row in rows for column in row if column not in own}, key=_metric_of)
-    table = pd.DataFrame(list(rows), columns=[*own, *scores])
+    columns = ordered(column for row in rows for column in row)
+    table = pd.DataFrame(list(rows), columns=columns)
+    scores, counts, told = columns[len(astuple(COLUMNS)) :], list(COUNTS), list(texts())
     table[scores] = table[scores].astype(float)
-    counts = list(_COUNTS)
     table[counts] = table[counts].astype("Int64")
-    texts = [column for column in own if column not in _COUNTS]
-    table[texts] = table[texts].astype(object).where(table[texts].notna(), "")
+    table[told] = table[told].astype(object).where(table[told].notna(), "")
     return table
+
+
+def ordered(columns: Iterable[str]) -> list[str]:
+    """All of `COLUMNS`, then those of metrics among the given, by name."""
+    own = astuple(COLUMNS)
+    return [*own, *sorted(set(columns) - set(own), key=_metric_of)]
+
+
+def texts() -> tuple[str, ...]:
+    """The columns that hold text."""
+    return tuple(column for column in astuple(COLUMNS) if column not in COUNTS)
 
 
 def _metric_of(column: str) -> tuple[str, int]:
@@ -295,11 +304,6 @@ def _metric_of(column: str) -> tuple[str, int]:
 def size(value: Any) -> str:
     """An image size from a record's settings as the table has it."""
     return f"{value[0]}x{value[1]}" if isinstance(value, list | tuple) else text(value)
-
-
-def text(value: Any) -> str:
-    """A setting as the table has it."""
-    return "-" if value is None else str(value)
 
 
 def file_name(name: str) -> str:

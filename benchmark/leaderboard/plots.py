@@ -10,7 +10,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ft2font import __freetype_version__
 from matplotlib.patches import Patch
+from PIL import __version__ as pillow_version
 
 from benchmark.files import atomic_path
 from benchmark.leaderboard.columns import COLUMNS, SPREAD, metric_columns
@@ -24,6 +26,8 @@ from benchmark.leaderboard.table import (
     varying_settings,
 )
 
+# Lies beside the pictures and tells with what they were drawn.
+DRAWN_WITH = "drawn-with.txt"
 # Rows of one kind in one plot; what ranks below is in the table.
 MOST_ROWS = 40
 DPI = 140
@@ -45,6 +49,12 @@ _UNRANKED = {
 _GAP = 0.5
 # A name with a $ in it is no formula.
 _STYLE: dict[str, Any] = {"font.family": "DejaVu Sans", "font.size": 9, "text.parse_math": False}
+
+
+def libraries() -> str:
+    """The libraries on whose versions the bytes of a picture depend."""
+    of_text = f"FreeType {__freetype_version__}"
+    return f"matplotlib {matplotlib.__version__}, {of_text}, Pillow {pillow_version}"
 
 
 def bars(section: pd.DataFrame, target: Path) -> None:

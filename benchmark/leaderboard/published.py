@@ -75,6 +75,16 @@ def publication() -> Publication:
     return Publication.model_validate_json(file.read_text(encoding="utf-8"))
 
 
+def concerned(table: pd.DataFrame) -> bool:
+    """Whether the table has rows of the task and the data set of which numbers were published."""
+    return bool(_ours(table).any())
+
+
+def _ours(table: pd.DataFrame) -> "pd.Series[bool]":
+    about = publication()
+    return (table[COLUMNS.task] == about.task) & (table[COLUMNS.dataset] == about.dataset)
+
+
 def reported_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     """The published rows for each section of that task and data set; without one, for their own.
 
@@ -82,7 +92,7 @@ def reported_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
         Rows for `columns.add_rows`, in the order of the file's stages and, within one, by headline.
     """
     about = publication()
-    ours = table[(table[COLUMNS.task] == about.task) & (table[COLUMNS.dataset] == about.dataset)]
+    ours = table[_ours(table)]
     own = digest(["reported", about.title])[:8]
     places = ours[COLUMNS.section].unique() if len(ours) else [own]
     return [

@@ -1,12 +1,13 @@
 """The table as Markdown, one section per protocol and data set."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import compress
 
 import pandas as pd
 from tabulate import tabulate
 
-from benchmark.contested import Contested, Note
+from benchmark.contested import Note
 from benchmark.leaderboard import unfinished
 from benchmark.leaderboard.columns import (
     COLUMNS,
@@ -18,6 +19,7 @@ from benchmark.leaderboard.columns import (
 from benchmark.leaderboard.curves import Curve, Point
 from benchmark.leaderboard.fractions import LabelCurve, Reference
 from benchmark.leaderboard.marks import footnotes, mark, numbers
+from benchmark.leaderboard.part import Part, Summary
 from benchmark.leaderboard.published import publication
 from benchmark.leaderboard.table import (
     conditions,
@@ -59,41 +61,22 @@ UNKNOWN = (
 _MARKUP = re.compile(r"([\\`*_\[\]<>|&#~$!])")
 
 
-_UNCONTESTED = Contested()
+TITLE = "# DermBench leaderboard\n\n"
 
 
-def markdown(
-    table: pd.DataFrame,
-    plots: Mapping[str, str],
-    notes: Mapping[str, Sequence[str]],
-    leaks: Mapping[str, Sequence[str]],
-    curves: Sequence[Curve | LabelCurve],
-    attempts: Sequence[Attempt] = (),
-    contested: Contested = _UNCONTESTED,
-) -> str:
-    """The leaderboard as one Markdown document. The same table gives the same text.
+def markdown_sections(part: Part, most: int) -> Iterator[str]:
+    """The page's sections of one part of the board, between `TITLE` and `closing`.
 
-    Args:
-        table: from `build_table`, with at least one run, and rows that are not runs.
-        plots: `section_id` to the path of its plot, relative to the document, for every section.
-        notes: `section_id` to sentences that stand below its table.
-        leaks: from `leaks_told`; they stand below the section's heading.
-        curves: each stands above the first of its sections.
-        attempts: runs without a record, newest first.
-        contested: the notes on rows; they stand below the section's table.
+    The same part gives the same text. A section shows at most `most` rows of one kind.
     """
-    parts = ["# DermBench leaderboard"]
-    for section in sections(table):
+    for section in sections(part.table):
         own = section_id(section)
-        above = [curve for curve in curves if curve.section == own]
-        parts += [_labels(c) if isinstance(c, LabelCurve) else _curve(c) for c in above]
-        told = [_footnote(*each) for each in footnotes(section, contested)]
-        told += map(escape, notes.get(own, ()))
-        parts.append(_section(section, plots[own], told, leaks.get(own, ())))
-    if attempts:
-        parts.append(_unfinished(attempts))
-    parts.append(_notes(table))
-    return "\n\n".join(parts) + "\n"
+        for curve in part.curves:
+            if curve.section == own:
+                yield f"{_joined(curve, most)}\n\n"
+        told = [_footnote(*each) for each in footnotes(section, part.contested)]
+        told += map(escape, part.notes.get(own, ()))
+        yield f"{_section(section, part.plots[own], told, part.leaks.get(own, ()), most)}\n\n"
 
 
 def _unfinished(attempts: Sequence[Attempt]) -> str:
@@ -123,8 +106,13 @@ def cell(value: float, low: float, high: float) -> str:
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def _curve(curve: Curve) -> str:
+def _joined(curve: Curve | LabelCurve, most: int) -> str:
+    return _labels(curve, most) if isinstance(curve, LabelCurve) else _curve(curve, most)
+
+
+def _curve(curve: Curve, most: int) -> str:
     """The section of one curve: its plot, and a row for each line."""
+    lines = curve.lines[:most]
     about = (
         f"**{escape(title(curve.headline))}** with its 95 % interval at each ratio asked for,"
         " highest mean over the ratios first; rows that lack a ratio come last."
@@ -134,20 +122,19 @@ def _curve(curve: Curve) -> str:
         + "".join(f" {escape(sentence)}" for sentence in curve.left_out)
     )
     told = list(dict.fromkeys(name for line in curve.lines for name in line.told))
-    columns = {name: [escape(line.told.get(name, "")) for line in curve.lines] for name in told}
+    columns = {name: [escape(line.told.get(name, "")) for line in lines] for name in told}
     for profile, called in curve.profiles.items():
-        columns[escape(called)] = [_point(line.points.get(profile)) for line in curve.lines]
-    name = escape(curve.title)
-    rows = tabulate(columns, headers="keys", tablefmt="github", disable_numparse=True)
-    return "\n\n".join([f"## {name}", about, f"![{name}]({curve.plot})", rows])
+        columns[escape(called)] = [_point(line.points.get(profile)) for line in lines]
+    name, more = escape(curve.title), _more(len(curve.lines) - len(lines))
+    return "\n\n".join([f"## {name}", about, f"![{name}]({curve.plot})", _rows(columns), *more])
 
 
-def _labels(curve: LabelCurve) -> str:
+def _labels(curve: LabelCurve, most: int) -> str:
     """The section of one curve over label fractions: its plot, its scores, what each row keeps."""
-    lines, metric = curve.lines, escape(title(curve.metric))
+    lines, metric = curve.lines[:most], escape(title(curve.metric))
     name = escape(curve.title)
     heads = {"method": [escape(line.method) for line in lines]}
-    for told in dict.fromkeys(name for line in lines for name in line.network):
+    for told in dict.fromkeys(name for line in curve.lines for name in line.network):
         heads[told] = [escape(line.network.get(told, "")) for line in lines]
     seeds = {"seeds": [escape(", ".join(line.seeds)) for line in lines]}
     scores = {
@@ -161,6 +148,7 @@ def _labels(curve: LabelCurve) -> str:
         f"![{name}]({curve.plot})",
         _rows(heads | scores | area | seeds),
     ]
+    parts += _more(len(curve.lines) - len(lines))
     full = [_full(line.reference) for line in lines]
     if any(line.reference for line in lines):
         kept = {
@@ -223,8 +211,13 @@ def _shared(values: Mapping[str, str]) -> str:
     return f" The same in every row: {told}." if told else ""
 
 
+def _more(rows: int) -> list[str]:
+    """A sentence on the rows that are not shown, if there are any."""
+    return [f"{counted(f'{rows:,}', 'more row')} in `table.csv`."] if rows else []
+
+
 def _section(
-    section: pd.DataFrame, picture: str, notes: Sequence[str], leaks: Sequence[str]
+    section: pd.DataFrame, picture: str, notes: Sequence[str], leaks: Sequence[str], most: int
 ) -> str:
     reported = section[section[COLUMNS.kind] == "reported"]
     if len(reported) == len(section):
@@ -234,7 +227,10 @@ def _section(
     first = runs.iloc[0]
     names = escape(" / ".join(sorted(runs[COLUMNS.dataset].unique())))
     task, version = escape(first[COLUMNS.task]), escape(first[COLUMNS.task_version])
-    told, shared = _told(section[section[COLUMNS.kind] != "reported"])
+    ours = section[section[COLUMNS.kind] != "reported"]
+    told, shared = _told(ours)
+    shown = (ours.groupby(COLUMNS.kind).cumcount() < most).tolist()
+    told = {name: list(compress(texts, shown)) for name, texts in told.items()}
     about = (
         f"Ranked by **{escape(title(first[COLUMNS.headline]))}**. Data"
         f" `{first[COLUMNS.data][:8]}`, split `{first[COLUMNS.split][:8]}`."
@@ -246,7 +242,8 @@ def _section(
         *([" ".join([_LEAKS, *map(escape, leaks)])] if leaks else []),
         about,
         f"![{task} on {names}]({picture})",
-        tabulate(told, headers="keys", tablefmt="github", disable_numparse=True),
+        _rows(told),
+        *_more(shown.count(False)),
         *notes,
     ]
     if len(reported):
@@ -350,19 +347,16 @@ def _reported(rows: pd.DataFrame) -> list[str]:
     return [
         f"Printed by others ({escape(about.paper)}), in {escape(about.framework)}, not run here and"
         " not ranked. ± is the standard deviation over runs, not an interval.",
-        tabulate(columns, headers="keys", tablefmt="github", disable_numparse=True),
+        _rows(columns),
         "\n".join(f"- {escape(point)}" for point in about.points),
     ]
 
 
-def _notes(table: pd.DataFrame) -> str:
-    runs = table[table[COLUMNS.kind] == "run"]
-    dates = sorted(runs[COLUMNS.created])
-    versions = sorted({v for text in runs[COLUMNS.benchmark_versions] for v in text.split()})
-    submitted = runs[COLUMNS.submitted] == "yes"
-    n_runs = runs[COLUMNS.n_seeds][~submitted].sum()
-    told = f" and {counted(submitted.sum(), 'submission')}" if submitted.any() else ""
-    return "\n".join(
+def closing(summary: Summary, attempts: Sequence[Attempt] = ()) -> str:
+    """The end of the page: runs without a record, how to read it, and what it holds."""
+    above = f"{_unfinished(attempts)}\n\n" if attempts else ""
+    sent = f" and {counted(summary.submitted, 'submission')}" if summary.submitted else ""
+    told = "\n".join(
         [
             "## How to read this",
             "",
@@ -387,9 +381,10 @@ def _notes(table: pd.DataFrame) -> str:
             " annotator against the others.",
             "- Common-correct scores are means over the images that every seed of every ranked row"
             " diagnoses correctly; they have no interval.",
-            f"- {counted(n_runs, 'run')}{told}, the newest of each row from"
-            f" {escape(dates[0][:10])} to {escape(dates[-1][:10])}, by DermBench"
-            f" {escape(', '.join(versions))}. Written by `python -m benchmark leaderboard`; every"
-            " number and more are in `table.csv`.",
+            f"- {counted(summary.runs, 'run')}{sent}, the newest of each row from"
+            f" {escape(summary.oldest[:10])} to {escape(summary.newest[:10])}, by DermBench"
+            f" {escape(', '.join(sorted(summary.versions)))}. Written by"
+            " `python -m benchmark leaderboard`; every number and more are in `table.csv`.",
         ]
     )
+    return f"{above}{told}\n"

@@ -10,6 +10,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from textwrap import shorten
 from typing import Any
 
@@ -244,6 +245,7 @@ def counted(count: object, noun: str) -> str:
     return f"{count} {noun}" if str(count) == "1" else f"{count} {noun}s"
 
 
+@lru_cache(maxsize=4096)
 def title(metric: str) -> str:
     """A metric's name as people write it: macro_auc is "macro AUC"."""
     name, _, disease = metric.partition(OF_DISEASE)

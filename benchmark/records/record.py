@@ -14,6 +14,11 @@ SCHEMA_VERSION: Literal[1] = 1
 UNTRAINED = "untrained network"
 
 
+def text(value: object) -> str:
+    """A setting as text, "-" where there is none."""
+    return "-" if value is None else str(value)
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

@@ -16,6 +16,9 @@ from benchmark.errors import UserError
 from benchmark.files import write_json
 from benchmark.records.record import SCHEMA_VERSION, Record
 
+# Size in bytes, and in nanoseconds when content and file were last changed.
+Stat = tuple[int, int, int]
+
 _RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -48,6 +51,14 @@ class Store:
         write_json(target, record.model_dump(mode="json"))
         return target
 
+    def run_ids(self) -> list[str]:
+        """The runs of all record files, damaged or not, sorted."""
+        return [path.stem for path in self._files()]
+
+    def stats(self) -> dict[str, Stat]:
+        """By name of each record file, sorted, its size and when it was written."""
+        return {path.name: _stat(path) for path in self._files()}
+
     def has(self, run_id: str) -> bool:
         """Whether there is a record of this run."""
         return bool(_RUN_ID.fullmatch(run_id)) and self._path(run_id).is_file()
@@ -73,7 +84,7 @@ class Store:
         """
         if self.has(prefix):
             return self.load(prefix)
-        matches = [name for name in self.ids() if name.startswith(prefix)]
+        matches = [run for run in self.run_ids() if run.startswith(prefix)]
         if len(matches) > 1:
             shown = ", ".join(matches[:5]) + (", ..." if len(matches) > 5 else "")
             raise UserError(
@@ -81,10 +92,6 @@ class Store:
                 " more of the id"
             )
         return self.load(matches[0] if matches else prefix)
-
-    def ids(self) -> list[str]:
-        """The run id of every record, readable or not, sorted."""
-        return [path.stem for path in self._files()]
 
     def all(self) -> Stored:
         """Every record, sorted by run id. A damaged file costs its own record and no other."""
@@ -104,12 +111,31 @@ class Store:
         return sorted(p for p in self.folder.glob("*.json") if not p.name.startswith("."))
 
 
+def _stat(path: Path) -> Stat:
+    try:
+        found = path.stat()
+    except OSError:  # which reading it will tell
+        return -1, -1, -1
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
 def _read(path: Path) -> Record:
     try:
-        text = path.read_bytes().decode("utf-8")
-        value = json.loads(text, parse_constant=_refuse_number, parse_float=_finite)
+        content = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
+    return parsed(path, content)
+
+
+def parsed(path: Path, content: bytes) -> Record:
+    """The record that a file holds.
+
+    Raises:
+        UserError: it is damaged, of another version, or not that of its name; begins with the path.
+    """
+    try:
+        told = content.decode("utf-8")
+        value = json.loads(told, parse_constant=_refuse_number, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise _damaged(path, f"is not valid JSON ({error})") from error
     if not isinstance(value, dict) or "schema_version" not in value:

@@ -11,7 +11,7 @@ section of its own; `compare` sets a submission beside a run. Every submission i
 of them are seeds of one thing is not known either.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
@@ -19,46 +19,46 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.errors import DataError, UserError
+from benchmark.records.index import Head, Index, opened
 from benchmark.records.predictions import Predictions, submissions
 from benchmark.records.record import Record, Submission, TrialRecord, WeightsUsed
 from benchmark.records.store import Store
 from benchmark.rescoring import scored
 from benchmark.submissions import keep
 from benchmark.submissions.check import checked
-from benchmark.submissions.manifest import MANIFEST
+from benchmark.submissions.manifest import MANIFEST, Asked
 from benchmark.submissions.question import Matched, classes_of, matched
 from benchmark.submissions.tables import Table
 from tasks.base import Score, Trial
-
-# Trial -> name -> table, such as "per_class", with its index as a column.
-Tables = Mapping[str, Mapping[str, pd.DataFrame]]
 
 
 @dataclass(frozen=True)
 class Submitted:
     """Accepted submissions: a record of each, sorted by id, and the tables behind its scores.
 
+    `tables` has by id, trial and name a table such as "per_class", with its index as a column.
+
     `problems` has a sentence for each that is damaged or answers no question of our records.
     """
 
     records: tuple[Record, ...] = ()
-    tables: Mapping[str, Tables] = field(default_factory=dict)
+    tables: Mapping[str, Mapping[str, Mapping[str, pd.DataFrame]]] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
 
-def submitted(results: str | Path, records: Sequence[Record]) -> Submitted:
+def submitted(results: str | Path, index: Index) -> Submitted:
     """Every accepted submission of a results folder, scored.
 
     Args:
         results: the folder.
-        records: of its runs; they know the questions.
+        index: of the records of its runs; they know the questions.
     """
     found: list[Record] = []
-    tables: dict[str, Tables] = {}
+    tables: dict[str, dict[str, dict[str, pd.DataFrame]]] = {}
     problems: list[str] = []
     for name in keep.names(results):
         try:
-            record, scores = _scored(results, name, records)
+            record, scores = _scored(results, name, index)
         except UserError as error:
             problems.append(f"submission {name}: {error}")
             continue
@@ -80,19 +80,18 @@ def find(results: str | Path, prefix: str) -> Record:
     own = [prefix] if prefix in names else [name for name in names if name.startswith(prefix)]
     if store.has(prefix) or not own:
         return store.find(prefix)
-    both = [*own, *(run for run in store.ids() if run.startswith(prefix) and run != prefix)]
+    both = [*own, *(run for run in store.run_ids() if run.startswith(prefix) and run != prefix)]
     if len(both) > 1 and own != [prefix]:
         raise UserError(
             f"{len(both)} records and submissions in {store.folder.parent} start with {prefix!r}"
             f" ({', '.join(both[:5])}): give more of the id"
         )
-    record, _ = _scored(results, own[0], store.all().records)
+    with opened(results) as index:
+        record, _ = _scored(results, own[0], index)
     return record
 
 
-def _scored(
-    results: str | Path, name: str, records: Sequence[Record]
-) -> tuple[Record, dict[str, Score]]:
+def _scored(results: str | Path, name: str, index: Index) -> tuple[Record, dict[str, Score]]:
     """A kept submission as a record, and the score of each trial.
 
     Raises:
@@ -102,13 +101,22 @@ def _scored(
     where = submissions(results) / name
     if keep.submission_id(kept.manifest, list(kept.said.values())) != name:
         raise DataError(f"{where} holds another submission than its name says: restore the folder")
-    ours = matched(str(where / MANIFEST), results, kept.manifest.question, records)
+    asked = kept.manifest.question
+    records = list(index.records(_asked_alike(index, asked)))
+    ours = matched(str(where / MANIFEST), results, asked, records)
     said = [_sound(where, ours, trial, kept.said[trial.name]) for trial in ours.sheet.trials]
     overall, scores = scored(ours.sheet, said, [None] * len(said))
     trials = tuple(map(_trial, ours.sheet.trials, scores))
     return _record(kept, ours, overall, trials), {
         trial.name: score for trial, score in zip(ours.sheet.trials, scores, strict=True)
     }
+
+
+def _asked_alike(index: Index, asked: Asked) -> Iterator[Head]:
+    """The records that may have the question; where there are none, those of its task."""
+    part = (asked.task, asked.version, asked.data)
+    alike = [head for head in index.heads if head.part == part]
+    return iter(alike or [head for head in index.heads if head.task == asked.task])
 
 
 def _sound(where: Path, ours: Matched, trial: Trial, said: Predictions) -> Predictions:

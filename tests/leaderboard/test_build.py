@@ -12,8 +12,9 @@ from matplotlib.image import imread
 
 from benchmark.errors import UserError
 from benchmark.leaderboard import build
+from benchmark.leaderboard.part import Part
 from benchmark.leaderboard.plots import MOST_ROWS, bars
-from benchmark.leaderboard.report import cell, escape, markdown
+from benchmark.leaderboard.report import cell, escape, markdown_sections
 from benchmark.leaderboard.table import build_table, section_id, sections
 from benchmark.records.record import Metric
 from benchmark.records.store import Store
@@ -74,8 +75,8 @@ def files(results):
 def test_table_report_and_a_plot_per_section_are_written(results):
     built = build(results)
     names = [str(p.relative_to(results / "v1")) for p in built.paths]
-    assert names[:2] == ["leaderboard.md", "table.csv"]
-    *plots, site = names[2:]
+    assert names[:3] == ["leaderboard.md", "table.csv", "table.parquet"]
+    *plots, site = names[3:]
     assert site == "site/index.html"
     assert [n.rsplit("-", 1)[0] for n in plots] == [
         "plots/diagnosis-synthetic",
@@ -194,7 +195,9 @@ def test_a_long_section_is_cut_in_the_plot_and_whole_in_the_report(tmp_path):
     height = imread(tmp_path / "plot.png").shape[0]
     bars(table.head(MOST_ROWS), tmp_path / "forty.png")
     assert height == imread(tmp_path / "forty.png").shape[0]
-    text = markdown(table, {section_id(s): "p.png" for s in sections(table)}, {}, {}, [])
+    text = "".join(
+        markdown_sections(Part((), table, {section_id(s): "p.png" for s in sections(table)}), 100)
+    )
     assert f"method-{MOST_ROWS + 19:03d}" in text
 
 

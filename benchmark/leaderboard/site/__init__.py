@@ -1,136 +1,178 @@
 """The board as a static site: one folder of pages that opens from disk, without a network.
 
 Each module makes the view of one kind of page from the table and the records, `pages` turns views
-into HTML, and `folder` writes it.
+into HTML, and `leaderboard.folder` writes it.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from benchmark.contested import Contested
+from benchmark.contested import Note
 from benchmark.leaderboard import unfinished
-from benchmark.leaderboard.columns import COLUMNS
-from benchmark.leaderboard.curves import Curve
-from benchmark.leaderboard.fractions import LabelCurve
+from benchmark.leaderboard.columns import COLUMNS, metric_columns
+from benchmark.leaderboard.folder import OwnFolder
+from benchmark.leaderboard.kept import Kept
 from benchmark.leaderboard.marks import footnotes
+from benchmark.leaderboard.part import Part, Summary, Tables
 from benchmark.leaderboard.site import curves, runs, sections, things
-from benchmark.leaderboard.site.folder import SiteFolder, rebuilt
+from benchmark.leaderboard.site.curves import CurveView
 from benchmark.leaderboard.site.grid import Cell, Column, table
 from benchmark.leaderboard.site.names import FOLDERS, SPOKEN, Pages
-from benchmark.leaderboard.site.names import things as things_of
 from benchmark.leaderboard.site.pages import STYLE, asset, page
-from benchmark.leaderboard.site.pictures import Picture, copied
+from benchmark.leaderboard.site.pictures import Picture, copied, run_files
 from benchmark.leaderboard.site.runs import Place
+from benchmark.leaderboard.site.sections import Section
 from benchmark.leaderboard.table import counted, section_id, title
-from benchmark.leaderboard.table import sections as parts
+from benchmark.leaderboard.table import sections as sections_of
 from benchmark.records.attempts import Attempt
+from benchmark.records.index import Head
 from benchmark.records.record import Record
 
-__all__ = ["Board", "write_site"]
+__all__ = ["Site"]
+
+# Rows of one kind on a section's own page (ours); the others are in the table.
+MOST_ROWS = 1000
+# What pages tell of a row elsewhere than in its section, besides its headline.
+_OF_PLACE = (
+    *(COLUMNS.section, COLUMNS.task, COLUMNS.dataset, COLUMNS.headline, COLUMNS.kind),
+    *(COLUMNS.rank, COLUMNS.rank_first, COLUMNS.rank_last, COLUMNS.arch, COLUMNS.framework),
+    *(COLUMNS.method, COLUMNS.n_seeds, COLUMNS.run_ids, COLUMNS.submitted, COLUMNS.contested),
+)
 
 
-@dataclass(frozen=True)
-class Board:
-    """What the site is made of.
+class Site:
+    """Writes the site into a folder, part by part of the board.
 
-    Attributes:
-        table: of `build_table`, with the rows that are not runs.
-        records: every one that can be read, those that are in no row among them.
-        plots: by `section_id` the plot, relative to `results`/v1.
-        notes: by `section_id` what the section's table can show, what it lacks, and why.
-        leaks: of `leaks_told`.
-        curves: each stands above the first of its sections.
-        attempts: runs without a record, newest first.
-        problems: a sentence for each record or row that was left out.
-        tables: by run id, trial and name those of submissions, which have no run folder.
-        contested: the notes on records.
+    The same parts, plots and run folders give the same bytes.
     """
 
-    table: pd.DataFrame
-    records: Sequence[Record]
-    plots: Mapping[str, str]
-    notes: Mapping[str, Sequence[str]]
-    leaks: Mapping[str, Sequence[str]]
-    curves: Sequence[Curve | LabelCurve]
-    attempts: Sequence[Attempt]
-    problems: Sequence[str]
-    tables: Mapping[str, Mapping[str, Mapping[str, pd.DataFrame]]] = field(default_factory=dict)
-    contested: Contested = field(default_factory=Contested)
+    def __init__(
+        self,
+        results: Path,
+        root: Path,
+        folder: OwnFolder,
+        heads: Sequence[Head],
+        most: int,
+        kept: Kept,
+    ) -> None:
+        """Begin a site.
 
+        Args:
+            results: the folder in which v1/runs lies.
+            root: the folder in which the plots lie.
+            folder: of the site.
+            heads: of every record that a part will have.
+            most: rows of one kind that a section shows on the first page.
+            kept: of the folder.
+        """
+        self._results, self._root, self._folder, self._most = results, root, folder, most
+        self._pages = Pages.of(heads)
+        self._contents = {head.run_id: head.content for head in heads}
+        self._kept = kept
+        self._shown: list[tuple[list[CurveView], Section]] = []
+        self._things = things.Found(things.Gathered)
+        folder.write(STYLE, asset(STYLE).encode())
 
-def write_site(results: Path, board: Board) -> Path:
-    """Write `results`/v1/site from the board, its plots and the run folders; its first page.
+    def add(self, part: Part) -> None:
+        """Write the pages of a part's records; its plots are drawn.
 
-    The same board, plots and run folders give the same bytes. Pages of an earlier build that this
-    one does not write are removed; files that no build wrote are left alone.
+        Raises:
+            UserError: the folder cannot be written.
+        """
+        self._shown += [self._section(section, part) for section in sections_of(part.table)]
+        places = _places(part.table)
+        of_runs = {run: place for place in places for run in place.row[COLUMNS.run_ids].split()}
+        things.gather(self._things, part.records, places)
+        for record in part.records:
+            place = of_runs.get(record.run_id)
+            notes = part.contested.of(record.run_id)
+            name, made_of = f"{record.run_id}.json", self._made_of(record, place, notes)
+            if not self._kept.unchanged(name, made_of):
+                with self._kept.noting(name, made_of):
+                    self._record(record, place, part.tables.get(record.run_id, {}), notes)
+        self._kept.save()
 
-    Raises:
-        UserError: the folder cannot be written.
-    """
-    pages = Pages.of(board.records)
-    places = _places(board.table)
-    with rebuilt(results / "v1" / "site") as site:
-        site.write(STYLE, asset(STYLE).encode())
-        site.write("index.html", _index(results / "v1", site, board, pages))
-        for record in board.records:
-            place = places.get(record.run_id)
-            tables = board.tables.get(record.run_id, {})
-            notes = board.contested.of(record.run_id)
-            run = runs.view(record, results, site, pages, place, tables, notes)
-            site.write(pages.records[record.run_id], page("run.html", run.title, "../", run=run))
-        of: dict[tuple[str, str], list[Record]] = defaultdict(list)
-        for record in board.records:
-            for each in things_of(record).items():
-                of[each].append(record)
-        rows = things.places_of({id(place): place for place in places.values()}.values())
-        for (kind, name), path in pages.things.items():
-            thing = things.view(kind, name, of[kind, name], rows[kind, name], pages)
+    def finish(
+        self, summary: Summary, attempts: Sequence[Attempt], problems: Sequence[str]
+    ) -> Path:
+        """Write the pages that are of the whole board; the first one.
+
+        Args:
+            summary: of all parts.
+            attempts: runs without a record, newest first.
+            problems: a sentence for each row that was left out.
+
+        Raises:
+            UserError: the folder cannot be written.
+        """
+        for (kind, name), path in self._pages.things.items():
+            thing = things.view(kind, name, self._things[kind, name], self._pages)
             heading = f"{SPOKEN[kind]} {name}"
-            site.write(path, page("thing.html", heading, "../", thing=thing, spoken=SPOKEN[kind]))
-        return site.folder / "index.html"
+            html = page("thing.html", heading, "../", thing=thing, spoken=SPOKEN[kind])
+            self._folder.write(path, html)
+        html = page(
+            "index.html",
+            "DermBench leaderboard",
+            "",
+            sections=self._shown,
+            things=[(SPOKEN[kind], _of_kind(kind, self._pages)) for kind in FOLDERS],
+            summary=_told(summary, len(self._pages.records), len(self._shown)),
+            unfinished=_unfinished(attempts),
+            problems=problems,
+        )
+        self._folder.write("index.html", html)
+        return self._folder.folder / "index.html"
 
-
-def _places(table: pd.DataFrame) -> dict[str, Place]:
-    """By run id the row it is in, in the order of the table; the runs of one row share a place."""
-    found: dict[str, Place] = {}
-    for section in parts(table):
-        called = sections.section_title(section)
-        ranked = int(section[COLUMNS.rank].notna().sum())
-        for row in section[section[COLUMNS.kind] == "run"].to_dict("records"):
-            place = Place(row, called, ranked)
-            found |= dict.fromkeys(row[COLUMNS.run_ids].split(), place)
-    return found
-
-
-def _index(root: Path, site: SiteFolder, board: Board, pages: Pages) -> bytes:
-    shown = []
-    for section in parts(board.table):
+    def _section(self, section: pd.DataFrame, part: Part) -> tuple[list[CurveView], Section]:
+        """A section as the first page shows it, and the curves above it."""
         own = section_id(section)
-        picture = _plot(root, site, board.plots[own], _alt(section))
+        picture = self._plot(part.plots[own], _alt(section))
         above = [
-            curves.view(curve, _plot(root, site, curve.plot, ""))
-            for curve in board.curves
+            curves.view(curve, self._plot(curve.plot, ""), self._most)
+            for curve in part.curves
             if curve.section == own
         ]
-        notes, leaks = board.notes.get(own, ()), board.leaks.get(own, ())
-        doubts = footnotes(section, board.contested)
-        view = sections.view(section, picture, notes, leaks, pages, doubts)
-        shown.append((above, view))
-    of_runs = board.table[board.table[COLUMNS.kind] == "run"]
-    return page(
-        "index.html",
-        "DermBench leaderboard",
-        "",
-        sections=shown,
-        things=[(SPOKEN[kind], _of_kind(kind, pages)) for kind in FOLDERS],
-        summary=_summary(of_runs, len(board.records), len(shown)),
-        unfinished=_unfinished(board.attempts),
-        problems=board.problems,
-    )
+        notes, leaks = part.notes.get(own, ()), part.leaks.get(own, ())
+        doubts = footnotes(section, part.contested)
+        whole = sections.view(section, picture, notes, leaks, self._pages, doubts)
+        path = f"sections/{own}.html"
+        shown = whole.cut(self._most, path)
+        if shown.page:
+            html = page("section.html", whole.title, "../", section=whole.cut(MOST_ROWS))
+            self._folder.write(path, html)
+        return above, shown
+
+    def _made_of(self, record: Record, place: Place | None, notes: Sequence[Note]) -> object:
+        """All that goes into the page of a record and the pictures on it."""
+        inside = run_files(self._results, record)
+        return self._contents[record.run_id], runs.on_board(place), inside, notes
+
+    def _record(
+        self, record: Record, place: Place | None, tables: Tables, notes: Sequence[Note]
+    ) -> None:
+        run = runs.view(record, self._results, self._folder, self._pages, place, tables, notes)
+        html = page("run.html", run.title, "../", run=run)
+        self._folder.write(self._pages.records[record.run_id], html)
+
+    def _plot(self, path: str, alt: str) -> Picture:
+        picture = copied(self._root / path, self._folder, path, alt)
+        if picture is None:
+            raise AssertionError(f"{path} was drawn a moment ago")
+        return picture
+
+
+def _places(table: pd.DataFrame) -> list[Place]:
+    """The rows that are runs, in the order of the table."""
+    found = []
+    for section in sections_of(table):
+        called = sections.section_title(section)
+        ranked = int(section[COLUMNS.rank].notna().sum())
+        scores = metric_columns(section[COLUMNS.headline].iloc[0])
+        rows = section[section[COLUMNS.kind] == "run"][[*_OF_PLACE, *scores]]
+        found += [Place(row, called, ranked) for row in rows.to_dict("records")]
+    return found
 
 
 def _unfinished(attempts: Sequence[Attempt]) -> dict[str, object]:
@@ -138,26 +180,19 @@ def _unfinished(attempts: Sequence[Attempt]) -> dict[str, object]:
     if not attempts:
         return {}
     columns = [
-        Column(name, _told(tell), names=name == "run") for name, tell in unfinished.COLUMNS.items()
+        Column(name, _cell(tell), names=name == "run") for name, tell in unfinished.COLUMNS.items()
     ]
     rows = [("run", attempts[: unfinished.MOST_ROWS])]
     made, _ = table("unfinished-table", unfinished.TITLE, columns, rows)
     return {"title": unfinished.TITLE, "about": unfinished.about(attempts), "table": made}
 
 
-def _told(tell: Callable[[Attempt], str]) -> Callable[[Attempt], Cell]:
+def _cell(tell: Callable[[Attempt], str]) -> Callable[[Attempt], Cell]:
     return lambda attempt: Cell(tell(attempt))
 
 
 def _of_kind(kind: str, pages: Pages) -> list[tuple[str, str]]:
     return [(name, path) for (each, name), path in pages.things.items() if each == kind]
-
-
-def _plot(root: Path, site: SiteFolder, path: str, alt: str) -> Picture:
-    picture = copied(root / path, site, path, alt)
-    if picture is None:
-        raise AssertionError(f"{path} was drawn a moment ago")
-    return picture
 
 
 def _alt(section: pd.DataFrame) -> str:
@@ -167,14 +202,12 @@ def _alt(section: pd.DataFrame) -> str:
     return f"Bar plot of {title(metric)}, best on top, of {rows}; the table below has the numbers."
 
 
-def _summary(rows: pd.DataFrame, records: int, count: int) -> list[tuple[str, str]]:
+def _told(summary: Summary, records: int, count: int) -> list[tuple[str, str]]:
     """What the board holds, and how old it is by its records: no clock is asked."""
-    dates: Iterable[str] = sorted(rows[COLUMNS.created])
-    versions = sorted({v for text in rows[COLUMNS.benchmark_versions] for v in text.split()})
     return [
         ("records", f"{records:,}"),
-        ("rows", f"{len(rows):,}"),
+        ("rows", f"{summary.rows:,}"),
         ("sections", f"{count:,}"),
-        ("newest record", list(dates)[-1][:10]),
-        ("made by DermBench", ", ".join(versions)),
+        ("newest record", summary.newest[:10]),
+        ("made by DermBench", ", ".join(sorted(summary.versions))),
     ]

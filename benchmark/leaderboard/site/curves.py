@@ -24,12 +24,14 @@ class CurveView:
     tables: tuple[Table, ...]
 
 
-def view(curve: Curve | LabelCurve, picture: Picture) -> CurveView:
-    """One curve as the page shows it."""
+def view(curve: Curve | LabelCurve, picture: Picture, most: int) -> CurveView:
+    """One curve as the page shows it, with its first `most` lines."""
     own = f"curve-{curve.section}"
     if isinstance(curve, Curve):
-        return CurveView(own, curve.title, _about(curve), picture, (_by_ratio(curve, own),))
-    return CurveView(own, curve.title, _about_labels(curve), picture, _by_fraction(curve, own))
+        by_ratio = _by_ratio(curve, own).cut(most)
+        return CurveView(own, curve.title, _about(curve), picture, (by_ratio,))
+    tables = tuple(each.cut(most) for each in _by_fraction(curve, own))
+    return CurveView(own, curve.title, _about_labels(curve), picture, tables)
 
 
 def _shared(values: dict[str, str]) -> list[str]:

@@ -70,17 +70,24 @@ class Group:
 
 @dataclass(frozen=True)
 class Table:
-    """A table as the templates take it."""
+    """A table as the templates take it; `left_out` counts the rows that it does not show."""
 
     id: str
     caption: str
     columns: tuple[Column, ...]
     groups: tuple[Group, ...]
+    left_out: int = 0
 
     @property
     def count(self) -> int:
         """Rows of all groups."""
         return sum(len(group.rows) for group in self.groups)
+
+    def cut(self, most: int) -> "Table":
+        """The table with the first rows of each group alone."""
+        kept = tuple(Group(group.kind, group.rows[:most]) for group in self.groups)
+        left_out = self.left_out + sum(max(len(group.rows) - most, 0) for group in self.groups)
+        return replace(self, groups=kept, left_out=left_out)
 
 
 def table(

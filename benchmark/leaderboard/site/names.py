@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from architectures import catalogue
 from benchmark.leaderboard.columns import digest, file_name
 from benchmark.leaderboard.table import text
+from benchmark.records.index import Head
 from benchmark.records.record import Record
 from benchmark.registry import DATASETS, METHODS, TASKS
 
@@ -67,14 +68,14 @@ class Pages:
     things: dict[tuple[str, str], str]
 
     @classmethod
-    def of(cls, records: Iterable[Record]) -> "Pages":
+    def of(cls, heads: Iterable[Head]) -> "Pages":
         """A page for each record, and for each thing that one of them is of."""
         runs, seeds, found = {}, {}, set()
-        for record in records:
-            own = record.run_id if record.submission else text(record.config.get("seed"))
-            seeds[record.run_id] = own
-            runs[record.run_id] = f"records/{stem(record.run_id)}.html"
-            found |= set(things(record).items())
+        for head in heads:
+            seeds[head.run_id] = head.seed
+            runs[head.run_id] = f"records/{stem(head.run_id)}.html"
+            of = {"architecture": head.arch, "method": head.method, "task": head.task}
+            found |= {*of.items(), ("dataset", head.dataset)}
         order = {kind: place for place, kind in enumerate(FOLDERS)}
         paths = {
             (kind, name): f"{FOLDERS[kind]}/{stem(name, KNOWN[kind]())}.html"

@@ -1,4 +1,4 @@
-"""Views to HTML. All text from records is hostile: it is escaped here, once, by the templates.
+"""Views to HTML. All text from records is hostile: it is escaped, once, by templates and `rows`.
 
 No text from a record enters a script or a style, and no page runs a script but table.js.
 """
@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from benchmark.leaderboard.site.rows import body
 from benchmark.leaderboard.table import plain
 
 STYLE, _SCRIPT = "site.css", "table.js"
@@ -72,6 +73,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"linked": linked, "address": address, "verbatim": _verbatim}
+    environment.globals["body"] = body
     return environment
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from PIL import Image
 from pydantic import ValidationError
 
-from benchmark.leaderboard.site.folder import SiteFolder
+from benchmark.leaderboard.folder import OwnFolder
+from benchmark.leaderboard.kept import Stat, stat
 from benchmark.leaderboard.site.names import stem
 from benchmark.records.folder import RunFolder
 from benchmark.records.record import Record
@@ -45,7 +46,7 @@ class Picture:
     name: str = ""
 
 
-def copied(source: Path, site: SiteFolder, path: str, alt: str = "") -> Picture | None:
+def copied(source: Path, site: OwnFolder, path: str, alt: str = "") -> Picture | None:
     """Copy a PNG into the site; None where the file is no PNG, or too heavy for a chart.
 
     Args:
@@ -71,11 +72,21 @@ def copied(source: Path, site: SiteFolder, path: str, alt: str = "") -> Picture 
 def run_folder(results: Path, record: Record) -> Path | None:
     """The folder of a run, None where it is not there or its name leads elsewhere."""
     runs = results / "v1" / "runs"
+    if not runs.is_dir():
+        return None
     try:
         folder = RunFolder.of_record(results, record).path
     except ValidationError:  # settings of another version
         return None
     return folder if folder.is_dir() and _inside(runs, folder) else None
+
+
+def run_files(results: Path, record: Record) -> list[tuple[str, Stat]] | None:
+    """Each file of a run with its size and when it was written; None where it has no folder."""
+    folder = run_folder(results, record)
+    if folder is None:
+        return None
+    return [(p.relative_to(folder).as_posix(), stat(p)) for p in sorted(folder.rglob("*"))]
 
 
 def trial_folder(run: Path, trial: str) -> Path | None:
@@ -95,7 +106,7 @@ def other_folders(run: Path, trials: Collection[str]) -> list[Path]:
     return [p for p in folders if p.name not in trials and p.name != "plots"]
 
 
-def charts(folder: Path, site: SiteFolder, place: str) -> Iterator[Picture]:
+def charts(folder: Path, site: OwnFolder, place: str) -> Iterator[Picture]:
     """Copy the charts in a folder's plots/, in the order of `CHARTS`.
 
     Args:

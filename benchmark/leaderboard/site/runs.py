@@ -12,7 +12,7 @@ import pandas as pd
 from benchmark.contested import Note
 from benchmark.errors import UserError
 from benchmark.leaderboard.columns import COLUMNS, estimate, size
-from benchmark.leaderboard.site.folder import SiteFolder
+from benchmark.leaderboard.folder import OwnFolder
 from benchmark.leaderboard.site.grid import Cell, Column, Table, count, score, table
 from benchmark.leaderboard.site.names import SPOKEN, Pages, stem, things
 from benchmark.leaderboard.site.pictures import (
@@ -32,6 +32,10 @@ from benchmark.registry import TASKS
 # The tables of a trial that fit on a page; the others are as long as there are images.
 _TABLES = {"per_class": "Scores by class", "per_grade": "Scores by grade"}
 _LONGEST_TABLE = 200
+
+NO_FOLDER = (
+    "The run folder is not beside this board, so there are no tables by class and no charts."
+)
 
 # What is shown of something: its name, its text, its page or "".
 Fact = tuple[str, str, str]
@@ -89,7 +93,7 @@ class Run:
 def view(
     record: Record,
     results: Path,
-    site: SiteFolder,
+    site: OwnFolder,
     pages: Pages,
     place: Place | None,
     tables: Mapping[str, Tables],
@@ -128,7 +132,7 @@ def view(
             _trial(trial, at, several, folder, site, f"{where}/{at}", tables.get(trial.name, {}))
             for at, trial in enumerate(record.trials)
         ),
-        missing="" if record.submission else _missing(folder),
+        missing="" if folder or record.submission else NO_FOLDER,
         reproduction=reproduction(record),
         authors=tuple(_authors(record.submission.about)) if record.submission else (),
         flags=record.submission.flags if record.submission else (),
@@ -162,7 +166,7 @@ def _facts(record: Record, pages: Pages, place: Place | None) -> list[Fact]:
         ("data fingerprint", record.data.fingerprint[:16], ""),
         ("made" if record.submission is None else "accepted", _made(record), ""),
         ("record" if record.submission is None else "submission", record.run_id, ""),
-        _standing(place),
+        on_board(place),
     ]
 
 
@@ -202,7 +206,8 @@ def _authors(about: About) -> Iterator[Told]:
             yield name, str(value), name in ("paper", "code")
 
 
-def _standing(place: Place | None) -> Fact:
+def on_board(place: Place | None) -> Fact:
+    """Where a record stands: all that its page tells of other records."""
     if place is None:
         return ("on the board", "no: a newer record of the same settings and seed is", "")
     rank, seeds = place.row[COLUMNS.rank], int(place.row[COLUMNS.n_seeds])
@@ -325,17 +330,11 @@ def _selection(row: Any) -> Cell:
     return Cell("-" if found is None else f"{found:.3f}")
 
 
-def _overall(record: Record, run: Path, site: SiteFolder, where: str) -> Iterator[Picture]:
+def _overall(record: Record, run: Path, site: OwnFolder, where: str) -> Iterator[Picture]:
     """The charts that are of no single trial."""
     yield from charts(run, site, f"{where}/run")
     for folder in other_folders(run, {trial.name for trial in record.trials}):
         yield from charts(folder, site, f"{where}/of-{stem(folder.name)}")
-
-
-def _missing(folder: Path | None) -> str:
-    if folder is not None:
-        return ""
-    return "The run folder is not beside this board, so there are no tables by class and no charts."
 
 
 def _trial(
@@ -343,7 +342,7 @@ def _trial(
     at: int,
     several: bool,
     run: Path | None,
-    site: SiteFolder,
+    site: OwnFolder,
     where: str,
     tables: Tables,
 ) -> Trial:

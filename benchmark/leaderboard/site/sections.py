@@ -65,6 +65,7 @@ class Section:
         reported: None where there are none.
         first: the best run in words with its score; "" without one.
         runs: how many rows are runs.
+        page: that shows the rows that are left out here, "" where none are.
     """
 
     id: str
@@ -78,6 +79,14 @@ class Section:
     reported: Reported | None
     first: str
     runs: int
+    page: str = ""
+
+    def cut(self, most: int, page: str = "") -> "Section":
+        """The section with the first rows of each kind alone; the others are on the page."""
+        if self.table is None:
+            return self
+        table = self.table.cut(most)
+        return replace(self, table=table, page=page if table.left_out else "")
 
 
 def section_title(section: pd.DataFrame) -> str:

@@ -1,8 +1,8 @@
 """The pages of architectures, methods, tasks and data sets: what each is, and where it stands."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -11,12 +11,15 @@ from benchmark.errors import UserError
 from benchmark.leaderboard.columns import COLUMNS, metric_columns
 from benchmark.leaderboard.marks import mark
 from benchmark.leaderboard.site.grid import Cell, Column, Table, score, table
-from benchmark.leaderboard.site.names import KNOWN, Pages
+from benchmark.leaderboard.site.names import KNOWN, Pages, things
 from benchmark.leaderboard.site.runs import Place
 from benchmark.leaderboard.site.sections import anchor, seeds
 from benchmark.leaderboard.table import title
 from benchmark.records.record import Record
 from benchmark.show import facts
+
+# Rows that a page shows (ours); the others are in the table.
+MOST_ROWS = 1000
 
 _OF_COLUMN = {
     "architecture": COLUMNS.arch,
@@ -47,30 +50,51 @@ class Thing:
     table: Table
 
 
-def places_of(places: Iterable[Place]) -> dict[tuple[str, str], list[Place]]:
-    """By kind and name the rows of the board that are of a thing, in the order they come in."""
-    found: dict[tuple[str, str], list[Place]] = defaultdict(list)
+class Gathered:
+    """What the parts of the board say of one thing."""
+
+    def __init__(self) -> None:
+        self.places: list[Place] = []
+        self.count = 0
+        self.versions: set[str] = set()
+        # By fingerprint, what is told of the data and the first record that does.
+        self.data: dict[str, dict[str, str]] = defaultdict(dict)
+
+    def add_place(self, place: Place) -> None:
+        """One more row of the board."""
+        self.count += 1
+        if len(self.places) < MOST_ROWS:
+            self.places.append(place)
+
+    def add_record(self, record: Record) -> None:
+        """One more record."""
+        self.versions.add(record.task_version)
+        told = ", ".join(record.data.classes)
+        told = "; ".join(filter(None, [f"classes {told}" if told else "", *record.data.notes]))
+        known = self.data[record.data.fingerprint]
+        known[told] = min(record.run_id, known.get(told, record.run_id))
+
+
+Found = defaultdict[tuple[str, str], Gathered]
+
+
+def gather(found: Found, records: Iterable[Record], places: Iterable[Place]) -> None:
+    """Add the records of a part and its rows, in their order, by kind and name of each thing."""
+    for record in records:
+        for kind, name in things(record).items():
+            found[kind, name].add_record(record)
     for place in places:
         for kind, column in _OF_COLUMN.items():
-            found[kind, place.row[column]].append(place)
-    return found
+            found[kind, place.row[column]].add_place(place)
 
 
-def view(
-    kind: str, name: str, records: Iterable[Record], places: Sequence[Place], pages: Pages
-) -> Thing:
-    """A thing as its page shows it.
-
-    Args:
-        kind: of it.
-        name: of it.
-        records: those that are of it.
-        places: the rows of the board that are of it, in their order.
-        pages: for links.
-    """
+def view(kind: str, name: str, gathered: Gathered, pages: Pages) -> Thing:
+    """A thing as its page shows it."""
     about, unknown = _about(kind, name)
-    grid, _ = table("rows", f"Rows of the board with {name}", _columns(pages), [("run", places)])
-    return Thing(kind, name, tuple(about.items()), unknown, tuple(_seen(kind, records)), grid)
+    rows = [("run", gathered.places)]
+    grid, _ = table("rows", f"Rows of the board with {name}", _columns(pages), rows)
+    grid = replace(grid, left_out=gathered.count - len(gathered.places))
+    return Thing(kind, name, tuple(about.items()), unknown, tuple(_seen(kind, gathered)), grid)
 
 
 def _about(kind: str, name: str) -> tuple[dict[str, str], str]:
@@ -83,18 +107,15 @@ def _about(kind: str, name: str) -> tuple[dict[str, str], str]:
         return {}, str(error)
 
 
-def _seen(kind: str, records: Iterable[Record]) -> list[tuple[str, str]]:
+def _seen(kind: str, gathered: Gathered) -> list[tuple[str, str]]:
     if kind == "task":
-        versions = sorted({record.task_version for record in records})
-        return [("versions in the records", ", ".join(versions))]
+        return [("versions in the records", ", ".join(sorted(gathered.versions)))]
     if kind != "dataset":
         return []
-    found: dict[str, dict[str, None]] = {}
-    for record in records:
-        told = ", ".join(record.data.classes)
-        told = "; ".join(filter(None, [f"classes {told}" if told else "", *record.data.notes]))
-        found.setdefault(record.data.fingerprint, {})[told] = None
-    return [(f"data {print_[:16]}", " ".join(told)) for print_, told in sorted(found.items())]
+    return [
+        (f"data {fingerprint[:16]}", " ".join(sorted(told, key=lambda text: told[text])))
+        for fingerprint, told in sorted(gathered.data.items())
+    ]
 
 
 def _columns(pages: Pages) -> list[Column[Place]]:

@@ -1,4 +1,4 @@
-"""The folder of the site: written file by file, and rid of its own old files, never of others'."""
+"""A folder that a build owns: written file by file, rid of its own old files, never of others'."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -7,16 +7,22 @@ from pathlib import Path, PurePosixPath
 from benchmark.errors import UserError
 from benchmark.files import atomic_path, write_text
 
-# The files that the site wrote, one a line. What is not in it is the user's.
+# The files that a build wrote, one a line. What is not in it is the user's.
 LIST = "files.txt"
 
 
-class SiteFolder:
-    """Writes the files of the site; `rebuilt` makes one."""
+class OwnFolder:
+    """Writes the files of a build into a folder; `rebuilt` makes one."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.written: set[str] = set()
+        # In the order of writing, now and then twice.
+        self.written: list[str] = []
+
+    def own(self, name: str) -> Path:
+        """The path of a file that the caller writes."""
+        self.written.append(name)
+        return self.folder / name
 
     def write(self, name: str, content: bytes) -> None:
         """Write one file, atomically; one that holds these bytes already is left alone.
@@ -28,40 +34,40 @@ class SiteFolder:
         Raises:
             UserError: the folder cannot be written.
         """
-        self.written.add(name)
-        target = self.folder / name
+        target = self.own(name)
         # A rebuild after one more record touches the pages that changed, and no others.
         with suppress(OSError):
             if target.read_bytes() == content:
                 return
-        with atomic_path(target) as temporary:
+        # Not flushed: it can be made again, and of many files that is most of the time.
+        with atomic_path(target, flush=False) as temporary:
             temporary.write_bytes(content)
 
 
 @contextmanager
-def rebuilt(folder: Path) -> Iterator[SiteFolder]:
+def rebuilt(folder: Path) -> Iterator[OwnFolder]:
     """Yield the folder to write into; on success remove what an earlier build wrote besides.
 
     Raises:
         UserError: the folder or a file in it cannot be written or removed.
     """
-    site, earlier = SiteFolder(folder), _listed(folder / LIST)
+    site, earlier = OwnFolder(folder), listed(folder / LIST)
     try:
         yield site
     except BaseException:
         # What is there by now stays known as ours.
-        _list(folder, site.written | earlier)
+        _list(folder, earlier.union(site.written))
         raise
-    for name in sorted(earlier - site.written):
+    for name in sorted(earlier.difference(site.written)):
         _remove(folder, name)
     _list(folder, site.written)
 
 
 def _list(folder: Path, names: Iterable[str]) -> None:
-    write_text(folder / LIST, "".join(f"{name}\n" for name in sorted(names)))
+    write_text(folder / LIST, "".join(f"{name}\n" for name in sorted(set(names))))
 
 
-def _listed(file: Path) -> set[str]:
+def listed(file: Path) -> set[str]:
     """The files of an earlier build; an edited list cannot name what lies elsewhere."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
@@ -69,7 +75,7 @@ def _listed(file: Path) -> set[str]:
         return set()
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{file} cannot be read ({error}): it lists the pages of the earlier site; delete it"
+            f"{file} cannot be read ({error}): it lists the files of the earlier build; delete it"
             " together with them"
         ) from error
     paths = ((line, PurePosixPath(line)) for line in lines if line and line != LIST)
@@ -85,7 +91,7 @@ def _remove(folder: Path, name: str) -> None:
         target.unlink()
     except OSError as error:
         raise UserError(
-            f"cannot remove {target}, a page of the earlier site: {error.strerror or error}"
+            f"cannot remove {target}, a file of the earlier build: {error.strerror or error}"
         ) from error
     for parent in target.relative_to(folder).parents[:-1]:
         with suppress(OSError):  # a folder that still holds something stays
