@@ -1,8 +1,8 @@
 """Accepted submissions as records, so that the board treats them as it treats runs.
 
-Nothing of a score is stored: each is computed here, anew, from the kept predictions and the frozen
-split, whenever it is shown. A folder whose content is not what its name stands for is a problem
-that is named, never a row.
+Nothing of a score is stored but what maps scored on single images: every metric is computed here,
+anew, from the kept predictions and the frozen split, whenever it is shown. A folder whose content
+is not what its name stands for is a problem that is named, never a row.
 
 What a submission started from cannot be known. So it is never ranked against runs, whose weights
 and earlier data are: its weights are "unverified", a kind of their own in `columns.PROTOCOL`, and
@@ -12,19 +12,29 @@ of them are seeds of one thing is not known either.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from benchmark.errors import DataError, UserError
+from benchmark.leaderboard.baselines import OF_CORRECT_IMAGES
 from benchmark.records.predictions import Predictions, submissions
-from benchmark.records.record import Record, Submission, TrialRecord, WeightsUsed
+from benchmark.records.record import (
+    UNTRAINED,
+    Baseline,
+    Record,
+    Submission,
+    TrialRecord,
+    WeightsUsed,
+)
 from benchmark.records.store import Store
 from benchmark.rescoring import scored
 from benchmark.submissions import keep
-from benchmark.submissions.check import checked
+from benchmark.submissions.check import checked, places
+from benchmark.submissions.faults import shown
 from benchmark.submissions.manifest import MANIFEST
 from benchmark.submissions.question import Matched, classes_of, matched
 from benchmark.submissions.tables import Table
@@ -120,7 +130,14 @@ def _sound(where: Path, ours: Matched, trial: Trial, said: Predictions) -> Predi
     told, classes = f"{where}, trial {trial.name}", classes_of(ours.sheet, trial.name)
     if said.probabilities.shape[1] != len(classes):
         raise DataError(f"{told}: there are not {len(classes)} classes: restore the folder")
-    return checked(Table(told, "row", 1, said.ids, said.probabilities), trial, classes)
+    table = Table(told, "row", 1, said.ids, said.probabilities)
+    sound = checked(table, trial, classes)
+    known = ours.sheet.task.per_image
+    for metric, values in said.values.items():
+        if metric not in known or not (np.isnan(values) | ((values >= 0) & (values <= 1))).all():
+            raise DataError(f"{told}: {shown(metric)} is no score of maps: restore the folder")
+    rows = places(table, trial)
+    return replace(sound, values={name: each[rows] for name, each in said.values.items()})
 
 
 def _trial(trial: Trial, score: Score) -> TrialRecord:
@@ -142,6 +159,7 @@ def _record(
     kept: keep.Kept, ours: Matched, overall: Score, trials: tuple[TrialRecord, ...]
 ) -> Record:
     about, question = kept.manifest.about, ours.question
+    mapped = any(each.values for each in kept.said.values())
     return Record(
         benchmark_version=kept.acceptance.benchmark_version,
         run_id=kept.name,
@@ -155,6 +173,7 @@ def _record(
             "method": about.method,
             "dataset": question.data.name,
             "task_options": dict(question.options),
+            "explainer": "submitted maps" if mapped else "no maps",
             # What makes each of them a row, whatever two call themselves.
             "submission": kept.name,
         },
@@ -168,6 +187,7 @@ def _record(
         parameters=about.parameters,
         trials=trials,
         metrics=overall.metrics,
+        baselines=_baselines(ours.records[0]) if mapped else {},
         # Of the split: what every run of the question has, and not what one began from.
         leaks=tuple(
             leak for leak in ours.records[0].leaks if all(leak in one.leaks for one in ours.records)
@@ -179,6 +199,23 @@ def _record(
             flags=kept.acceptance.flags,
         ),
     )
+
+
+def _baselines(record: Record) -> dict[str, Baseline]:
+    """The floors and ceilings of a run of the same question that no network changes."""
+    return {
+        name: each.model_copy(
+            update={
+                "metrics": {
+                    metric: value
+                    for metric, value in each.metrics.items()
+                    if not metric.startswith(OF_CORRECT_IMAGES)
+                }
+            }
+        )
+        for name, each in record.baselines.items()
+        if name != UNTRAINED
+    }
 
 
 def _weights(kept: keep.Kept) -> WeightsUsed:

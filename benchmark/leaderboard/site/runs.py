@@ -191,6 +191,7 @@ def _authors(about: About) -> Iterator[Told]:
         "authors": ", ".join(about.authors),
         "paper": about.paper,
         "code": about.code,
+        "explainer": about.explainer,
         "training data": about.training_data,
         "extra data": about.extra_data,
         "licence of the predictions": about.licence,
