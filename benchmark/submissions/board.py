@@ -7,8 +7,8 @@ is not what its name stands for is a problem that is named, never a row.
 What a submission started from cannot be known. So it is never ranked against runs, whose weights
 and earlier data are: its weights are "unverified", a kind of their own in `columns.PROTOCOL`, and
 "unverified-extra" where its authors tell of data beyond the training part. Each kind is ranked in a
-section of its own; `compare` sets a submission beside a run. Every submission is a row: whether two
-of them are seeds of one thing is not known either.
+section of its own, below which the best run stands; `compare` sets a submission beside a run. Every
+submission is a row: whether two of them are seeds of one thing is not known either.
 """
 
 from collections.abc import Mapping, Sequence
