@@ -266,11 +266,13 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _list(options: argparse.Namespace) -> None:
-    from benchmark.show import listing, text_table, unreadable_records
+    from benchmark.show import listing, text_table
 
     for title, table in listing(options.kind, options.out).items():
         print(f"{title}\n\n{text_table(table)}\n")
         if title == "records":
+            from benchmark.show_records import unreadable_records
+
             _print_left_out(unreadable_records(options.out))
 
 

@@ -180,29 +180,14 @@ def _photographs(records: "Sequence[Record]", data_dir: str | None) -> "Dataset 
     Raises:
         UserError: there is another data set, or no record of a run says how it was read.
     """
-    from benchmark.config import RunConfig
-    from benchmark.data import load
-    from benchmark.registry import DATASETS, TASKS
+    from benchmark.original import original
 
-    record = next((one for one in records if one.submission is None), None)
-    if record is None:
-        if data_dir is None:
-            return None
-        raise UserError(
-            "two submissions do not say how their data set is read: leave out --data-dir, or"
-            " compare one of them with a run"
-        )
-    config = RunConfig.model_validate(record.config)
-    if data_dir is None and DATASETS.get(config.dataset).needs_data_dir:
+    run = next((one for one in records if one.submission is None), None)
+    if run is not None:
+        return original(run, data_dir)
+    if data_dir is None:
         return None
-    dataset = load(config.dataset, data_dir, **config.dataset_options)
-    dataset.require_images()
-    of_task = TASKS.get(record.task)
-    asked = of_task(of_task.Options(**config.question)).prepare(dataset)
-    if asked.fingerprint != record.data.fingerprint:
-        raise UserError(
-            f"{dataset.root} is not the data of run {record.run_id} (fingerprint"
-            f" {asked.fingerprint[:12]}, not {record.data.fingerprint[:12]}): give its folder, or"
-            " leave out --data-dir"
-        )
-    return dataset
+    raise UserError(
+        "two submissions do not say how their data set is read: leave out --data-dir, or compare"
+        " one of them with a run"
+    )

@@ -16,7 +16,9 @@ def add_submit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "  python -m benchmark submit predictions.csv --manifest manifest.toml --like r0123 \\\n"
         "      --out bundle.zip\n"
         "  python -m benchmark submit DR=dr.parquet DME=dme.parquet --manifest manifest.toml \\\n"
-        "      --like r4567 --out bundle.zip",
+        "      --like r4567 --out bundle.zip\n"
+        "  python -m benchmark submit predictions.csv --maps maps.npz --manifest manifest.toml \\\n"
+        "      --like r89ab --out bundle.zip",
     )
     parser.add_argument(
         "predictions",
@@ -24,6 +26,14 @@ def add_submit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         metavar="[TRIAL=]FILE",
         help="CSV or Parquet with the columns id and the classes in order, or npz with the arrays"
         " ids, classes and probabilities; a file for each trial",
+    )
+    parser.add_argument(
+        "--maps",
+        action="append",
+        default=[],
+        metavar="[TRIAL=]FILE.npz",
+        help="task explainability: arrays ids (N,) and maps (N, h, w), a map of the true class for"
+        " each test image, float16 or float32 from 0 to 1, at the size it was made",
     )
     parser.add_argument("--manifest", metavar="FILE.toml", help="who made them and how")
     parser.add_argument(
@@ -48,11 +58,17 @@ def add_verify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         commands,
         "verify",
         "check a bundle and score its predictions; exit status 1 when it is rejected",
-        "verify bundle.zip --results results --report report.md",
+        "verify bundle.zip --results results --report report.md\n"
+        "  python -m benchmark verify bundle.zip --data-dir /data/dermxdb --keep",
     )
     parser.add_argument("bundle", metavar="BUNDLE.zip", help="made by `submit`")
     parser.add_argument(
         "--results", default="results", help="our records and splits (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--data-dir",
+        help="where the data set lies: maps are scored against its masks; a folder below"
+        " $DERMBENCH_DATA will do",
     )
     parser.add_argument("--report", metavar="FILE.md", help="write the report there as well")
     parser.add_argument(
@@ -78,12 +94,20 @@ def _submit(options: argparse.Namespace) -> None:
             raise UserError(f"say --{flag} {told}")
     from benchmark.submissions.make import make
 
-    made = make(options.predictions, options.manifest, options.like, options.out, options.results)
+    made = make(
+        options.predictions,
+        options.manifest,
+        options.like,
+        options.out,
+        options.results,
+        options.maps,
+    )
     asked = made.manifest.question
     told = f"task {asked.task} version {asked.version} on {asked.dataset}"
     print(f"{made.manifest.about.method}: {told}")
     for trial, images in made.images.items():
-        print(f"  trial {trial}: {images:,} test images, each once, probabilities sound")
+        sound = "probabilities and maps sound" if options.maps else "probabilities sound"
+        print(f"  trial {trial}: {images:,} test images, each once, {sound}")
     print(f"\nbundle      {options.out}")
     print(f"check it    python -m benchmark verify {options.out} --results {options.results}")
 
@@ -94,7 +118,9 @@ def _verify(options: argparse.Namespace) -> int:
     from benchmark.files import write_text
     from benchmark.submissions.limits import verify_limited
 
-    answer = verify_limited(options.bundle, options.results, options.keep)
+    answer = verify_limited(
+        options.bundle, options.results, options.keep, data_dir=options.data_dir
+    )
     print(answer.report, end="")
     if options.report:
         write_text(Path(options.report), answer.report)

@@ -13,13 +13,8 @@ from benchmark.config import Options, PaperRun, RunConfig
 from benchmark.errors import UserError, unknown_name
 from benchmark.leaderboard.table import title
 from benchmark.recipe import Augmentation
-from benchmark.records.authored import About
-from benchmark.records.index import head_of, opened
 from benchmark.records.record import Metric, Record
-from benchmark.records.store import Store
 from benchmark.registry import DATASETS, EXPLAINERS, METHODS, TASKS, Registry
-from benchmark.submissions import keep
-from benchmark.submissions.board import find, submitted
 
 KINDS = ("architectures", "tasks", "methods", "datasets", "explainers", "records")
 
@@ -66,7 +61,7 @@ def metrics_table(record: Record) -> pd.DataFrame:
     """The task's metrics of a run: index `metric`; columns value, 95 % interval, images, note."""
     shown = TASKS.get(record.task).shown
     names = [name for each in shown for name in record.metrics if fnmatchcase(name, each)]
-    rows = {title(name): _metric_row(record.metrics[name]) for name in names}
+    rows = {title(name): metric_row(record.metrics[name]) for name in names}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric")
 
 
@@ -79,7 +74,7 @@ def baselines_table(record: Record) -> pd.DataFrame:
     ]
     rows = {
         f"{each.kind}: {name}": {
-            title(key): "-" if key not in each.metrics else _metric_row(each.metrics[key])["value"]
+            title(key): "-" if key not in each.metrics else metric_row(each.metrics[key])["value"]
             for key in shown
         }
         for name, each in record.baselines.items()
@@ -113,12 +108,6 @@ def listing(kind: str, out: str | Path = "results") -> dict[str, pd.DataFrame]:
     if kind not in KINDS:
         raise unknown_name("kind", kind, (*KINDS, "all"))
     return {kind: _LISTINGS[kind](Path(out))}
-
-
-def unreadable_records(out: str | Path = "results") -> tuple[str, ...]:
-    """One sentence for each record or submission that is damaged or of another version."""
-    with opened(out) as index:
-        return (*index.problems, *submitted(out, index).problems)
 
 
 def describe(name: str, out: str | Path = "results") -> pd.DataFrame:
@@ -162,7 +151,8 @@ def _facts(name: str, facts: dict[str, Any]) -> pd.DataFrame:
     return table.rename_axis(" ")
 
 
-def _metric_row(metric: Metric) -> dict[str, str | int]:
+def metric_row(metric: Metric) -> dict[str, str | int]:
+    """A metric as text: value, 95 % interval, images, note."""
     if metric.value is None:
         return {"value": "-", "95 % interval": "-", "images": metric.n, "note": metric.note}
     interval = "-"
@@ -223,22 +213,10 @@ def _list_explainers(out: Path) -> pd.DataFrame:
 
 
 def _list_records(out: Path) -> pd.DataFrame:
-    with opened(out) as index:
-        sent = [head_of(record, "") for record in submitted(out, index).records]
-        rows = [
-            {
-                "run": head.run_id,
-                "task": head.task,
-                "arch": head.arch,
-                "framework": head.framework,
-                "method": head.method,
-                "dataset": head.dataset,
-                "seed": "submitted" if head in sent else head.seed,
-                title(head.headline): "-" if head.value is None else f"{head.value:.3f}",
-            }
-            for head in (*index.heads, *sent)
-        ]
-    return pd.DataFrame(rows).fillna("-")
+    # Only now: what scores a submission takes long to import.
+    from benchmark.show_records import record_listing
+
+    return record_listing(out)
 
 
 _LISTINGS = {
@@ -373,33 +351,15 @@ def _explainer(explainer: Any) -> dict[str, Any]:
 
 
 def _record(name: str, out: Path) -> dict[str, Any]:
-    if not any(each.startswith(name) for each in (*Store(out).run_ids(), *keep.names(out))):
+    from benchmark.show_records import record_facts, record_ids
+
+    if not any(each.startswith(name) for each in record_ids(out)):
         known = [
             *catalogue.names(),
             *(key for each in (TASKS, METHODS, DATASETS, EXPLAINERS) for key in each.names()),
         ]
         raise unknown_name("name", name, known)
-    record = find(out, name)
-    metrics = {
-        key: " ".join(str(part) for part in _metric_row(metric).values())
-        for key, metric in record.metrics.items()
-    }
-    if record.submission is None:
-        return {"run": headline(record), "created": record.created, **metrics}
-    return {
-        "submission": headline(record),
-        "accepted": record.created,
-        "flags": " ".join(record.submission.flags) or "none",
-        **{f"authors: {key}": value for key, value in _said(record.submission.about).items()},
-        **metrics,
-    }
-
-
-def _said(about: About) -> dict[str, Any]:
-    """What the authors of a submission say, as far as they say it."""
-    told = about.model_dump(exclude={"method", "architecture", "framework"}, exclude_none=True)
-    told["authors"] = ", ".join(about.authors)
-    return {key.replace("_", " "): value for key, value in told.items() if value != ""}
+    return record_facts(name, out)
 
 
 _FINDERS: dict[str, tuple[Registry, Callable[[Any], dict[str, Any]]]] = {

@@ -253,6 +253,27 @@ class Task(ABC):
             dataset, trial, Outputs(said.ids, said.probabilities, temperature=temperature)
         )
 
+    def map_scores(
+        self,
+        dataset: Dataset,
+        ids: Sequence[str],
+        heatmaps: np.ndarray,
+        progress: Progress = silent,
+    ) -> dict[str, np.ndarray]:
+        """What maps of the true class score, made anywhere; here nothing.
+
+        Args:
+            dataset: with its masks.
+            ids: N test images.
+            heatmaps: (N, h, w) float, non-negative and finite.
+            progress: over the images.
+
+        Returns:
+            metric -> (N,) float64 of those of `per_image` that need nothing else; NaN where an
+            image has none.
+        """
+        return {}
+
     @abstractmethod
     def draw(self, dataset: Dataset, outputs: Outputs, score: Score, folder: Path) -> list[Path]:
         """Draw the pictures of a trial into `folder`; the files, most telling first."""

@@ -13,7 +13,7 @@ import pandas as pd
 from benchmark.errors import UserError
 from benchmark.leaderboard.columns import estimate, nested_interval
 from benchmark.leaderboard.columns import over_seeds as mean_over_seeds
-from benchmark.leaderboard.table import rows_of
+from benchmark.leaderboard.table import rows_of, title
 from benchmark.metrics import statistics
 from benchmark.metrics.statistics import Difference, Estimate
 from benchmark.records.record import Record
@@ -82,6 +82,12 @@ def compare(results: str | Path, one: Sequence[Record], other: Sequence[Record])
     asked = sides[0].answers[0]
     weights = asked.weights(RESAMPLES)
     found = [side.sampled(weights) for side in sides]
+    for side, scores in zip(sides, found, strict=True):
+        if asked.record.headline not in scores:
+            raise UserError(
+                f"{side.records[0].run_id} has no {title(asked.record.headline)}, by which rows"
+                " rank: nothing to compare"
+            )
     drawn, differences = {}, {}
     for name in found[0].keys() & found[1].keys():
         first, second = (values[name] for values in found)

@@ -14,7 +14,7 @@ from benchmark.records.record import UNTRAINED, Baseline, Metric, Record
 _TOLERANCE = 1e-4
 
 # Averaged over the images that a run's own network diagnosed correctly, so these may differ.
-_OF_CORRECT_IMAGES = ("dermxdb_2023_", "correct_only_")
+OF_CORRECT_IMAGES = ("dermxdb_2023_", "correct_only_")
 
 
 def baseline_rows(records: Iterable[Record]) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
@@ -73,7 +73,7 @@ def _disputed(name: str, records: Sequence[Record]) -> str:
         return _fault(name, "kind", records, kinds)
     metrics = sorted({m for r in records for m in r.baselines[name].metrics})
     for metric in metrics:
-        if metric.startswith(_OF_CORRECT_IMAGES):
+        if metric.startswith(OF_CORRECT_IMAGES):
             continue
         values = _groups(
             [(r, _numbers(b.metrics[metric])) for r, b in _having(name, metric, records)]

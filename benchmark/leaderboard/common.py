@@ -26,7 +26,8 @@ def add_common(
 
     A common image is diagnosed correctly by every seed of every ranked row of the section (ours);
     of a run with several trials each trial's images count. A row's value is the mean over its
-    seeds. It has no interval: run folders do not say which images belong together.
+    seeds. It has no interval: run folders do not say which images belong together. Submissions have
+    no run folders, and no such value.
 
     Args:
         table: of `build_table`.
@@ -38,7 +39,8 @@ def add_common(
         value. One run folder too few leaves the whole section without: its images would be others.
     """
     by_id = {record.run_id: record for record in records}
-    ranked = table[(table[COLUMNS.task] == _TASK) & table[COLUMNS.rank].notna()]
+    runs = (table[COLUMNS.task] == _TASK) & (table[COLUMNS.submitted] == "")
+    ranked = table[runs & table[COLUMNS.rank].notna()]
     unknown = score(COMMON, Estimate(np.nan, np.nan, np.nan, 0, 0))
     found: dict[int, dict[str, Any]] = {at: unknown for at in ranked.index}
     notes = {}

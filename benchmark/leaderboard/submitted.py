@@ -42,8 +42,8 @@ def _told(best: pd.Series) -> str:
     headline = best[COLUMNS.headline]
     who = ", ".join(best[c] for c in (COLUMNS.arch, COLUMNS.framework, COLUMNS.method))
     return (
-        f"The best run of this question has a {title(headline)} of"
-        f" {cell(*(best[column] for column in metric_columns(headline)))}: {who}"
+        f"The best run of this question, by {title(headline)}:"
+        f" {cell(*(best[column] for column in metric_columns(headline)))}, {who}"
         f" ({pretraining(best.to_frame().T)}), {best[COLUMNS.run_ids].replace(' ', ', ')}."
         " The command compare sets a submission beside it, with a test."
     )

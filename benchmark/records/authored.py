@@ -57,6 +57,7 @@ class About(Part):
     extra_data: Text
     licence: Name
     contact: Name | None = None
+    explainer: Name | None = None
     parameters: Annotated[int, Field(gt=0, lt=10**15)] | None = None
     seconds_per_image: Annotated[float, Field(gt=0)] | None = None
 

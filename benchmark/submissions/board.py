@@ -1,31 +1,41 @@
 """Accepted submissions as records, so that the board treats them as it treats runs.
 
-Nothing of a score is stored: each is computed here, anew, from the kept predictions and the frozen
-split, whenever it is shown. A folder whose content is not what its name stands for is a problem
-that is named, never a row.
+Nothing of a score is stored but what maps scored on single images: every metric is computed here,
+anew, from the kept predictions and the frozen split, whenever it is shown. A folder whose content
+is not what its name stands for is a problem that is named, never a row.
 
 What a submission started from cannot be known. So it is never ranked against runs, whose weights
 and earlier data are: its weights are "unverified", a kind of their own in `columns.PROTOCOL`, and
 "unverified-extra" where its authors tell of data beyond the training part. Each kind is ranked in a
-section of its own; `compare` sets a submission beside a run. Every submission is a row: whether two
-of them are seeds of one thing is not known either.
+section of its own, below which the best run stands; `compare` sets a submission beside a run. Every
+submission is a row: whether two of them are seeds of one thing is not known either.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from benchmark.errors import DataError, UserError
+from benchmark.leaderboard.baselines import OF_CORRECT_IMAGES
 from benchmark.records.index import Head, Index, opened
 from benchmark.records.predictions import Predictions, submissions
-from benchmark.records.record import Record, Submission, TrialRecord, WeightsUsed
+from benchmark.records.record import (
+    UNTRAINED,
+    Baseline,
+    Record,
+    Submission,
+    TrialRecord,
+    WeightsUsed,
+)
 from benchmark.records.store import Store
 from benchmark.rescoring import scored
 from benchmark.submissions import keep
-from benchmark.submissions.check import checked
+from benchmark.submissions.check import checked, places
+from benchmark.submissions.faults import shown
 from benchmark.submissions.manifest import MANIFEST, Asked
 from benchmark.submissions.question import Matched, classes_of, matched
 from benchmark.submissions.tables import Table
@@ -112,11 +122,11 @@ def _scored(results: str | Path, name: str, index: Index) -> tuple[Record, dict[
     }
 
 
-def _asked_alike(index: Index, asked: Asked) -> Iterator[Head]:
-    """The records that may have the question; where there are none, those of its task."""
-    part = (asked.task, asked.version, asked.data)
-    alike = [head for head in index.heads if head.part == part]
-    return iter(alike or [head for head in index.heads if head.task == asked.task])
+def _asked_alike(index: Index, asked: Asked) -> Iterable[Head]:
+    """The records that may have the question; without any, one of each kind that its task has."""
+    own = [head for head in index.heads if head.part == (asked.task, asked.version, asked.data)]
+    others = {head.part: head for head in index.heads if head.task == asked.task}
+    return own or others.values()
 
 
 def _sound(where: Path, ours: Matched, trial: Trial, said: Predictions) -> Predictions:
@@ -128,7 +138,14 @@ def _sound(where: Path, ours: Matched, trial: Trial, said: Predictions) -> Predi
     told, classes = f"{where}, trial {trial.name}", classes_of(ours.sheet, trial.name)
     if said.probabilities.shape[1] != len(classes):
         raise DataError(f"{told}: there are not {len(classes)} classes: restore the folder")
-    return checked(Table(told, "row", 1, said.ids, said.probabilities), trial, classes)
+    table = Table(told, "row", 1, said.ids, said.probabilities)
+    sound = checked(table, trial, classes)
+    known = ours.sheet.task.per_image
+    for metric, values in said.values.items():
+        if metric not in known or not (np.isnan(values) | ((values >= 0) & (values <= 1))).all():
+            raise DataError(f"{told}: {shown(metric)} is no score of maps: restore the folder")
+    rows = places(table, trial)
+    return replace(sound, values={name: each[rows] for name, each in said.values.items()})
 
 
 def _trial(trial: Trial, score: Score) -> TrialRecord:
@@ -150,6 +167,7 @@ def _record(
     kept: keep.Kept, ours: Matched, overall: Score, trials: tuple[TrialRecord, ...]
 ) -> Record:
     about, question = kept.manifest.about, ours.question
+    mapped = any(each.values for each in kept.said.values())
     return Record(
         benchmark_version=kept.acceptance.benchmark_version,
         run_id=kept.name,
@@ -163,6 +181,7 @@ def _record(
             "method": about.method,
             "dataset": question.data.name,
             "task_options": dict(question.options),
+            "explainer": "submitted maps" if mapped else "no maps",
             # What makes each of them a row, whatever two call themselves.
             "submission": kept.name,
         },
@@ -176,6 +195,7 @@ def _record(
         parameters=about.parameters,
         trials=trials,
         metrics=overall.metrics,
+        baselines=_baselines(ours.records[0]) if mapped else {},
         # Of the split: what every run of the question has, and not what one began from.
         leaks=tuple(
             leak for leak in ours.records[0].leaks if all(leak in one.leaks for one in ours.records)
@@ -187,6 +207,23 @@ def _record(
             flags=kept.acceptance.flags,
         ),
     )
+
+
+def _baselines(record: Record) -> dict[str, Baseline]:
+    """The floors and ceilings of a run of the same question that no network changes."""
+    return {
+        name: each.model_copy(
+            update={
+                "metrics": {
+                    metric: value
+                    for metric, value in each.metrics.items()
+                    if not metric.startswith(OF_CORRECT_IMAGES)
+                }
+            }
+        )
+        for name, each in record.baselines.items()
+        if name != UNTRAINED
+    }
 
 
 def _weights(kept: keep.Kept) -> WeightsUsed:

@@ -23,7 +23,7 @@ from benchmark.submissions.manifest import FILE_NAME, MANIFEST, MOST_TRIALS
 # Of the zip file, and of all its files unpacked: 100,000 images and 100 classes are 120 MB of CSV.
 MOST_PACKED = 1 << 27
 MOST_UNPACKED = 1 << 28
-_MOST_FILES = MOST_TRIALS + 1
+_MOST_FILES = 2 * MOST_TRIALS + 1
 # Of a file in the list at the end, which is parsed before anything else is known.
 _MOST_ENTRY = 512
 _END = struct.Struct("<4s4H2LH")
@@ -52,8 +52,8 @@ def write(target: Path, manifest: str, files: Mapping[str, bytes]) -> None:
     contents = {MANIFEST: manifest.encode(), **files}
     if sum(map(len, contents.values())) > MOST_UNPACKED:
         raise UserError(
-            f"the predictions have more than {MOST_UNPACKED:,} bytes, which `verify` does not read:"
-            " give them as npz or Parquet, in float32"
+            f"the files have more than {MOST_UNPACKED:,} bytes, which `verify` does not read: give"
+            " predictions as npz or Parquet, in float32, and maps as small as they were made"
         )
     with atomic_path(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name, content in contents.items():
@@ -165,7 +165,8 @@ def _check_name(where: str, name: str) -> None:
     raise BundleError(
         where,
         f"unknown file {shown(name)}",
-        f"a bundle holds {MANIFEST} and files such as predictions-1.csv, and no folders",
+        f"a bundle holds {MANIFEST} and files such as predictions-1.csv or maps-1.npz, and no"
+        " folders",
     )
 
 

@@ -23,14 +23,24 @@ def checked(table: Table, trial: Trial, classes: Sequence[str]) -> Predictions:
         BundleError: an image is missing, strange or there twice, or a probability is none; tells
             the first such row.
     """
-    _check_ids(table, trial)
+    check_ids(table, trial)
     _check_probabilities(table, classes)
-    row_of = {sample: row for row, sample in enumerate(table.ids)}
-    rows = [row_of[sample] for sample in trial.test]
+    rows = places(table, trial)
     return Predictions(trial.test, table.probabilities[rows].astype(np.float32))
 
 
-def _check_ids(table: Table, trial: Trial) -> None:
+def places(table: Table, trial: Trial) -> list[int]:
+    """The row of each test image of a trial, in the trial's order, after `check_ids`."""
+    row_of = {sample: row for row, sample in enumerate(table.ids)}
+    return [row_of[sample] for sample in trial.test]
+
+
+def check_ids(table: Table, trial: Trial) -> None:
+    """That there is one row for each test image of a trial, and no other.
+
+    Raises:
+        BundleError: an image is missing, strange or there twice.
+    """
     asked = set(trial.test)
     seen: dict[str, int] = {}
     for row, sample in enumerate(table.ids):

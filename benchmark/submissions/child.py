@@ -12,8 +12,11 @@ from benchmark.submissions.limits import (
 )
 
 
-def main(bundle: str, results: str, *keep: str) -> int:
-    """Print the report; the exit status says what became of the bundle, see `limits`."""
+def main(bundle: str, results: str, keep: str, data_dir: str) -> int:
+    """Print the report; the exit status says what became of the bundle, see `limits`.
+
+    `keep` and `data_dir` are "" where they are not asked for.
+    """
     limit_this_process()
     # Only now, so that what is imported counts.
     from benchmark.errors import UserError
@@ -24,7 +27,12 @@ def main(bundle: str, results: str, *keep: str) -> int:
 
     name = Path(bundle).name
     try:
-        verified = verify(bundle, results)
+        verified = verify(bundle, results, data_dir or None)
+        if keep and verified.unscored_maps:
+            raise UserError(
+                "of maps only what they score on each image is kept, which needs the experts'"
+                " masks: name the data set's folder with --data-dir"
+            )
         sys.stdout.write(report.accepted(name, verified))
         if keep:
             folder = store(results, verified.manifest, list(verified.said.values()), verified.flags)

@@ -1,7 +1,8 @@
 """Accepted submissions below results/v1/submissions: a folder each, written by us from its content.
 
 `manifest.json` is the manifest as we understood it, `predictions.npz` the probabilities in the
-order of the split: no byte of the bundle itself is kept. `acceptance.json` says when and by which
+order of the split, with what the maps scored on each image, where there were maps: no byte of the
+bundle itself is kept, and no map. `acceptance.json` says when and by which
 DermBench it was accepted, and what was flagged then. There are no scores: they are computed from
 the predictions whenever they are shown, see `board`.
 """
@@ -50,6 +51,8 @@ def submission_id(manifest: Manifest, said: Sequence[Predictions]) -> str:
     for each in said:
         digest.update("\n".join(each.ids).encode())
         digest.update(np.asarray(each.probabilities, "<f4").tobytes())
+        for metric, values in sorted(each.values.items()):
+            digest.update(metric.encode() + np.asarray(values, "<f4").tobytes())
     return f"s{digest.hexdigest()[:12]}"
 
 
@@ -121,7 +124,7 @@ def _content(path: Path) -> bytes:
 def _public(manifest: Manifest) -> Manifest:
     """The manifest without what the format of a file adds: the same predictions, the same id."""
     trials = tuple(
-        trial.model_copy(update={"file": f"predictions-{number}.npz"})
+        trial.model_copy(update={"file": f"predictions-{number}.npz", "maps": None})
         for number, trial in enumerate(manifest.question.trials, 1)
     )
     question = manifest.question.model_copy(update={"trials": trials})

@@ -35,16 +35,22 @@ class Answer:
 
 
 def verify_limited(
-    bundle: str | Path, results: str | Path, keep: bool, wall_seconds: float = WALL_SECONDS
+    bundle: str | Path,
+    results: str | Path,
+    keep: bool,
+    wall_seconds: float = WALL_SECONDS,
+    data_dir: str | None = None,
 ) -> Answer:
     """Verify a bundle within limits; with `keep`, store it when it is accepted.
+
+    Maps are scored against the masks of the data set in `data_dir`.
 
     A bundle that takes too long or too much memory, or makes a library crash, is rejected.
 
     Raises:
         UserError: our own files are at fault.
     """
-    arguments = [str(bundle), str(results), *(["keep"] if keep else [])]
+    arguments = [str(bundle), str(results), "keep" if keep else "", data_dir or ""]
     command = [sys.executable, "-P", "-m", "benchmark.submissions.child", *arguments]
     try:
         done = subprocess.run(

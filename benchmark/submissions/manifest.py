@@ -21,19 +21,30 @@ MOST_TRIALS = 64
 # A manifest needs four levels.
 _MOST_DEPTH = 16
 _SUFFIXES = "csv|parquet|npz"
-FILE_NAME = re.compile(rf"predictions-[1-9][0-9]?\.(?:{_SUFFIXES})")
+_PREDICTIONS = rf"predictions-[1-9][0-9]?\.(?:{_SUFFIXES})"
+_MAPS = r"maps-[1-9][0-9]?\.npz"
+FILE_NAME = re.compile(f"{_PREDICTIONS}|{_MAPS}")
 # A text that is not closed goes to the end, or each of its quotes would be tried anew.
 _JSON_TEXT = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class TrialAsked(Part):
-    """One trial: the fingerprint of its split, its classes in order, and its predictions' file."""
+    """One trial: the fingerprint of its split, its classes in order, and the files of its answers.
+
+    `maps` is None where there are none.
+    """
 
     name: Name
     split: _Digest
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
-    file: Annotated[str, Field(pattern=f"^{FILE_NAME.pattern}$")]
+    file: Annotated[str, Field(pattern=f"^{_PREDICTIONS}$")]
+    maps: Annotated[str, Field(pattern=f"^{_MAPS}$")] | None = None
+
+    @property
+    def files(self) -> list[str]:
+        """Every file of the trial."""
+        return [self.file] if self.maps is None else [self.file, self.maps]
 
 
 class Asked(Part):
@@ -52,8 +63,9 @@ class Asked(Part):
 
     @model_validator(mode="after")
     def _each_once(self) -> "Asked":
-        for field in ("name", "file"):
-            if len({getattr(trial, field) for trial in self.trials}) < len(self.trials):
+        files = [file for trial in self.trials for file in trial.files]
+        for field, each in (("name", [t.name for t in self.trials]), ("file", files)):
+            if len(set(each)) < len(each):
                 raise ValueError(f"two trials have one {field}")
         return self
 
@@ -174,6 +186,8 @@ extra_data = "none"
 licence = ""
 # authors = ["A. Author", "B. Author"]
 # contact = "a.author@example.org"
+# How maps were made, where there are any, such as "Grad-CAM of the true class's logit".
+# explainer = "..."
 # parameters = 23_520_842
 # seconds_per_image = 0.012
 """

@@ -34,19 +34,22 @@ def classes_of(sheet: Sheet, trial: str) -> tuple[str, ...]:
     return sheet.task.of_trial(sheet.dataset, trial).classes
 
 
-def asked_of(question: Question, sheet: Sheet, endings: Sequence[str]) -> Asked:
-    """A question as a manifest has it; `endings` are those of the files of its trials.
+def asked_of(question: Question, sheet: Sheet, endings: Sequence[str], maps: bool = False) -> Asked:
+    """A question as a manifest has it.
 
-    Raises:
-        UserError: the task cannot be answered by probabilities alone.
+    Args:
+        question: which.
+        sheet: what it comes to.
+        endings: of the predictions' files, trial by trial.
+        maps: whether each trial has a file of maps, too.
     """
-    refuse_maps(question.task)
     trials = tuple(
         TrialAsked(
             name=trial.name,
             split=trial.fingerprint,
             classes=classes_of(sheet, trial.name),
             file=f"predictions-{number}{ending}",
+            maps=f"maps-{number}.npz" if maps else None,
         )
         for number, (trial, ending) in enumerate(zip(sheet.trials, endings, strict=True), 1)
     )
@@ -59,20 +62,6 @@ def asked_of(question: Question, sheet: Sheet, endings: Sequence[str]) -> Asked:
         data=question.data.fingerprint,
         trials=trials,
     )
-
-
-def refuse_maps(task: str) -> None:
-    """Refuse a task that scores maps.
-
-    Raises:
-        UserError: it does; names those that do not.
-    """
-    if TASKS.get(task).maps:
-        others = [name for name in TASKS.names() if not TASKS.get(name).maps]
-        raise UserError(
-            f"task {task} scores maps, and `submit` and `verify` take probabilities alone (for"
-            f" {', '.join(others)}): run the network with `--method checkpoint` and send the record"
-        )
 
 
 def matched(where: str, results: str | Path, asked: Asked, records: Sequence[Record]) -> Matched:
@@ -117,10 +106,10 @@ def _check_task(where: str, asked: Asked) -> None:
     if asked.task not in TASKS.names():
         told = unknown_name("task", asked.task, TASKS.names())
         raise BundleError(where, str(told), _ANEW)
-    try:
-        refuse_maps(asked.task)
-    except UserError as error:
-        raise BundleError(where, str(error), "leave it out of the bundle") from None
+    if not TASKS.get(asked.task).maps and any(trial.maps for trial in asked.trials):
+        raise BundleError(
+            where, f"task {asked.task} scores no maps", "leave them out of the bundle"
+        )
     version = TASKS.get(asked.task).version
     if asked.version != version:
         raise BundleError(

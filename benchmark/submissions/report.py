@@ -33,11 +33,12 @@ def accepted(name: str, verified: Verified) -> str:
     flags = verified.flags
     told = f", with {len(flags)} flag{'s' * (len(flags) > 1)}" if flags else ""
     task = verified.matched.sheet.task
-    first = verified.score.metrics[task.headline]
+    first = verified.score.metrics.get(task.headline)
+    scored = "-" if first is None else _metric(first)
     parts = [
         f"# Accepted{told}: {escape(name)}",
         f"Submission `{verified.name}`: {escape(verified.manifest.about.method)},"
-        f" {escape(title(task.headline))} **{_metric(first)}**. Every score below was computed here"
+        f" {escape(title(task.headline))} **{scored}**. Every score below was computed here"
         " from the predictions.",
     ]
     if flags:
@@ -84,9 +85,11 @@ def _checks(verified: Verified) -> list[str]:
     options = ", ".join(f"{n} {v}" for n, v in question.options.items() if v is not None)
     seed = "" if question.seed is None else f", seed {question.seed}"
     asked = f"task {question.task} version {question.version}{f', {options}' if options else ''}"
+    mapped = any(trial.maps for trial in verified.manifest.question.trials)
     checks = [
-        "The bundle is a plain zip file of a manifest and a file of predictions for each trial;"
-        " nothing in it was unpickled, run or written to disk.",
+        "The bundle is a plain zip file of a manifest and, for each trial, a file of predictions"
+        f"{' and one of maps' if mapped else ''}; nothing in it was unpickled, run or written to"
+        " disk.",
         f"The question is that of {len(verified.matched.records)} of our records: {asked}{seed}, on"
         f" {question.data.name} {question.data.fingerprint[:8]}, the same split and classes.",
     ]
@@ -94,7 +97,8 @@ def _checks(verified: Verified) -> list[str]:
         classes = len(sheet.task.of_trial(sheet.dataset, trial.name).classes)
         checks.append(
             f"Trial {trial.name}, split {trial.fingerprint[:8]}: each of the {len(trial.test):,}"
-            f" test images once, {classes} probabilities from 0 to 1 that sum to 1 ± {TOLERANCE}."
+            f" test images once, {classes} probabilities from 0 to 1 that sum to 1 ± {TOLERANCE}"
+            f"{', and a map with finite values from 0 to 1' if mapped else ''}."
         )
     return checks
 
@@ -107,6 +111,7 @@ def _about(about: About) -> str:
         "framework": escape(about.framework),
         "paper": _link(about.paper),
         "code": _link(about.code),
+        "explainer": escape(about.explainer or ""),
         "training data": escape(about.training_data),
         "extra data": escape(about.extra_data),
         "licence of the predictions": escape(about.licence),

@@ -158,7 +158,7 @@ def score_image(
         return ImageScore({})
     published = maps.published_reference(np.concatenate(list(read.first.values())))
     own = heatmap(network.true, size)
-    scores = _named("network", _dermbench(reference, own))
+    scores = _of_true_class(reference, own)
     cubic = maps.published_map(network.published, size, "bicubic")
     scores |= _named("network", _published(published, cubic))
     said = heatmap(network.predicted, size)
@@ -179,6 +179,19 @@ def score_image(
     scores |= _ceilings(read)
     nearest = maps.published_map(network.published, size, "nearest")
     return ImageScore(scores, _levels(read, own, nearest))
+
+
+def score_true_class(read: Readings, values: np.ndarray) -> dict[str, float]:
+    """What needs the map (h, w) of the true class alone: the scores that `score_image` gives it.
+
+    No score at all where no mask has a marked pixel.
+    """
+    reference = share(read.first, read.readers)
+    return _of_true_class(reference, heatmap(values, read.size)) if reference.any() else {}
+
+
+def _of_true_class(reference: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    return _named("network", _dermbench(reference, predicted))
 
 
 def _dermbench(reference: np.ndarray, predicted: np.ndarray) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """The explainability task: its two protocols, what it scores and what it says of it."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ from tasks.explainability.image import (
     NetworkMaps,
     readings,
     score_image,
+    score_true_class,
     share,
     silent_readers,
 )
@@ -157,10 +158,40 @@ class Explainability(Task):
     ) -> Score:
         """Diagnosis, its reliability and the means over images; the rest needs maps and masks."""
         outputs = Outputs(said.ids, said.probabilities, temperature=temperature)
-        _, groups = truth(dataset, said.ids)
+        labels, groups = truth(dataset, said.ids)
         metrics = {name: mean_metric(each, groups) for name, each in said.values.items()}
+        if self.headline in metrics:
+            correct = classification.predicted_classes(said.probabilities) == labels
+            of_correct = said.values[self.headline][correct]
+            metrics["correct_only_f1"] = mean_metric(of_correct, groups[correct])
         score = Score(metrics | diagnosis_metrics(dataset, outputs))
         return add_reliability(score, dataset, trial, outputs)
+
+    def map_scores(
+        self,
+        dataset: Dataset,
+        ids: Sequence[str],
+        heatmaps: np.ndarray,
+        progress: Progress = silent,
+    ) -> dict[str, np.ndarray]:
+        """Every score of dermbench-1 that is a mean over images and of the true class's map.
+
+        The others need the predicted class's map, those of every class, Grad-CAM by dermxdb-2023's
+        rule, the network itself (insertion, deletion, randomisation) or the photographs (skill).
+        """
+
+        def scored(position: int) -> dict[str, float]:
+            values = np.asarray(heatmaps[position], np.float32)
+            return score_true_class(readings(dataset, ids[position]), values)
+
+        count = len(ids)
+        stream = in_threads(scored, range(count))
+        table = pd.DataFrame(list(progress(stream, "scoring maps against masks", count)))
+        return {
+            metric: table[column].to_numpy(np.float64)
+            for metric, column in PER_IMAGE.items()
+            if column in table
+        }
 
     def draw(self, dataset: Dataset, outputs: Outputs, score: Score, folder: Path) -> list[Path]:
         """The gallery, its sheets, the curves, the confusion matrix and reliability."""

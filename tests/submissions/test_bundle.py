@@ -153,8 +153,8 @@ def test_sizes_are_bounded_before_anything_is_read(tmp_path, monkeypatch):
 
 
 def test_many_files_are_refused_by_their_count(tmp_path):
-    files = {f"predictions-{number}.csv": b"" for number in range(1, 90)}
-    _refused(bundles_made.zipped(tmp_path / "a.zip", files), "more than 65 files")
+    files = {f"predictions-{number}.csv": b"" for number in range(1, 200)}
+    _refused(bundles_made.zipped(tmp_path / "a.zip", files), "more than 129 files")
 
 
 def test_a_count_that_lies_is_refused(tmp_path):
@@ -163,7 +163,7 @@ def test_a_count_that_lies_is_refused(tmp_path):
     content = bytearray(path.read_bytes())
     content[-14:-10] = struct.pack("<HH", 2, 2)
     path.write_bytes(content)
-    _refused(path, "more than 65 files")
+    _refused(path, "more than 129 files")
 
 
 def test_files_that_share_their_bytes_are_refused(tmp_path):

@@ -171,7 +171,7 @@ def _set(*path):
     ("path", "told"),
     [
         (("task", "diagnoses"), "unknown task 'diagnoses': did you mean diagnosis"),
-        (("task", "explainability"), "scores maps, and `submit` and `verify` take"),
+        (("task", "explainability"), "task explainability has version '1', here it has '2'"),
         (("version", "0"), "task diagnosis has version '0', here it has '1'"),
         (("dataset", "isic2018"), "data set 'isic2018' fits no record here .they have 'hand'"),
         (("data", "0" * 64), "data fingerprint '000.* fits no record here .they have '"),

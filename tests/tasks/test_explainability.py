@@ -283,3 +283,15 @@ def test_curves_become_areas_and_the_last_stage_the_similarity(score):
     assert score.metrics["randomised_similarity"].value == pytest.approx(0.1)
     assert score.metrics["randomised_similarity"].n == 1
     assert list(score.tables["faithfulness"].columns) == ["insertion", "deletion"]
+
+
+def test_maps_of_the_true_class_alone_score_what_they_score_with_all_others(
+    dataset, trial, outputs_of
+):
+    outputs = outputs_of(trial.test)
+    task = Explainability()
+    table = task.score(dataset, trial, outputs).tables["per_image"]
+    alone = task.map_scores(dataset, trial.test, outputs.explanations.true)
+    assert set(alone) == {n for n in task.per_image if n.startswith("explainability_")}
+    for metric, values in alone.items():
+        np.testing.assert_array_equal(values, table[task.per_image[metric]])

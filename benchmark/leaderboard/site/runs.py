@@ -1,7 +1,6 @@
 """The page of one record: what was run, what came out, on what machine, and how to repeat it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -24,14 +23,11 @@ from benchmark.leaderboard.site.pictures import (
 )
 from benchmark.leaderboard.site.reproduce import Reproduction, reproduction
 from benchmark.leaderboard.site.sections import anchor
+from benchmark.leaderboard.site.trial_tables import Tables, grids, read
 from benchmark.leaderboard.table import counted, heading, text, title
 from benchmark.records.authored import About
 from benchmark.records.record import Metric, Record, TrialRecord
 from benchmark.registry import TASKS
-
-# The tables of a trial that fit on a page; the others are as long as there are images.
-_TABLES = {"per_class": "Scores by class", "per_grade": "Scores by grade"}
-_LONGEST_TABLE = 200
 
 NO_FOLDER = (
     "The run folder is not beside this board, so there are no tables by class and no charts."
@@ -41,8 +37,6 @@ NO_FOLDER = (
 Fact = tuple[str, str, str]
 # What authors say: a name, their text, and whether that is a web address.
 Told = tuple[str, str, bool]
-# Of a trial, by name.
-Tables = Mapping[str, pd.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -195,6 +189,7 @@ def _authors(about: About) -> Iterator[Told]:
         "authors": ", ".join(about.authors),
         "paper": about.paper,
         "code": about.code,
+        "explainer": about.explainer,
         "training data": about.training_data,
         "extra data": about.extra_data,
         "licence of the predictions": about.licence,
@@ -352,52 +347,9 @@ def _trial(
         scores=_scores(f"scores-{at}", "Scores", trial.metrics, sorted(trial.metrics))
         if several
         else None,
-        tables=tuple(_grids(_read(folder) if folder else tables, at)),
+        tables=tuple(grids(read(folder) if folder else tables, at)),
         pictures=tuple(charts(folder, site, where)) if folder else (),
     )
-
-
-def _read(folder: Path) -> Tables:
-    """The tables of a trial's folder that can be shown."""
-    found = {}
-    for name in _TABLES:
-        file = folder / f"{name}.csv"
-        if file.is_symlink() or not file.is_file():
-            continue
-        # What is not such a table, whoever wrote it, is not shown.
-        with suppress(OSError, ValueError):
-            rows = pd.read_csv(file, nrows=_LONGEST_TABLE, dtype={0: str}, keep_default_na=False)
-            found[name] = rows
-    return found
-
-
-def _grids(tables: Tables, at: int) -> Iterator[Table]:
-    for name, caption in _TABLES.items():
-        if name not in tables:
-            continue
-        rows = tables[name].head(_LONGEST_TABLE)
-        columns = [
-            Column(title(str(head)), _column(place), number=place > 0, names=place == 0)
-            for place, head in enumerate(rows.columns)
-        ]
-        groups = [("run", list(rows.itertuples(index=False, name=None)))]
-        yield table(f"{name}-{at}", caption, columns, groups)[0]
-
-
-def _column(place: int) -> Callable[[tuple[Any, ...]], Cell]:
-    return lambda row: _value(row[place])
-
-
-def _value(value: Any) -> Cell:
-    """A number of a CSV file as the other tables have it; what is no number as it stands."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return Cell(str(value) or "-")
-    return count(number) if number.is_integer() and str(value).isdigit() else score(number, *_NONE)
-
-
-_NONE = (float("nan"), float("nan"))
 
 
 # Ends the name of what is counted in bytes.
