@@ -33,8 +33,9 @@ class Columns:
     trials' splits. `weights` is the kind of weights a run started with and `weights_source` which
     those were, see `WeightsUsed`. `pretrained_on` names earlier data sets with the first digits of
     their fingerprints. `explainer` made the maps that are scored, "" where a task asks for none.
-    `settings` is the rest of the configuration, a method's options among them, as
-    flat JSON with keys such as "recipe.learning_rate". `n_images` and `n_groups` are the
+    `settings` is the rest of the configuration, a method's options among them, as flat JSON with
+    keys such as "recipe.learning_rate". `hardware` is what all seeds ran on, and `seconds` the mean
+    of their seconds of prediction per test image, see `timing`. `n_images` and `n_groups` are the
     headline's. `run_ids` are the records in the row, `created` the date of the newest. `n_common`
     counts the images of `COMMON`. `rank_first`, `rank_last` and `tied_with_best` ("yes", "no", ""
     where it is not known) are those of `standing`, with P_AGAINST_BEST.
@@ -67,6 +68,8 @@ class Columns:
     epochs: str = "epochs"
     settings: str = "settings"
     parameters: str = "parameters"
+    hardware: str = "hardware"
+    seconds: str = "seconds_per_image"
     seeds: str = "seeds"
     n_seeds: str = "n_seeds"
     n_images: str = "n_images"
@@ -139,6 +142,8 @@ _COUNTS = (
     *(COLUMNS.rank, COLUMNS.rank_first, COLUMNS.rank_last, COLUMNS.parameters, COLUMNS.n_seeds),
     *(COLUMNS.n_images, COLUMNS.n_groups, COLUMNS.n_common),
 )
+# Columns of other numbers that are no metric.
+_NUMBERS = (COLUMNS.seconds,)
 
 
 def measure(metric: str) -> str:
@@ -251,10 +256,11 @@ def frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     own = astuple(COLUMNS)
     scores = sorted({column for row in rows for column in row if column not in own}, key=_metric_of)
     table = pd.DataFrame(list(rows), columns=[*own, *scores])
-    table[scores] = table[scores].astype(float)
+    numbers = [*scores, *_NUMBERS]
+    table[numbers] = table[numbers].astype(float)
     counts = list(_COUNTS)
     table[counts] = table[counts].astype("Int64")
-    texts = [column for column in own if column not in _COUNTS]
+    texts = [column for column in own if column not in (*_COUNTS, *_NUMBERS)]
     table[texts] = table[texts].astype(object).where(table[texts].notna(), "")
     return table
 
