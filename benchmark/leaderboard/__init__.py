@@ -11,11 +11,13 @@ from benchmark.files import atomic_path, write_text
 from benchmark.leaderboard.baselines import baseline_rows
 from benchmark.leaderboard.columns import COLUMNS, add_rows, file_name, leaks_told
 from benchmark.leaderboard.common import add_common
-from benchmark.leaderboard.curves import Curve, curves
-from benchmark.leaderboard.fractions import LabelCurve, label_curves
+from benchmark.leaderboard.critical_difference import draw_comparisons
+from benchmark.leaderboard.curves import curves
+from benchmark.leaderboard.fractions import label_curves
 from benchmark.leaderboard.published import reported_rows
-from benchmark.leaderboard.report import markdown
+from benchmark.leaderboard.report import Above, markdown
 from benchmark.leaderboard.table import build_table, rows_of, section_id, sections
+from benchmark.leaderboard.tradeoffs import draw_tradeoffs
 from benchmark.records.store import Store
 from benchmark.spreadsheet import no_formulas
 
@@ -63,7 +65,6 @@ def build(results: str | Path, progress: Progress = silent) -> Built:
         for section in table[COLUMNS.section].unique()
     }
     by_ratio, by_labels = curves(table, counted), label_curves(table, counted)
-    joined: list[Curve | LabelCurve] = [*by_ratio, *by_labels]
     baselines, disputes = baseline_rows(counted)
     table = add_rows(table, [*baselines, *reported_rows(table)])
     root = Path(results) / "v1"
@@ -75,13 +76,16 @@ def build(results: str | Path, progress: Progress = silent) -> Built:
         draw_curve(curve, root / curve.plot)
     for labels in by_labels:
         draw_label_curve(labels, root / labels.plot)
+    above: list[Above] = [*draw_comparisons(table, root), *by_ratio, *by_labels]
+    tradeoffs = draw_tradeoffs(table, root)
     with atomic_path(root / "table.csv") as temporary:
         no_formulas(table).to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
     leaks = leaks_told(counted)
-    write_text(root / "leaderboard.md", markdown(table, plots, notes, leaks, joined))
-    board = Board(table, stored.records, plots, notes, leaks, joined, disputes)
+    write_text(root / "leaderboard.md", markdown(table, plots, notes, leaks, above, tradeoffs))
+    board = Board(table, stored.records, plots, notes, leaks, above, disputes, tradeoffs)
     site = write_site(Path(results), board)
-    drawn = (*plots.values(), *(curve.plot for curve in joined))
+    beside = (each for every in tradeoffs.values() for each in every)
+    drawn = (*plots.values(), *(each.plot for each in (*above, *beside)))
     paths = [root / "leaderboard.md", root / "table.csv", *(root / p for p in drawn), site]
     return Built(tuple(paths), (*stored.problems, *disputes))
 

@@ -151,6 +151,12 @@ def measure(metric: str) -> str:
     return metric.partition(OF_DISEASE)[0].removesuffix(SCALED)
 
 
+def milliseconds(row: Mapping[str, Any] | pd.Series) -> str:
+    """A row's time of prediction for one image, in milliseconds; "" where it is not known."""
+    seconds = row[COLUMNS.seconds]
+    return "" if pd.isna(seconds) else f"{1000 * seconds:.3g}"
+
+
 def smaller_is_better(metric: str) -> bool:
     """Whether a metric is better when smaller."""
     return measure(metric) in SMALLER_IS_BETTER

@@ -10,7 +10,7 @@ from benchmark.leaderboard.columns import COLUMNS, SPREAD, metric_columns
 from benchmark.leaderboard.published import publication
 from benchmark.leaderboard.table import conditions, counted, leading, plain, varying_settings
 
-LONGEST_LABEL = 70
+_LONGEST = 70
 # How a suptitle stands over every plot.
 HEADING: Mapping[str, Any] = {"x": 0.01, "ha": "left", "fontsize": 11, "fontweight": "bold"}
 
@@ -100,7 +100,8 @@ def row_labels(rows: pd.DataFrame, told: tuple[str, ...] = ()) -> list[str]:
         next(of_runs) if run else _name(row)
         for run, (_, row) in zip(is_run, rows.iterrows(), strict=True)
     ]
-    return [plain(", ".join(filter(None, label)))[:LONGEST_LABEL] for label in named]
+    whole = [plain(", ".join(filter(None, label))) for label in named]
+    return [w if len(w) <= _LONGEST else f"{w[: _LONGEST - 1]}…" for w in whole]
 
 
 def _name(row: pd.Series) -> list[str]:

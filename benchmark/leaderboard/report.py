@@ -12,7 +12,9 @@ from benchmark.leaderboard.columns import (
     SPREAD,
     against_best,
     metric_columns,
+    milliseconds,
 )
+from benchmark.leaderboard.critical_difference import Comparison
 from benchmark.leaderboard.curves import Curve, Point
 from benchmark.leaderboard.fractions import LabelCurve, Reference
 from benchmark.leaderboard.published import publication
@@ -28,6 +30,10 @@ from benchmark.leaderboard.table import (
     title,
     varying_settings,
 )
+from benchmark.leaderboard.tradeoffs import Tradeoff
+
+# What stands above the first of the sections that it joins.
+Above = Curve | LabelCurve | Comparison
 
 # What a reader must know to compare rows whose weights have several sources.
 CAVEATS = {
@@ -54,7 +60,8 @@ def markdown(
     plots: Mapping[str, str],
     notes: Mapping[str, Sequence[str]],
     leaks: Mapping[str, Sequence[str]],
-    curves: Sequence[Curve | LabelCurve],
+    above: Sequence[Above],
+    tradeoffs: Mapping[str, Sequence[Tradeoff]] | None = None,
 ) -> str:
     """The leaderboard as one Markdown document. The same table gives the same text.
 
@@ -63,14 +70,16 @@ def markdown(
         plots: `section_id` to the path of its plot, relative to the document, for every section.
         notes: `section_id` to sentences that stand below its table.
         leaks: from `leaks_told`; they stand below the section's heading.
-        curves: each stands above the first of its sections.
+        above: each stands above the first of its sections.
+        tradeoffs: `section_id` to what stands below its table.
     """
     parts = ["# DermBench leaderboard"]
     for section in sections(table):
         own = section_id(section)
-        above = [curve for curve in curves if curve.section == own]
-        parts += [_labels(c) if isinstance(c, LabelCurve) else _curve(c) for c in above]
-        parts.append(_section(section, plots[own], notes.get(own, ()), leaks.get(own, ())))
+        parts += [_above(each) for each in above if each.section == own]
+        further = [_tradeoff(each) for each in (tradeoffs or {}).get(own, ())]
+        told = (notes.get(own, ()), leaks.get(own, ()))
+        parts.append(_section(section, plots[own], *told, further))
     parts.append(_notes(table))
     return "\n\n".join(parts) + "\n"
 
@@ -87,6 +96,35 @@ def cell(value: float, low: float, high: float) -> str:
     if pd.isna(low) or pd.isna(high):
         return f"{value:.3f}"
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _above(joined: Above) -> str:
+    if isinstance(joined, Comparison):
+        return _comparison(joined)
+    return _labels(joined) if isinstance(joined, LabelCurve) else _curve(joined)
+
+
+def _comparison(comparison: Comparison) -> str:
+    """The section of rows compared over data sets: its diagram, and each row's ranks."""
+    name = escape(comparison.title)
+    columns = {
+        "row": [escape(each.name) for each in comparison.entrants],
+        "average rank": [f"{each.average:.2f}" for each in comparison.entrants],
+    }
+    for at, dataset in enumerate(comparison.datasets):
+        columns[escape(dataset)] = [
+            f"{each.ranks[at]:g} ({each.scores[at]:.3f})" for each in comparison.entrants
+        ]
+    about = " ".join(escape(each) for each in (*comparison.reading, *comparison.left_out))
+    parts = [f"## {name}", about, f"![{escape(comparison.alt)}]({comparison.plot})"]
+    return "\n\n".join([*parts, _rows(columns)])
+
+
+def _tradeoff(tradeoff: Tradeoff) -> str:
+    """One plot below a section's table, with how to read it."""
+    picture = f"![{escape(tradeoff.alt)}]({tradeoff.plot})"
+    heading = f"### {escape(tradeoff.title)}"
+    return "\n\n".join([heading, escape(tradeoff.reading), picture])
 
 
 def _curve(curve: Curve) -> str:
@@ -190,12 +228,17 @@ def _shared(values: Mapping[str, str]) -> str:
 
 
 def _section(
-    section: pd.DataFrame, picture: str, notes: Sequence[str], leaks: Sequence[str]
+    section: pd.DataFrame,
+    picture: str,
+    notes: Sequence[str],
+    leaks: Sequence[str],
+    further: Sequence[str],
 ) -> str:
     reported = section[section[COLUMNS.kind] == "reported"]
     if len(reported) == len(section):
         name = f"Reported: {escape(publication().title)}"
-        return "\n\n".join([f"## {name}", f"![{name}]({picture})", *_reported(reported)])
+        parts = [f"## {name}", f"![{name}]({picture})", *_reported(reported), *further]
+        return "\n\n".join(parts)
     runs = leading(section)
     first = runs.iloc[0]
     names = escape(" / ".join(sorted(runs[COLUMNS.dataset].unique())))
@@ -214,6 +257,7 @@ def _section(
         f"![{task} on {names}]({picture})",
         tabulate(told, headers="keys", tablefmt="github", disable_numparse=True),
         *map(escape, notes),
+        *further,
     ]
     if len(reported):
         name = f"Reported elsewhere: {escape(publication().title)}"
@@ -259,10 +303,25 @@ def _told(section: pd.DataFrame) -> tuple[dict[str, list[str]], dict[str, str]]:
             columns[name] = texts
         elif differing != {""}:
             shared[name] = differing.pop()
+    columns |= _costs(section)
     for metric in shown_metrics(section):
         values = section[list(metric_columns(metric))].itertuples(index=False)
         columns[_head(metric, section)] = [cell(*each) for each in values]
     return columns, shared
+
+
+def _costs(section: pd.DataFrame) -> dict[str, list[str]]:
+    """What rows differ in that is set against their score below the table."""
+    runs = section[section[COLUMNS.kind] == "run"]
+    found = {}
+    if runs[COLUMNS.parameters].nunique() > 1:
+        found["parameters"] = _texts(section, COLUMNS.parameters)
+    if runs[COLUMNS.seconds].notna().any():
+        found["ms per image"] = [
+            milliseconds(row) or ("-" if row[COLUMNS.kind] == "run" else "")
+            for _, row in section.iterrows()
+        ]
+    return found
 
 
 def _ranks(section: pd.DataFrame) -> list[str]:
@@ -338,6 +397,8 @@ def _notes(table: pd.DataFrame) -> str:
             " annotator against the others.",
             "- Common-correct scores are means over the images that every seed of every ranked row"
             " diagnoses correctly; they have no interval.",
+            "- Milliseconds per image are times of the runs as they happened, on whatever machine"
+            " (column `hardware` of `table.csv`) and whatever else it did: no benchmark of speed.",
             f"- {runs[COLUMNS.n_seeds].sum()} runs, the newest of each row from"
             f" {escape(dates[0][:10])} to {escape(dates[-1][:10])}, by DermBench"
             f" {escape(', '.join(versions))}. Written by `python -m benchmark leaderboard`; every"

@@ -12,8 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.leaderboard.columns import COLUMNS
-from benchmark.leaderboard.curves import Curve
-from benchmark.leaderboard.fractions import LabelCurve
+from benchmark.leaderboard.report import Above
 from benchmark.leaderboard.site import curves, runs, sections, things
 from benchmark.leaderboard.site.folder import SiteFolder, rebuilt
 from benchmark.leaderboard.site.names import FOLDERS, SPOKEN, Pages
@@ -21,8 +20,10 @@ from benchmark.leaderboard.site.names import things as things_of
 from benchmark.leaderboard.site.pages import STYLE, asset, page
 from benchmark.leaderboard.site.pictures import Picture, copied
 from benchmark.leaderboard.site.runs import Place
+from benchmark.leaderboard.site.sections import Further
 from benchmark.leaderboard.table import counted, section_id, title
 from benchmark.leaderboard.table import sections as parts
+from benchmark.leaderboard.tradeoffs import Tradeoff
 from benchmark.records.record import Record
 
 __all__ = ["Board", "write_site"]
@@ -38,8 +39,9 @@ class Board:
         plots: by `section_id` the plot, relative to `results`/v1.
         notes: by `section_id` what the section's table can show, what it lacks, and why.
         leaks: of `leaks_told`.
-        curves: each stands above the first of its sections.
+        above: each stands above the first of its sections.
         problems: a sentence for each record or row that was left out.
+        tradeoffs: by `section_id` what stands below its plot.
     """
 
     table: pd.DataFrame
@@ -47,8 +49,9 @@ class Board:
     plots: Mapping[str, str]
     notes: Mapping[str, Sequence[str]]
     leaks: Mapping[str, Sequence[str]]
-    curves: Sequence[Curve | LabelCurve]
+    above: Sequence[Above]
     problems: Sequence[str]
+    tradeoffs: Mapping[str, Sequence[Tradeoff]]
 
 
 def write_site(results: Path, board: Board) -> Path:
@@ -99,12 +102,16 @@ def _index(root: Path, site: SiteFolder, board: Board, pages: Pages) -> bytes:
         own = section_id(section)
         picture = _plot(root, site, board.plots[own], _alt(section))
         above = [
-            curves.view(curve, _plot(root, site, curve.plot, ""))
-            for curve in board.curves
-            if curve.section == own
+            curves.view(each, _plot(root, site, each.plot, ""))
+            for each in board.above
+            if each.section == own
+        ]
+        further = [
+            Further(each.title, each.reading, _plot(root, site, each.plot, each.alt))
+            for each in board.tradeoffs.get(own, ())
         ]
         view = sections.view(
-            section, picture, board.notes.get(own, ()), board.leaks.get(own, ()), pages
+            section, picture, board.notes.get(own, ()), board.leaks.get(own, ()), pages, further
         )
         shown.append((above, view))
     of_runs = board.table[board.table[COLUMNS.kind] == "run"]

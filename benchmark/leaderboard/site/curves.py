@@ -1,13 +1,14 @@
-"""The curves over ratios and over label fractions as the site shows them."""
+"""What joins several sections as the site shows it: curves, and rows compared over data sets."""
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from benchmark.leaderboard.critical_difference import Comparison, Entrant
 from benchmark.leaderboard.curves import Curve, Line
 from benchmark.leaderboard.fractions import LabelCurve, Reference
 from benchmark.leaderboard.fractions import Line as LabelLine
-from benchmark.leaderboard.report import OTHERS, UNKNOWN
+from benchmark.leaderboard.report import OTHERS, UNKNOWN, Above
 from benchmark.leaderboard.site.grid import Cell, Column, Table, score, table
 from benchmark.leaderboard.site.pictures import Picture
 from benchmark.leaderboard.table import counted, title
@@ -15,21 +16,52 @@ from benchmark.leaderboard.table import counted, title
 
 @dataclass(frozen=True)
 class CurveView:
-    """One curve: its anchor, title, sentences, picture and tables."""
+    """One curve or comparison: its anchor, what it is, title, sentences, picture and tables."""
 
     id: str
+    sort: str
     title: str
     about: tuple[str, ...]
     picture: Picture
     tables: tuple[Table, ...]
 
 
-def view(curve: Curve | LabelCurve, picture: Picture) -> CurveView:
-    """One curve as the page shows it."""
-    own = f"curve-{curve.section}"
-    if isinstance(curve, Curve):
-        return CurveView(own, curve.title, _about(curve), picture, (_by_ratio(curve, own),))
-    return CurveView(own, curve.title, _about_labels(curve), picture, _by_fraction(curve, own))
+def view(joined: Above, picture: Picture) -> CurveView:
+    """One curve or comparison as the page shows it."""
+    if isinstance(joined, Comparison):
+        own, sort = f"comparison-{joined.section}", "critical-difference diagram"
+        about = (*joined.reading, *joined.left_out)
+        return CurveView(own, sort, joined.title, about, picture, (_by_dataset(joined, own),))
+    own, sort = f"curve-{joined.section}", "curve"
+    if isinstance(joined, Curve):
+        table = _by_ratio(joined, own)
+        return CurveView(own, sort, joined.title, _about(joined), picture, (table,))
+    tables = _by_fraction(joined, own)
+    return CurveView(own, sort, joined.title, _about_labels(joined), picture, tables)
+
+
+def _by_dataset(comparison: Comparison, own: str) -> Table:
+    def on(at: int) -> Callable[[Entrant], Cell]:
+        def cell(entrant: Entrant) -> Cell:
+            rank = entrant.ranks[at]
+            return Cell(f"{rank:g}", f"{entrant.scores[at]:.3f}", rank)
+
+        return cell
+
+    columns: Sequence[Column[Entrant]] = [
+        Column("row", lambda entrant: Cell(entrant.name), names=True),
+        Column("average rank", _average, number=True, rising=True),
+        *(
+            Column(name, on(at), number=True, rising=True)
+            for at, name in enumerate(comparison.datasets)
+        ),
+    ]
+    caption = f"Ranks by {title(comparison.headline)}, below each the score"
+    return table(f"{own}-table", caption, columns, [("run", comparison.entrants)])[0]
+
+
+def _average(entrant: Entrant) -> Cell:
+    return Cell(f"{entrant.average:.2f}", order=entrant.average)
 
 
 def _shared(values: dict[str, str]) -> list[str]:

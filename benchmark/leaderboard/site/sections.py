@@ -13,6 +13,7 @@ from benchmark.leaderboard.columns import (
     SPREAD,
     against_best,
     metric_columns,
+    milliseconds,
 )
 from benchmark.leaderboard.published import publication
 from benchmark.leaderboard.report import CAVEATS
@@ -46,6 +47,15 @@ class Reported:
 
 
 @dataclass(frozen=True)
+class Further:
+    """A plot below a section's table: what is set against what, and how to read it."""
+
+    title: str
+    reading: str
+    picture: Picture
+
+
+@dataclass(frozen=True)
 class Section:
     """One section of the board.
 
@@ -60,6 +70,7 @@ class Section:
         reported: None where there are none.
         first: the best run in words with its score; "" without one.
         runs: how many rows are runs.
+        further: more plots.
     """
 
     id: str
@@ -72,6 +83,7 @@ class Section:
     reported: Reported | None
     first: str
     runs: int
+    further: tuple[Further, ...]
 
 
 def section_title(section: pd.DataFrame) -> str:
@@ -96,6 +108,7 @@ def view(
     notes: Sequence[str],
     leaks: Sequence[str],
     pages: Pages,
+    further: Sequence[Further] = (),
 ) -> Section:
     """One section of the table, of `table.sections`, as the page shows it."""
     own, called = section_id(section), section_title(section)
@@ -103,7 +116,7 @@ def view(
     ours = section[section[COLUMNS.kind] != "reported"]
     apart = _reported(reported, own) if len(reported) else None
     if ours.empty:
-        return Section(anchor(own), called, (), (), (), picture, None, apart, "", 0)
+        return Section(anchor(own), called, (), (), (), picture, None, apart, "", 0, tuple(further))
     first = leading(section).iloc[0]
     ranked_by = title(first[COLUMNS.headline])
     grid, shared = _table(ours, f"Ranked by {ranked_by}", pages)
@@ -124,6 +137,7 @@ def view(
         reported=apart,
         first=_first(ours),
         runs=int((ours[COLUMNS.kind] == "run").sum()),
+        further=tuple(further),
     )
 
 
@@ -144,7 +158,7 @@ def _first(ours: pd.DataFrame) -> str:
 def _table(ours: pd.DataFrame, caption: str, pages: Pages) -> tuple[Table, dict[str, str]]:
     runs = ours[ours[COLUMNS.kind] == "run"]
     told = dict(zip(runs.index, varying_settings(runs), strict=True)) if len(runs) else {}
-    columns = [*_telling(pages), *_scores(ours), *_counts(pages)]
+    columns = [*_telling(pages), *_costs(runs), *_scores(ours), *_counts(pages)]
     rows = [row | {_SETTINGS: told.get(at, "")} for at, row in _rows(ours)]
     kinds = {kind: [r for r in rows if r[COLUMNS.kind] == kind] for kind in ours[COLUMNS.kind]}
     return table(f"table-{section_id(ours)}", caption, columns, kinds.items())
@@ -171,6 +185,14 @@ def _telling(pages: Pages) -> list[Column[Row]]:
         Column("epochs", _text(COLUMNS.epochs), number=True, always=False),
         Column("settings", _text(_SETTINGS), always=False),
     ]
+
+
+def _costs(runs: pd.DataFrame) -> list[Column[Row]]:
+    """What is set against the score below the table, as far as it is known."""
+    found = [Column("parameters", _parameters, number=True, always=False)]
+    if runs[COLUMNS.seconds].notna().any():
+        found.append(Column("ms per image", _milliseconds, number=True, always=False))
+    return found
 
 
 def _scores(ours: pd.DataFrame) -> list[Column[Row]]:
@@ -200,6 +222,15 @@ def _counts(pages: Pages) -> list[Column[Row]]:
 
 def _is_run(row: Row) -> bool:
     return bool(row[COLUMNS.kind] == "run")
+
+
+def _parameters(row: Row) -> Cell:
+    return _count(row, COLUMNS.parameters) if _is_run(row) else Cell("")
+
+
+def _milliseconds(row: Row) -> Cell:
+    told = milliseconds(row)
+    return Cell(told, order=1000 * row[COLUMNS.seconds]) if told else _missing(row)
 
 
 def _missing(row: Row) -> Cell:
