@@ -185,7 +185,8 @@ def _number(axes: Axes, points: Sequence[Point], bold: Sequence[int]) -> None:
     bounds = np.array([box.x0, box.y0, box.x1, box.y1]) * 72 / axes.figure.dpi
     sizes = [(0.68 * _NUMBER * len(str(at + 1)), _NUMBER) for at in range(len(points))]
     offsets = beside(places, sizes, bounds)
-    line = {"arrowstyle": "-", "color": QUIET, "linewidth": 0.6, "shrinkA": 3, "shrinkB": 2}
+    line = {"arrowstyle": "-", "color": QUIET, "linewidth": 0.7, "patchA": None}
+    line |= {"relpos": (0.5, 0.5), "shrinkA": 4, "shrinkB": 1}
     for at, (point, offset, led) in enumerate(
         zip(points, offsets, unclear(places, offsets), strict=True)
     ):
