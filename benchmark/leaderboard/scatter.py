@@ -18,7 +18,7 @@ from benchmark.leaderboard.table import counted, plain
 from benchmark.leaderboard.tradeoffs import Point, Tradeoff
 from benchmark.pictures.figure import INK, QUIET, drawing
 
-# Rows in one plot, those on the front always among them; the others are in the table.
+# Rows in one plot, those on the front before others; the rest is in the table.
 MOST_POINTS = 40
 # Inches, ours: the plane, a column of the key, a line of it, and the words beside lines.
 _WIDTH, _HEIGHT, _KEY, _LINE = 6.6, 5.0, 3.4, 0.165
@@ -63,14 +63,14 @@ def draw_tradeoff(tradeoff: Tradeoff, target: Path) -> None:
         figure.draw_without_rendering()
         # What comes now moves them no more.
         figure.set_layout_engine("none")
-        _number(axes, points, [drawn.index(at) for at in front])
+        _number(axes, points, [drawn.index(at) for at in front if at in drawn])
         _name_lines(axes, tradeoff.lines, ends)
 
 
 def _drawn(count: int, front: Sequence[int]) -> list[int]:
     """Positions of the points that are drawn, in order."""
-    others = [at for at in range(count) if at not in front]
-    return sorted([*front, *others[: max(MOST_POINTS - len(front), 0)]])
+    others = sorted(set(range(count)) - set(front))
+    return sorted([*sorted(front), *others][:MOST_POINTS])
 
 
 def _dress(axes: Axes, tradeoff: Tradeoff, points: Sequence[Point]) -> None:

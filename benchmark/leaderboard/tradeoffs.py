@@ -30,6 +30,8 @@ _DIAGNOSIS = ("macro_f1", "balanced_accuracy", "accuracy")
 # Rows that agree in these answer by the same computation.
 _NETWORK = (COLUMNS.arch, COLUMNS.framework, COLUMNS.image_size, COLUMNS.parameters)
 _OF_TIMES = ("median", "min", "max")
+# Rows of the front that are named to those who cannot see it.
+_SPOKEN = 12
 _FRONT = (
     "The line joins the Pareto front: rows that no other row beats in score without costing more,"
     " by their means; whiskers that overlap leave open who is on it."
@@ -86,7 +88,8 @@ class Tradeoff:
         if not self.cost:
             return f"{drawn} {self.reading}"
         front = [self.points[at] for at in self.front()]
-        best = "; ".join(f"{point.label} ({point.look.label})" for point in front)
+        best = "; ".join(f"{point.label} ({point.look.label})" for point in front[:_SPOKEN])
+        best += f" and {len(front) - _SPOKEN} more" if len(front) > _SPOKEN else ""
         return f"{drawn} On the Pareto front, from cheap to costly: {best}."
 
     def front(self) -> list[int]:

@@ -188,10 +188,12 @@ def _telling(pages: Pages) -> list[Column[Row]]:
 
 
 def _costs(runs: pd.DataFrame) -> list[Column[Row]]:
-    """What is set against the score below the table, as far as it is known."""
-    found = [Column("parameters", _parameters, number=True, always=False)]
+    """What rows differ in that is set against their score below the table."""
+    found: list[Column[Row]] = []
+    if runs[COLUMNS.parameters].nunique() > 1:
+        found.append(Column("parameters", _parameters, number=True))
     if runs[COLUMNS.seconds].notna().any():
-        found.append(Column("ms per image", _milliseconds, number=True, always=False))
+        found.append(Column("ms per image", _milliseconds, number=True))
     return found
 
 
