@@ -1,6 +1,7 @@
 """Rows compared over data sets: who is compared, on what, and what is left out and said."""
 
 import importlib
+import re
 import sys
 from pathlib import Path
 
@@ -8,14 +9,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmark.leaderboard import build
 from benchmark.leaderboard.critical_difference import comparisons, draw_comparisons
 from benchmark.leaderboard.critical_difference_plot import MOST_ENTRANTS
 from benchmark.leaderboard.report import markdown
 from benchmark.leaderboard.table import build_table, section_id, sections
 from benchmark.records.record import DataUsed, Metric, WeightsUsed
+from benchmark.records.store import Store
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "records"))
+sys.path.insert(0, str(Path(__file__).parent))
 records_made = importlib.import_module("records_made")
+from pages_read import Page  # noqa: E402
 
 NETS = ("VGG16", "Xception", "ResNet50", "MobileNet")
 SETS = tuple(f"set{number}" for number in range(8))
@@ -179,6 +184,21 @@ def test_the_page_has_the_diagram_above_its_first_section(tmp_path):
     with Image.open(tmp_path / found.plot) as opened:
         assert opened.info["Description"] == found.alt
     assert "VGG16 1.00; Xception 2.00" in found.alt
+
+
+def test_the_site_has_the_diagram_with_its_table_and_says_in_words_what_it_shows(tmp_path):
+    for record in a_grid(sets=SETS[:2]):
+        Store(tmp_path).save(record)
+    assert any("critical-difference" in path.name for path in build(tmp_path).paths)
+    page = Page.of(tmp_path / "v1" / "site" / "index.html")
+    (anchor,) = [each for each in page.ids if re.fullmatch(r"comparison-[0-9a-f]{8}", each)]
+    assert f"#{anchor}" in page.links
+    assert "critical-difference diagram" in page.text
+    (image,) = [each for each in page.images if "critical-difference" in each["src"]]
+    assert "Average ranks: VGG16 1.00; Xception 2.00" in image["alt"]
+    (table,) = [each for each in page.tables if "average rank" in each.heads]
+    assert table.heads == ["row", "average rank", "set0", "set1"]
+    assert table.rows[1] == ["Xception", "2.00", "2 0.890", "2 0.840"]
 
 
 def test_the_same_table_gives_the_same_bytes(tmp_path):

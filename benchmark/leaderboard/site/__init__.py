@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.leaderboard.columns import COLUMNS
+from benchmark.leaderboard.plot_style import question
 from benchmark.leaderboard.report import Above
 from benchmark.leaderboard.site import curves, runs, sections, things
 from benchmark.leaderboard.site.folder import SiteFolder, rebuilt
@@ -88,7 +89,7 @@ def _places(table: pd.DataFrame) -> dict[str, Place]:
     """By run id the row it is in, in the order of the table; the runs of one row share a place."""
     found: dict[str, Place] = {}
     for section in parts(table):
-        called = sections.section_title(section)
+        called = question(section)
         ranked = int(section[COLUMNS.rank].notna().sum())
         for row in section[section[COLUMNS.kind] == "run"].to_dict("records"):
             place = Place(row, called, ranked)

@@ -15,13 +15,13 @@ from benchmark.leaderboard.columns import (
     metric_columns,
     milliseconds,
 )
+from benchmark.leaderboard.plot_style import question
 from benchmark.leaderboard.published import publication
 from benchmark.leaderboard.report import CAVEATS
 from benchmark.leaderboard.site.grid import Cell, Column, Table, count, metric_head, score, table
 from benchmark.leaderboard.site.names import Pages
 from benchmark.leaderboard.site.pictures import Picture
 from benchmark.leaderboard.table import (
-    conditions,
     leading,
     section_id,
     shown_metrics,
@@ -86,17 +86,6 @@ class Section:
     further: tuple[Further, ...]
 
 
-def section_title(section: pd.DataFrame) -> str:
-    """A section's question and what its runs started from, in words."""
-    runs = leading(section)
-    first = runs.iloc[0]
-    if first[COLUMNS.kind] == "reported":
-        return f"Reported: {publication().title}"
-    names = " / ".join(sorted(runs[COLUMNS.dataset].unique()))
-    asked = f"{first[COLUMNS.task]} (version {first[COLUMNS.task_version]}) on {names}"
-    return f"{asked}, {conditions(runs)}"
-
-
 def anchor(section: str) -> str:
     """Where on the board's page a section begins."""
     return f"section-{section}"
@@ -111,7 +100,7 @@ def view(
     further: Sequence[Further] = (),
 ) -> Section:
     """One section of the table, of `table.sections`, as the page shows it."""
-    own, called = section_id(section), section_title(section)
+    own, called = section_id(section), question(section)
     reported = section[section[COLUMNS.kind] == "reported"]
     ours = section[section[COLUMNS.kind] != "reported"]
     apart = _reported(reported, own) if len(reported) else None
