@@ -96,6 +96,10 @@ def test_data_sets_on_which_something_else_was_asked_are_no_blocks(other):
     assert found.datasets == SETS[:3]
 
 
+def test_runs_whose_parts_share_images_are_not_compared_at_all():
+    assert compared(a_grid(fields={"leaks": ("a lesion in both",)})) == []
+
+
 @pytest.mark.parametrize(
     "other",
     [{"method": "focal"}, {"image_size": [128, 128]}, {"budget": "paper"}, {"recipe": {"x": 1}}],
