@@ -1,9 +1,8 @@
 """Views of the records: a table, a Markdown page, plots and a site, rebuilt each time."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,17 +23,19 @@ from benchmark.leaderboard.columns import (
     leaks_told,
 )
 from benchmark.leaderboard.common import add_common
+from benchmark.leaderboard.critical_difference import comparable, comparisons
 from benchmark.leaderboard.curves import Curve, curves
 from benchmark.leaderboard.files import Parts
-from benchmark.leaderboard.folder import OwnFolder, rebuilt
+from benchmark.leaderboard.folder import rebuilt
 from benchmark.leaderboard.fractions import LabelCurve, label_curves
 from benchmark.leaderboard.kept import Kept
 from benchmark.leaderboard.marks import add_contested
 from benchmark.leaderboard.part import Part, Summary, rows_shown
 from benchmark.leaderboard.published import concerned, reported_rows
-from benchmark.leaderboard.report import TITLE, closing, markdown_sections
+from benchmark.leaderboard.report import TITLE, closing, comparison_section, markdown_sections
 from benchmark.leaderboard.submitted import best_runs
 from benchmark.leaderboard.table import build_table, rows_of, section_id, sections
+from benchmark.leaderboard.tradeoffs import tradeoffs
 from benchmark.records.attempts import without_record
 from benchmark.records.index import Index, head_of, opened
 from benchmark.records.record import Record
@@ -74,6 +75,7 @@ def build(
     Raises:
         UserError: there is no readable record, or a file cannot be written.
     """
+    from benchmark.leaderboard.drawings import draw, of_comparisons, of_part
     from benchmark.leaderboard.plots import DRAWN_WITH, libraries
     from benchmark.leaderboard.site import Site
     from benchmark.submissions.board import submitted
@@ -81,6 +83,7 @@ def build(
     root = Path(folder or Path(results) / "v1")
     pictures: list[str] = []
     problems: list[str] = []
+    compared: list[pd.DataFrame] = []
     summary = Summary()
     with opened(results, progress) as index, TemporaryDirectory(prefix="dermbench-") as aside:
         if not index.count:
@@ -99,18 +102,23 @@ def build(
             site = Site(Path(results), root, pages, heads, most, kept_pages)
             text.write(TITLE)
             for part in _parts(index, sent, doubts, Path(results), progress):
-                _draw(part, drawn, kept_plots)
-                pictures += [*part.plots.values(), *(curve.plot for curve in part.curves)]
+                draw(of_part(part), drawn, kept_plots)
+                pictures += part.pictures
+                compared.append(comparable(part.table))
                 tables.add(part.table)
                 text.writelines(markdown_sections(part, most))
                 site.add(part)
                 summary += Summary.of(part.table)
                 problems += part.problems
                 del part  # before the next is read
+            over_datasets = comparisons(pd.concat(compared))
+            draw(of_comparisons(over_datasets), drawn, kept_plots)
+            pictures += [each.plot for each in over_datasets]
+            text.writelines(f"{comparison_section(each)}\n\n" for each in over_datasets)
             text.write(closing(summary, begun.attempts))
             drawn.write(DRAWN_WITH, f"{libraries()}\n".encode())
             files = tables.write(root)
-            first = site.finish(summary, begun.attempts, sorted(problems))
+            first = site.finish(summary, over_datasets, begun.attempts, sorted(problems))
         elsewhere = (*index.problems, *sent.problems, *doubts.problems, *begun.problems)
         problems = [*elsewhere, *sorted(problems)]
     paths = [root / "leaderboard.md", *files, *(root / p for p in pictures), first]
@@ -151,7 +159,8 @@ def _parts(
         del part
     if alone:
         table = add_rows(frame([]), reported_rows(frame([])))
-        yield Part((), table, _plots(table))
+        beside = {section_id(section): tradeoffs(section) for section in sections(table)}
+        yield Part((), table, _plots(table), tradeoffs=beside)
 
 
 def _part(records: Sequence[Record], doubts: Contested, results: Path, progress: Progress) -> Part:
@@ -174,31 +183,17 @@ def _part(records: Sequence[Record], doubts: Contested, results: Path, progress:
     baselines, disputes = baseline_rows(counted)
     reported = reported_rows(table) if concerned(table) else []
     table = add_rows(table, [*baselines, *reported])
-    leaks = leaks_told(counted)
-    return Part(records, table, _plots(table), notes, leaks, joined, disputes, doubts)
-
-
-def _draw(part: Part, drawn: OwnFolder, kept: Kept) -> None:
-    """Draw the plots of a part's sections and curves, but for those that are there already."""
-    from benchmark.leaderboard.curve_plot import draw_curve
-    from benchmark.leaderboard.fraction_plot import draw_label_curve
-    from benchmark.leaderboard.plots import bars, libraries
-
-    draw: dict[str, tuple[object, Callable[[Path], None]]] = {}
-    for section in sections(part.table):
-        plot = part.plots[section_id(section)]
-        draw[plot] = (section.to_csv(index=False), partial(bars, section))
-    for curve in part.curves:
-        if isinstance(curve, LabelCurve):
-            draw[curve.plot] = (curve, partial(draw_label_curve, curve))
-        else:
-            draw[curve.plot] = (curve, partial(draw_curve, curve))
-    for plot, (what, onto) in draw.items():
-        made_of = (libraries(), what)
-        if not kept.unchanged(plot, made_of):
-            with kept.noting(plot, made_of):
-                onto(drawn.own(Path(plot).name))
-    kept.save()
+    return Part(
+        records=records,
+        table=table,
+        plots=_plots(table),
+        notes=notes,
+        leaks=leaks_told(counted),
+        curves=joined,
+        tradeoffs={section_id(section): tradeoffs(section) for section in sections(table)},
+        problems=disputes,
+        contested=doubts,
+    )
 
 
 def _plots(table: pd.DataFrame) -> dict[str, str]:

@@ -35,8 +35,9 @@ class Columns:
     trials' splits. `weights` is the kind of weights a run started with and `weights_source` which
     those were, see `WeightsUsed`. `pretrained_on` names earlier data sets with the first digits of
     their fingerprints. `explainer` made the maps that are scored, "" where a task asks for none.
-    `settings` is the rest of the configuration, a method's options among them, as
-    flat JSON with keys such as "recipe.learning_rate". `n_images` and `n_groups` are the
+    `settings` is the rest of the configuration, a method's options among them, as flat JSON with
+    keys such as "recipe.learning_rate". `hardware` is what all seeds ran on, and `seconds` the mean
+    of their seconds of prediction per test image, see `timing`. `n_images` and `n_groups` are the
     headline's. `run_ids` are the records in the row, `created` the date of the newest. `submitted`
     is "yes" where they are of a submission, which no run of ours made, and `contested` the doubts
     that somebody has about one of them, see `benchmark.contested`. `n_common`
@@ -71,6 +72,8 @@ class Columns:
     epochs: str = "epochs"
     settings: str = "settings"
     parameters: str = "parameters"
+    hardware: str = "hardware"
+    seconds: str = "seconds_per_image"
     seeds: str = "seeds"
     n_seeds: str = "n_seeds"
     n_images: str = "n_images"
@@ -146,11 +149,19 @@ COUNTS = (
     *(COLUMNS.rank, COLUMNS.rank_first, COLUMNS.rank_last, COLUMNS.parameters, COLUMNS.n_seeds),
     *(COLUMNS.n_images, COLUMNS.n_groups, COLUMNS.n_common),
 )
+# Columns of other numbers that are no metric.
+NUMBERS = (COLUMNS.seconds,)
 
 
 def measure(metric: str) -> str:
     """What a metric measures, of whatever disease: "ece_scaled_of_DR" and "ece" are "ece"."""
     return metric.partition(OF_DISEASE)[0].removesuffix(SCALED)
+
+
+def milliseconds(row: Mapping[str, Any] | pd.Series) -> str:
+    """A row's time of prediction for one image, in milliseconds; "" where it is not known."""
+    seconds = row[COLUMNS.seconds]
+    return "" if pd.isna(seconds) else f"{1000 * seconds:.3g}"
 
 
 def smaller_is_better(metric: str) -> bool:
@@ -275,8 +286,9 @@ def frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """Rows as a table with the columns in their order: missing text is "", a missing number NA."""
     columns = ordered(column for row in rows for column in row)
     table = pd.DataFrame(list(rows), columns=columns)
-    scores, counts, told = columns[len(astuple(COLUMNS)) :], list(COUNTS), list(texts())
-    table[scores] = table[scores].astype(float)
+    numbers = [*columns[len(astuple(COLUMNS)) :], *NUMBERS]
+    counts, told = list(COUNTS), list(texts())
+    table[numbers] = table[numbers].astype(float)
     table[counts] = table[counts].astype("Int64")
     table[told] = table[told].astype(object).where(table[told].notna(), "")
     return table
@@ -290,7 +302,7 @@ def ordered(columns: Iterable[str]) -> list[str]:
 
 def texts() -> tuple[str, ...]:
     """The columns that hold text."""
-    return tuple(column for column in astuple(COLUMNS) if column not in COUNTS)
+    return tuple(column for column in astuple(COLUMNS) if column not in (*COUNTS, *NUMBERS))
 
 
 def _metric_of(column: str) -> tuple[str, int]:

@@ -8,47 +8,34 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ft2font import __freetype_version__
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MultipleLocator
+from matplotlib.transforms import ScaledTranslation
 from PIL import __version__ as pillow_version
 
-from benchmark.files import atomic_path
-from benchmark.leaderboard.columns import COLUMNS, SPREAD, metric_columns
-from benchmark.leaderboard.published import publication
-from benchmark.leaderboard.table import (
-    conditions,
-    counted,
-    leading,
-    plain,
-    title,
-    varying_settings,
+from benchmark.leaderboard.columns import COLUMNS
+from benchmark.leaderboard.plot_style import (
+    HEADING,
+    intervals,
+    look,
+    question,
+    row_labels,
+    whisker,
 )
+from benchmark.leaderboard.table import counted, leading, plain, title
+from benchmark.pictures.figure import INK, QUIET, drawing
 
 # Lies beside the pictures and tells with what they were drawn.
 DRAWN_WITH = "drawn-with.txt"
 # Rows of one kind in one plot; what ranks below is in the table.
 MOST_ROWS = 40
-DPI = 140
-_LONGEST_LABEL = 70
 _TITLE_WIDTH = 84
-# Okabe and Ito's palette, which survives every common colour blindness; hatching survives print.
-_FRAMEWORKS = {
-    "torch": ("PyTorch", "#0072B2", "", "white"),
-    "keras": ("Keras", "#E69F00", "///", "white"),
-}
-_INK = "#222222"
-_OTHER = ("other", "#999999", "...", "white")
-# What is no run is drawn pale, between lines.
-_UNRANKED = {
-    "ceiling": ("ceiling: experts", "#DDEFE8", "xxx", "#999999"),
-    "floor": ("floor: no trained network", "#EEEEEE", "...", "#999999"),
-    "reported": ("reported, not run here", "#DDDDDD", "", "#999999"),
-}
 _GAP = 0.5
-# A name with a $ in it is no formula.
-_STYLE: dict[str, Any] = {"font.family": "DejaVu Sans", "font.size": 9, "text.parse_math": False}
+# Columns beside the bars, in points to the right of the axes.
+_SCORE, _TIED, _RANK = 8, 46, 53
+_TIED_LINE: dict[str, Any] = {"color": INK, "linewidth": 3, "solid_capstyle": "butt"}
 
 
 def libraries() -> str:
@@ -62,8 +49,9 @@ def bars(section: pd.DataFrame, target: Path) -> None:
 
     Ceilings stand above the runs and floors below. Reported rows are drawn only where there is
     nothing else, their whiskers one standard deviation long. Rows without a headline score are left
-    out; with none left the plot says so. The same section gives the same bytes, whatever
-    matplotlib's settings on this machine.
+    out; with none left the plot says so. Where it is known, the rank with its interval stands
+    beside the score, and a thick line joins the rows that are tied with the best. The same section
+    gives the same bytes, whatever matplotlib's settings on this machine.
     """
     headline = leading(section)[COLUMNS.headline].iloc[0]
     rows = section[section[headline].notna()]
@@ -71,17 +59,17 @@ def bars(section: pd.DataFrame, target: Path) -> None:
         rows = rows[rows[COLUMNS.kind] != "reported"]
     shown = rows.groupby(COLUMNS.kind, sort=False).head(MOST_ROWS)
     cut = len(rows) - len(shown)
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE)
-        figure = Figure(figsize=(8.5, 1.7 + 0.34 * max(_height(shown), 1)), layout="constrained")
-        FigureCanvasAgg(figure)
+    metric, heading = plain(title(headline)), question(section)
+    about = f"{heading}: bars of {metric} of {counted(len(shown), 'row')}, best on top"
+    with drawing(target, 8.5, 1.7 + 0.34 * max(_height(shown), 1), about) as figure:
         axes = figure.subplots()
-        _draw(axes, shown, headline)
-        _dress(axes, section, shown, f"{cut} more rows in table.csv" if cut > 0 else "")
-        with atomic_path(target) as temporary:
-            # The software's name and version would make the bytes depend on the machine.
-            figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
+        places = np.arange(len(shown)) + _GAP * _blocks(shown)
+        _draw(axes, shown, places, headline)
+        _ranks(axes, shown, places)
+        told = f"{metric} with {whisker(section)}"
+        _dress(axes, f"{told}; {cut} more rows in table.csv" if cut else told)
+        _legend(axes, shown)
+        figure.suptitle(fill(heading, _TITLE_WIDTH), **HEADING)
 
 
 def _blocks(rows: pd.DataFrame) -> np.ndarray:
@@ -95,97 +83,94 @@ def _height(rows: pd.DataFrame) -> float:
     return len(rows) + _GAP * (len(rows[COLUMNS.kind].unique()) - 1)
 
 
-def _draw(axes: Axes, rows: pd.DataFrame, headline: str) -> None:
-    blocks = _blocks(rows)
-    places = np.arange(len(rows)) + _GAP * blocks
-    value, low, high = (rows[c].to_numpy(float) for c in metric_columns(headline))
-    if f"{headline}{SPREAD}" in rows:
-        spread = rows[f"{headline}{SPREAD}"].to_numpy(float)
-        reported = (rows[COLUMNS.kind] == "reported").to_numpy()
-        low, high = np.where(reported, (value - spread, value + spread), (low, high))
-    looks = [_look(k, f) for k, f in zip(rows[COLUMNS.kind], rows[COLUMNS.framework], strict=True)]
+def _draw(axes: Axes, rows: pd.DataFrame, places: np.ndarray, headline: str) -> None:
+    value, low, high = intervals(rows, headline)
+    looks = [look(row) for row in rows.to_dict("records")]
     axes.barh(
         places,
         value,
         height=0.72,
-        color=[colour for _, colour, _, _ in looks],
-        hatch=[hatch for _, _, hatch, _ in looks],
-        edgecolor=[edge for _, _, _, edge in looks],
+        color=[each.colour for each in looks],
+        hatch=[each.hatch for each in looks],
+        edgecolor=[each.hatched for each in looks],
         linewidth=0,
     )
     # Not `errorbar`: it refuses a percentile interval that lies beside its value, which happens.
-    axes.hlines(places, low, high, color=_INK, linewidth=1.1)
+    axes.hlines(places, low, high, color=INK, linewidth=1.1)
     for end in (low, high):
-        axes.plot(end, places, "|", color=_INK, markersize=6, markeredgewidth=1.1)
-    for line in places[1:][np.diff(blocks) > 0]:
-        axes.axhline(line - (1 + _GAP) / 2, color=_INK, linewidth=0.8)
-    # The numbers stand in a column of their own, clear of whiskers.
+        axes.plot(end, places, "|", color=INK, markersize=6, markeredgewidth=1.1)
+    for line in places[1:][np.diff(_blocks(rows)) > 0]:
+        axes.axhline(line - (1 + _GAP) / 2, color=INK, linewidth=0.8)
+    # The numbers stand in columns of their own, clear of whiskers.
     for place, number in zip(places, value, strict=True):
-        axes.text(1.015, place, f"{number:.3f}", transform=axes.get_yaxis_transform(), va="center")
-    axes.set_yticks(places, _labels(rows))
+        _write(axes, _SCORE, place, f"{number:.3f}")
+    axes.set_yticks(places, row_labels(rows))
     for label, kind in zip(axes.get_yticklabels(), rows[COLUMNS.kind], strict=True):
         label.set_style("normal" if kind == "run" else "italic")
     axes.set_ylim(max(_height(rows), 1) - 0.4, -0.6)
-    # Bars begin at 0, or their lengths would lie.
-    axes.set_xlim(0, 1)
+    # Bars begin at 0, or their lengths would lie; a kappa may lie below it.
+    ends = np.array([0.0, 1.0, *value, *low, *high])
+    axes.set_xlim(np.floor(np.nanmin(ends) * 5) / 5, np.ceil(np.nanmax(ends) * 5) / 5)
 
 
-def _look(kind: str, framework: str) -> tuple[str, str, str, str]:
-    """Label, colour, hatching and its colour, of a row."""
-    return _UNRANKED[kind] if kind in _UNRANKED else _FRAMEWORKS.get(framework, _OTHER)
+def _ranks(axes: Axes, rows: pd.DataFrame, places: np.ndarray) -> None:
+    """The column of ranks with their intervals, and the line beside rows tied with the best."""
+    if rows[COLUMNS.rank_first].isna().all():
+        return
+    _write(axes, _RANK, -0.85, "rank, 95 %", color=QUIET)
+    aside = ScaledTranslation(_TIED / 72, 0, axes.figure.dpi_scale_trans)
+    beside = axes.get_yaxis_transform() + aside
+    for place, row in zip(places, rows.to_dict("records"), strict=True):
+        if pd.isna(row[COLUMNS.rank_first]):
+            continue
+        told = f"{row[COLUMNS.rank]} [{row[COLUMNS.rank_first]}, {row[COLUMNS.rank_last]}]"
+        if row[COLUMNS.tied] != "yes":
+            _write(axes, _RANK, place, told, color=QUIET)
+            continue
+        _write(axes, _RANK, place, told, fontweight="bold")
+        # From row to row without a gap: neighbours that are tied are joined.
+        ends = [place - 0.5, place + 0.5]
+        axes.plot(*([1, 1], ends), transform=beside, clip_on=False, antialiased=False, **_TIED_LINE)
 
 
-def _dress(axes: Axes, section: pd.DataFrame, rows: pd.DataFrame, remark: str) -> None:
-    runs = leading(section)
-    first = runs.iloc[0]
-    if first[COLUMNS.kind] == "reported":
-        name, whisker = f"Reported: {publication().title}", "standard deviation over runs"
-    else:
-        names = " / ".join(sorted(runs[COLUMNS.dataset].unique()))
-        name = f"{first[COLUMNS.task]} (version {first[COLUMNS.task_version]}) on {names}"
-        name, whisker = f"{name}, {conditions(runs)}", "95 % interval"
-    heading = fill(plain(name), _TITLE_WIDTH)
-    axes.figure.suptitle(heading, x=0.01, ha="left", fontsize=11, fontweight="bold")
-    about = f"{plain(title(first[COLUMNS.headline]))} with {whisker}"
-    axes.set_xlabel(f"{about}; {remark}" if remark else about)
-    axes.set_xticks(np.linspace(0, 1, 6))
+def _write(axes: Axes, right: float, place: float, words: str, **style: Any) -> None:
+    """Words so many points to the right of the axes, at the height of a row."""
+    axes.annotate(
+        words,
+        (1, place),
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(right, 0),
+        textcoords="offset points",
+        va="center",
+        annotation_clip=False,
+        **style,
+    )
+
+
+def _dress(axes: Axes, told: str) -> None:
+    axes.set_xlabel(told)
+    axes.xaxis.set_major_locator(MultipleLocator(0.2))
     axes.grid(axis="x", color="#dddddd", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    kinds = zip(rows[COLUMNS.kind], rows[COLUMNS.framework], strict=True)
-    looks = dict.fromkeys(_look(kind, framework) for kind, framework in kinds)
-    keys = [
-        Patch(facecolor=colour, hatch=hatch, edgecolor=edge, linewidth=0, label=label)
-        for label, colour, hatch, edge in looks
-    ]
-    if keys:
-        axes.figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), frameon=False)
-    else:
+    axes.spines["left"].set_visible(False)
+
+
+def _legend(axes: Axes, rows: pd.DataFrame) -> None:
+    if rows.empty:
         axes.text(0.5, 0.5, "no row has a score", transform=axes.transAxes, ha="center")
-
-
-def _labels(rows: pd.DataFrame) -> list[str]:
-    """Of a run the architecture and what differs between runs; of other rows their name."""
-    is_run = rows[COLUMNS.kind] == "run"
-    runs = rows[is_run]
-    labels = [[arch] for arch in runs[COLUMNS.arch]]
-    told = (COLUMNS.method, COLUMNS.weights_source, COLUMNS.image_size)
-    for column in (*told, COLUMNS.budget, COLUMNS.epochs):
-        if runs[column].nunique() > 1:
-            for label, value in zip(labels, runs[column], strict=True):
-                label.append(counted(value, "epoch") if column == COLUMNS.epochs else value)
-    for label, settings in zip(labels, varying_settings(runs), strict=True):
-        label.append(settings)
-    of_runs = iter(labels)
-    named = [
-        next(of_runs) if run else _name(row)
-        for run, (_, row) in zip(is_run, rows.iterrows(), strict=True)
+        return
+    looks = dict.fromkeys(look(row) for row in rows.to_dict("records"))
+    keys: list[Patch | Line2D] = [
+        Patch(
+            facecolor=each.colour,
+            hatch=each.hatch,
+            edgecolor=each.hatched,
+            linewidth=0,
+            label=each.label,
+        )
+        for each in looks
     ]
-    return [plain(", ".join(filter(None, label)))[:_LONGEST_LABEL] for label in named]
-
-
-def _name(row: pd.Series) -> list[str]:
-    reported = row[COLUMNS.kind] == "reported"
-    return [row[COLUMNS.arch], row[COLUMNS.name]] if reported else [row[COLUMNS.name]]
+    if (rows[COLUMNS.tied] == "yes").any():
+        keys.append(Line2D([], [], **_TIED_LINE, label="bold: tied with the best"))
+    axes.figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), frameon=False)

@@ -15,7 +15,9 @@ from benchmark.leaderboard.columns import (
     SPREAD,
     against_best,
     metric_columns,
+    milliseconds,
 )
+from benchmark.leaderboard.critical_difference import Comparison
 from benchmark.leaderboard.curves import Curve, Point
 from benchmark.leaderboard.fractions import LabelCurve, Reference
 from benchmark.leaderboard.marks import footnotes, mark, numbers
@@ -33,6 +35,7 @@ from benchmark.leaderboard.table import (
     title,
     varying_settings,
 )
+from benchmark.leaderboard.tradeoffs import Tradeoff
 from benchmark.records.attempts import Attempt
 
 _SUBMITTED = (
@@ -76,6 +79,7 @@ def markdown_sections(part: Part, most: int) -> Iterator[str]:
                 yield f"{_joined(curve, most)}\n\n"
         told = [_footnote(*each) for each in footnotes(section, part.contested)]
         told += map(escape, part.notes.get(own, ()))
+        told += map(_tradeoff, part.tradeoffs.get(own, ()))
         yield f"{_section(section, part.plots[own], told, part.leaks.get(own, ()), most)}\n\n"
 
 
@@ -108,6 +112,29 @@ def cell(value: float, low: float, high: float) -> str:
 
 def _joined(curve: Curve | LabelCurve, most: int) -> str:
     return _labels(curve, most) if isinstance(curve, LabelCurve) else _curve(curve, most)
+
+
+def comparison_section(comparison: Comparison) -> str:
+    """The section of rows compared over data sets: its diagram, and each row's ranks."""
+    name = escape(comparison.title)
+    columns = {
+        "row": [escape(each.name) for each in comparison.entrants],
+        "average rank": [f"{each.average:.2f}" for each in comparison.entrants],
+    }
+    for at, dataset in enumerate(comparison.datasets):
+        columns[escape(dataset)] = [
+            f"{each.ranks[at]:g} ({each.scores[at]:.3f})" for each in comparison.entrants
+        ]
+    about = " ".join(escape(each) for each in (*comparison.reading, *comparison.left_out))
+    parts = [f"## {name}", about, f"![{escape(comparison.alt)}]({comparison.plot})"]
+    return "\n\n".join([*parts, _rows(columns)])
+
+
+def _tradeoff(tradeoff: Tradeoff) -> str:
+    """One plot below a section's table, with how to read it."""
+    picture = f"![{escape(tradeoff.alt)}]({tradeoff.plot})"
+    heading = f"### {escape(tradeoff.title)}"
+    return "\n\n".join([heading, escape(tradeoff.reading), picture])
 
 
 def _curve(curve: Curve, most: int) -> str:
@@ -222,7 +249,8 @@ def _section(
     reported = section[section[COLUMNS.kind] == "reported"]
     if len(reported) == len(section):
         name = f"Reported: {escape(publication().title)}"
-        return "\n\n".join([f"## {name}", f"![{name}]({picture})", *_reported(reported)])
+        parts = [f"## {name}", f"![{name}]({picture})", *_reported(reported), *notes]
+        return "\n\n".join(parts)
     runs = leading(section)
     first = runs.iloc[0]
     names = escape(" / ".join(sorted(runs[COLUMNS.dataset].unique())))
@@ -290,6 +318,7 @@ def _told(section: pd.DataFrame) -> tuple[dict[str, list[str]], dict[str, str]]:
             columns[name] = texts
         elif not differing <= {"", "-"}:
             shared[name] = differing.pop()
+    columns |= _costs(section)
     for metric in shown_metrics(section):
         values = section[list(metric_columns(metric))].itertuples(index=False)
         columns[_head(metric, section)] = [cell(*each) for each in values]
@@ -304,6 +333,20 @@ def _marked(section: pd.DataFrame) -> list[str]:
         f"{arch} ({told})" if told else arch
         for arch, told in zip(_texts(section, COLUMNS.arch), marks, strict=True)
     ]
+
+
+def _costs(section: pd.DataFrame) -> dict[str, list[str]]:
+    """What rows differ in that is set against their score below the table."""
+    runs = section[section[COLUMNS.kind] == "run"]
+    found = {}
+    if runs[COLUMNS.parameters].nunique() > 1:
+        found["parameters"] = _texts(section, COLUMNS.parameters)
+    if runs[COLUMNS.seconds].notna().any():
+        found["ms per image"] = [
+            milliseconds(row) or ("-" if row[COLUMNS.kind] == "run" else "")
+            for _, row in section.iterrows()
+        ]
+    return found
 
 
 def _ranks(section: pd.DataFrame) -> list[str]:
@@ -381,6 +424,8 @@ def closing(summary: Summary, attempts: Sequence[Attempt] = ()) -> str:
             " annotator against the others.",
             "- Common-correct scores are means over the images that every seed of every ranked row"
             " diagnoses correctly; they have no interval.",
+            "- Milliseconds per image are times of the runs as they happened, on whatever machine"
+            " (column `hardware` of `table.csv`) and whatever else it did: no benchmark of speed.",
             f"- {counted(summary.runs, 'run')}{sent}, the newest of each row from"
             f" {escape(summary.oldest[:10])} to {escape(summary.newest[:10])}, by DermBench"
             f" {escape(', '.join(sorted(summary.versions)))}. Written by"

@@ -35,6 +35,7 @@ from benchmark.leaderboard.columns import (
     smaller_is_better,
     text,
 )
+from benchmark.leaderboard.timing import mean_seconds_per_image, shared_hardware
 from benchmark.records.record import Record, WeightsUsed
 from benchmark.registry import TASKS
 
@@ -344,6 +345,8 @@ def _row(records: Sequence[Record], metrics: list[str]) -> dict[str, Any]:
     row: dict[str, Any] = _identity(records[0]) | {
         COLUMNS.kind: "run",
         COLUMNS.parameters: records[0].parameters,
+        COLUMNS.hardware: shared_hardware(records),
+        COLUMNS.seconds: mean_seconds_per_image(records),
         COLUMNS.seeds: " ".join(text(r.config.get("seed")) for r in records),
         COLUMNS.n_seeds: len(records),
         COLUMNS.n_images: min(e.n for e in headline),

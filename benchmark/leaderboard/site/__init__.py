@@ -12,10 +12,12 @@ import pandas as pd
 from benchmark.contested import Note
 from benchmark.leaderboard import unfinished
 from benchmark.leaderboard.columns import COLUMNS, metric_columns
+from benchmark.leaderboard.critical_difference import Comparison
 from benchmark.leaderboard.folder import OwnFolder
 from benchmark.leaderboard.kept import Kept
 from benchmark.leaderboard.marks import footnotes
 from benchmark.leaderboard.part import Part, Summary, Tables
+from benchmark.leaderboard.plot_style import question
 from benchmark.leaderboard.site import curves, runs, sections, things
 from benchmark.leaderboard.site.curves import CurveView
 from benchmark.leaderboard.site.grid import Cell, Column, table
@@ -23,7 +25,7 @@ from benchmark.leaderboard.site.names import FOLDERS, SPOKEN, Pages
 from benchmark.leaderboard.site.pages import STYLE, asset, page
 from benchmark.leaderboard.site.pictures import Picture, copied, run_files
 from benchmark.leaderboard.site.runs import Place
-from benchmark.leaderboard.site.sections import Section
+from benchmark.leaderboard.site.sections import Further, Section
 from benchmark.leaderboard.table import counted, section_id, title
 from benchmark.leaderboard.table import sections as sections_of
 from benchmark.records.attempts import Attempt
@@ -95,12 +97,17 @@ class Site:
         self._kept.save()
 
     def finish(
-        self, summary: Summary, attempts: Sequence[Attempt], problems: Sequence[str]
+        self,
+        summary: Summary,
+        comparisons: Sequence[Comparison],
+        attempts: Sequence[Attempt],
+        problems: Sequence[str],
     ) -> Path:
         """Write the pages that are of the whole board; the first one.
 
         Args:
             summary: of all parts.
+            comparisons: over data sets; their diagrams are drawn.
             attempts: runs without a record, newest first.
             problems: a sentence for each row that was left out.
 
@@ -117,6 +124,10 @@ class Site:
             "DermBench leaderboard",
             "",
             sections=self._shown,
+            comparisons=[
+                curves.comparison_view(each, self._plot(each.plot, each.alt), self._most)
+                for each in comparisons
+            ],
             things=[(SPOKEN[kind], _of_kind(kind, self._pages)) for kind in FOLDERS],
             summary=_told(summary, len(self._pages.records), len(self._shown)),
             unfinished=_unfinished(attempts),
@@ -136,7 +147,11 @@ class Site:
         ]
         notes, leaks = part.notes.get(own, ()), part.leaks.get(own, ())
         doubts = footnotes(section, part.contested)
-        whole = sections.view(section, picture, notes, leaks, self._pages, doubts)
+        further = [
+            Further(each.title, each.reading, self._plot(each.plot, each.alt))
+            for each in part.tradeoffs.get(own, ())
+        ]
+        whole = sections.view(section, picture, notes, leaks, self._pages, doubts, further)
         path = f"sections/{own}.html"
         shown = whole.cut(self._most, path)
         if shown.page:
@@ -167,7 +182,7 @@ def _places(table: pd.DataFrame) -> list[Place]:
     """The rows that are runs, in the order of the table."""
     found = []
     for section in sections_of(table):
-        called = sections.section_title(section)
+        called = question(section)
         ranked = int(section[COLUMNS.rank].notna().sum())
         scores = metric_columns(section[COLUMNS.headline].iloc[0])
         rows = section[section[COLUMNS.kind] == "run"][[*_OF_PLACE, *scores]]

@@ -1,9 +1,10 @@
-"""The curves over ratios and over label fractions as the site shows them."""
+"""What joins several sections as the site shows it: curves, and rows compared over data sets."""
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from benchmark.leaderboard.critical_difference import Comparison, Entrant
 from benchmark.leaderboard.curves import Curve, Line
 from benchmark.leaderboard.fractions import LabelCurve, Reference
 from benchmark.leaderboard.fractions import Line as LabelLine
@@ -15,9 +16,10 @@ from benchmark.leaderboard.table import counted, title
 
 @dataclass(frozen=True)
 class CurveView:
-    """One curve: its anchor, title, sentences, picture and tables."""
+    """One curve or comparison: its anchor, what it is, title, sentences, picture and tables."""
 
     id: str
+    sort: str
     title: str
     about: tuple[str, ...]
     picture: Picture
@@ -26,12 +28,44 @@ class CurveView:
 
 def view(curve: Curve | LabelCurve, picture: Picture, most: int) -> CurveView:
     """One curve as the page shows it, with its first `most` lines."""
-    own = f"curve-{curve.section}"
+    own, sort = f"curve-{curve.section}", "curve"
     if isinstance(curve, Curve):
         by_ratio = _by_ratio(curve, own).cut(most)
-        return CurveView(own, curve.title, _about(curve), picture, (by_ratio,))
+        return CurveView(own, sort, curve.title, _about(curve), picture, (by_ratio,))
     tables = tuple(each.cut(most) for each in _by_fraction(curve, own))
-    return CurveView(own, curve.title, _about_labels(curve), picture, tables)
+    return CurveView(own, sort, curve.title, _about_labels(curve), picture, tables)
+
+
+def comparison_view(comparison: Comparison, picture: Picture, most: int) -> CurveView:
+    """Rows compared over data sets as the page shows them, the first `most` in the table."""
+    own, sort = f"comparison-{comparison.section}", "critical-difference diagram"
+    about = (*comparison.reading, *comparison.left_out)
+    ranks = _by_dataset(comparison, own).cut(most)
+    return CurveView(own, sort, comparison.title, about, picture, (ranks,))
+
+
+def _by_dataset(comparison: Comparison, own: str) -> Table:
+    def on(at: int) -> Callable[[Entrant], Cell]:
+        def cell(entrant: Entrant) -> Cell:
+            rank = entrant.ranks[at]
+            return Cell(f"{rank:g}", f"{entrant.scores[at]:.3f}", rank)
+
+        return cell
+
+    columns: Sequence[Column[Entrant]] = [
+        Column("row", lambda entrant: Cell(entrant.name), names=True),
+        Column("average rank", _average, number=True, rising=True),
+        *(
+            Column(name, on(at), number=True, rising=True)
+            for at, name in enumerate(comparison.datasets)
+        ),
+    ]
+    caption = f"Ranks by {title(comparison.headline)}, below each the score"
+    return table(f"{own}-table", caption, columns, [("run", comparison.entrants)])[0]
+
+
+def _average(entrant: Entrant) -> Cell:
+    return Cell(f"{entrant.average:.2f}", order=entrant.average)
 
 
 def _shared(values: dict[str, str]) -> list[str]:

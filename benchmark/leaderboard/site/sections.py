@@ -14,15 +14,16 @@ from benchmark.leaderboard.columns import (
     SPREAD,
     against_best,
     metric_columns,
+    milliseconds,
 )
 from benchmark.leaderboard.marks import mark, numbers
+from benchmark.leaderboard.plot_style import question
 from benchmark.leaderboard.published import publication
 from benchmark.leaderboard.report import CAVEATS
 from benchmark.leaderboard.site.grid import Cell, Column, Table, count, metric_head, score, table
 from benchmark.leaderboard.site.names import Pages
 from benchmark.leaderboard.site.pictures import Picture
 from benchmark.leaderboard.table import (
-    conditions,
     leading,
     section_id,
     shown_metrics,
@@ -50,6 +51,15 @@ class Reported:
 
 
 @dataclass(frozen=True)
+class Further:
+    """A plot below a section's table: what is set against what, and how to read it."""
+
+    title: str
+    reading: str
+    picture: Picture
+
+
+@dataclass(frozen=True)
 class Section:
     """One section of the board.
 
@@ -66,6 +76,7 @@ class Section:
         first: the best run in words with its score; "" without one.
         runs: how many rows are runs.
         page: that shows the rows that are left out here, "" where none are.
+        further: more plots.
     """
 
     id: str
@@ -80,6 +91,7 @@ class Section:
     first: str
     runs: int
     page: str = ""
+    further: tuple[Further, ...] = ()
 
     def cut(self, most: int, page: str = "") -> "Section":
         """The section with the first rows of each kind alone; the others are on the page."""
@@ -87,17 +99,6 @@ class Section:
             return self
         table = self.table.cut(most)
         return replace(self, table=table, page=page if table.left_out else "")
-
-
-def section_title(section: pd.DataFrame) -> str:
-    """A section's question and what its runs started from, in words."""
-    runs = leading(section)
-    first = runs.iloc[0]
-    if first[COLUMNS.kind] == "reported":
-        return f"Reported: {publication().title}"
-    names = " / ".join(sorted(runs[COLUMNS.dataset].unique()))
-    asked = f"{first[COLUMNS.task]} (version {first[COLUMNS.task_version]}) on {names}"
-    return f"{asked}, {conditions(runs)}"
 
 
 def anchor(section: str) -> str:
@@ -112,14 +113,16 @@ def view(
     leaks: Sequence[str],
     pages: Pages,
     contested: Sequence[tuple[int, Note]] = (),
+    further: Sequence[Further] = (),
 ) -> Section:
     """One section of the table, of `table.sections`, as the page shows it."""
-    own, called = section_id(section), section_title(section)
+    own, called = section_id(section), question(section)
     reported = section[section[COLUMNS.kind] == "reported"]
     ours = section[section[COLUMNS.kind] != "reported"]
     apart = _reported(reported, own) if len(reported) else None
     if ours.empty:
-        return Section(anchor(own), called, (), (), (), (), picture, None, apart, "", 0)
+        alone = Section(anchor(own), called, (), (), (), (), picture, None, apart, "", 0)
+        return replace(alone, further=tuple(further))
     first = leading(section).iloc[0]
     ranked_by = title(first[COLUMNS.headline])
     grid, shared = _table(ours, f"Ranked by {ranked_by}", pages)
@@ -141,6 +144,7 @@ def view(
         reported=apart,
         first=_first(ours),
         runs=int((ours[COLUMNS.kind] == "run").sum()),
+        further=tuple(further),
     )
 
 
@@ -161,7 +165,7 @@ def _first(ours: pd.DataFrame) -> str:
 def _table(ours: pd.DataFrame, caption: str, pages: Pages) -> tuple[Table, dict[str, str]]:
     runs = ours[ours[COLUMNS.kind] == "run"]
     told = dict(zip(runs.index, varying_settings(runs), strict=True)) if len(runs) else {}
-    columns = [*_telling(pages), *_scores(ours), *_counts(pages)]
+    columns = [*_telling(pages), *_costs(runs), *_scores(ours), *_counts(pages)]
     number = numbers(ours)
     rows = [
         row | {_SETTINGS: told.get(at, ""), _MARK: mark(row, number.get(at))}
@@ -194,6 +198,16 @@ def _telling(pages: Pages) -> list[Column[Row]]:
     ]
 
 
+def _costs(runs: pd.DataFrame) -> list[Column[Row]]:
+    """What rows differ in that is set against their score below the table."""
+    found: list[Column[Row]] = []
+    if runs[COLUMNS.parameters].nunique() > 1:
+        found.append(Column("parameters", _parameters, number=True))
+    if runs[COLUMNS.seconds].notna().any():
+        found.append(Column("ms per image", _milliseconds, number=True))
+    return found
+
+
 def _scores(ours: pd.DataFrame) -> list[Column[Row]]:
     """The metrics to show, the headline drawn as well."""
     headline = leading(ours)[COLUMNS.headline].iloc[0]
@@ -221,6 +235,15 @@ def _counts(pages: Pages) -> list[Column[Row]]:
 
 def _is_run(row: Row) -> bool:
     return bool(row[COLUMNS.kind] == "run")
+
+
+def _parameters(row: Row) -> Cell:
+    return _count(row, COLUMNS.parameters) if _is_run(row) else Cell("")
+
+
+def _milliseconds(row: Row) -> Cell:
+    told = milliseconds(row)
+    return Cell(told, order=1000 * row[COLUMNS.seconds]) if told else _missing(row)
 
 
 def _missing(row: Row) -> Cell:
