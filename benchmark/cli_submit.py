@@ -72,7 +72,9 @@ def add_verify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     parser.add_argument("--report", metavar="FILE.md", help="write the report there as well")
     parser.add_argument(
-        "--keep", action="store_true", help="store an accepted one in RESULTS/v1/submissions"
+        "--keep",
+        action="store_true",
+        help="store an accepted one in RESULTS/v1/submissions, as a row of the board",
     )
     parser.set_defaults(command=_verify)
 

@@ -16,6 +16,7 @@ from benchmark.data.dataset import UNLABELLED, Dataset
 from benchmark.data.pixels import Progress, silent
 from benchmark.errors import DataError, UserError
 from benchmark.metrics import binary, classification, statistics
+from benchmark.records.predictions import Predictions
 from benchmark.records.record import Metric
 from tasks.base import (
     SPLIT_SEED,
@@ -133,6 +134,19 @@ class Imbalance(Task):
         self, dataset: Dataset, trial: Trial, outputs: Outputs, progress: Progress = silent
     ) -> Score:
         """Macro scores, those of frequent and rare classes, reliability, and a table per class."""
+        score = self._of_answers(dataset, trial, outputs)
+        notes = self._notes(dataset, trial, _class_counts(dataset, trial.train))
+        return replace(score, notes=(*notes, *score.notes))
+
+    def rescore(
+        self, dataset: Dataset, trial: Trial, said: Predictions, temperature: float | None
+    ) -> Score:
+        """All but the notes on the profile, which only the whole data set can tell."""
+        outputs = Outputs(said.ids, said.probabilities, temperature=temperature)
+        return self._of_answers(dataset, trial, outputs)
+
+    def _of_answers(self, dataset: Dataset, trial: Trial, outputs: Outputs) -> Score:
+        """The score of a trial without notes on its training part."""
         labels, groups = truth(dataset, outputs.ids)
         weights = resamples(labels, groups)
         # The images as they are come first, then the resamples.
@@ -154,8 +168,7 @@ class Imbalance(Task):
             positive = binary.resampled(labels == 1, outputs.probabilities[:, 1], weights)
             metrics |= _estimated(positive, groups)
         tables = {"per_class": _per_class(dataset, found, counts, labels)}
-        score = Score(metrics, tables, notes=self._notes(dataset, trial, counts))
-        return add_reliability(score, dataset, trial, outputs)
+        return add_reliability(Score(metrics, tables), dataset, trial, outputs)
 
     def draw(self, dataset: Dataset, outputs: Outputs, score: Score, folder: Path) -> list[Path]:
         """Sensitivity by the number of training images, the confusion matrix, reliability."""

@@ -69,6 +69,13 @@ def test_a_record_that_is_right_does_not_move(tmp_path, record):
     assert found.record == record
 
 
+def test_a_long_tail_is_rescored_from_the_images_that_are_left_of_it(tmp_path):
+    data = answered_made.dataset(tmp_path, images=1200)
+    tail = {"task_options": {"imbalance": "50"}}
+    record = answered_made.run(tmp_path, "imbalance", data=data, **tail)
+    assert rescoring.rescored(rescoring.answered(tmp_path, record)).moved.empty
+
+
 def test_what_moved_is_told_and_mended(tmp_path, record):
     name = record.headline
     wrong = _spoilt(record, name, high=record.metrics[name].high + 0.25)

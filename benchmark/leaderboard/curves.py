@@ -106,7 +106,8 @@ def curves(table: pd.DataFrame, records: Iterable[Record]) -> list[Curve]:
 
     Runs of one curve agree in task, data, test images, headline, weights, pre-training, leaks and
     every option but the ratio. Of a profile that was run on several splits, which happens after a
-    frozen one was edited, only that with the most rows is in it, the newest of several (ours).
+    frozen one was edited, only that with the most rows is in it, the newest of several (ours). A
+    submission answers at one profile, and nothing tells which others would be of the same network.
 
     Args:
         table: from `build_table`.
@@ -115,7 +116,8 @@ def curves(table: pd.DataFrame, records: Iterable[Record]) -> list[Curve]:
     by_id = {record.run_id: record for record in records}
     tests = _tests(table, by_id)
     found = defaultdict(list)
-    for at, row in table[table[COLUMNS.kind] == "run"].iterrows():
+    runs = table[(table[COLUMNS.kind] == "run") & (table[COLUMNS.submitted] == "")]
+    for at, row in runs.iterrows():
         options = options_of(row[COLUMNS.question])
         if options.pop(_OPTION, None) and pd.notna(row[row[COLUMNS.headline]]):
             test = tests[row[COLUMNS.split]]

@@ -328,7 +328,8 @@ def _told(section: pd.DataFrame) -> tuple[dict[str, list[str]], dict[str, str]]:
 def _marked(section: pd.DataFrame) -> list[str]:
     """Each row's architecture, with what must be seen at its name."""
     number = numbers(section)
-    marks = [mark(row, number.get(at)) for at, row in section.iterrows()]
+    rows = section[[COLUMNS.submitted, COLUMNS.contested]].to_dict("records")
+    marks = [mark(row, number.get(at)) for at, row in zip(section.index, rows, strict=True)]
     return [
         f"{arch} ({told})" if told else arch
         for arch, told in zip(_texts(section, COLUMNS.arch), marks, strict=True)
