@@ -22,6 +22,7 @@ from benchmark.errors import UserError
 from benchmark.leaderboard import build
 from benchmark.leaderboard.columns import metric_columns
 from benchmark.records import predictions
+from benchmark.records.index import opened
 from benchmark.records.store import Store
 from benchmark.submissions import keep
 from benchmark.submissions.board import find, submitted
@@ -201,7 +202,8 @@ def _spoiled(results, own, how):
 def test_a_damaged_submission_is_named_and_costs_no_other_row(results, tmp_path, how, told):
     shutil.copytree(results / "v1", tmp_path / "v1")
     _spoiled(tmp_path, _id(results, "Weak"), how)
-    found = submitted(tmp_path, Store(tmp_path).all().records)
+    with opened(tmp_path) as index:
+        found = submitted(tmp_path, index)
     (problem,) = found.problems
     assert problem.startswith("submission s")
     assert told in problem
@@ -224,8 +226,9 @@ def test_without_a_run_of_its_question_a_submission_is_named(results, tmp_path):
     shutil.copytree(results / "v1", tmp_path / "v1")
     (file,) = (tmp_path / "v1" / "records").glob("*.json")
     file.unlink()
-    other = answered_made.run(tmp_path, "imbalance", **bundles_made.OPTIONS["imbalance"])
-    found = submitted(tmp_path, [other])
+    answered_made.run(tmp_path, "imbalance", **bundles_made.OPTIONS["imbalance"])
+    with opened(tmp_path) as index:
+        found = submitted(tmp_path, index)
     assert not found.records
     assert all("there is none of this task" in problem for problem in found.problems)
 

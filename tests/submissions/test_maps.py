@@ -13,6 +13,7 @@ import pytest
 from benchmark.comparison import compare
 from benchmark.errors import UserError
 from benchmark.leaderboard import build
+from benchmark.records.index import opened
 from benchmark.records.predictions import submitted as predictions_of
 from benchmark.submissions import keep
 from benchmark.submissions.board import find, submitted
@@ -126,7 +127,8 @@ def test_scores_of_maps_that_no_maps_have_are_no_row(explained, bundled, tmp_pat
     for forged in ({HEADLINE: said.values[HEADLINE] + 1}, {"macro_auc": said.values[HEADLINE]}):
         values = type(said)(said.ids, said.probabilities, forged)
         keep.keep(tmp_path, found.manifest, [values])
-    problems = submitted(tmp_path, [explained[1]]).problems
+    with opened(tmp_path) as index:
+        problems = submitted(tmp_path, index).problems
     assert len(problems) == 2
     assert all("is no score of maps" in problem for problem in problems)
 
