@@ -153,7 +153,7 @@ def _parts(
     alone = True
     for key in outer(sorted(heads), "comparing and drawing", len(heads)):
         records = (*index.records(heads[key]), *submissions[key])
-        part = replace(_part(records, doubts, results, inner), tables=sent.tables)
+        part = replace(_part(index, records, doubts, results, inner), tables=sent.tables)
         alone = alone and not concerned(part.table)
         yield part
         del part
@@ -163,15 +163,21 @@ def _parts(
         yield Part((), table, _plots(table), tradeoffs=beside)
 
 
-def _part(records: Sequence[Record], doubts: Contested, results: Path, progress: Progress) -> Part:
+def _part(
+    index: Index,
+    records: Sequence[Record],
+    doubts: Contested,
+    results: Path,
+    progress: Progress,
+) -> Part:
     """What is made of records that agree in task, version and data."""
-    from benchmark.leaderboard.standing import add_standing
+    from benchmark.leaderboard.remembered import remembered_standing
 
     counted = [record for seeds in rows_of(records) for record in seeds]
     table = add_contested(build_table(counted), doubts)
     table, common = add_common(table, counted, results)
     beside = best_runs(table)
-    table, standing = add_standing(table, counted, results, progress)
+    table, standing = remembered_standing(index, table, counted, results, progress)
     notes = {
         section: [told[section] for told in (beside, standing, common) if section in told]
         for section in table[COLUMNS.section].unique()

@@ -100,6 +100,11 @@ class Index:
         """One sentence for each file that is no readable record."""
         return tuple(known.fault for known in self._files.values() if known.fault)
 
+    def content(self, run_id: str) -> str:
+        """The SHA-256 of the file of a readable record, "" where there is none."""
+        known = self._files.get(f"{run_id}.json")
+        return known.head.content if known and known.head else ""
+
     def records(self, heads: Iterable[Head]) -> Iterator[Record]:
         """The records of these heads, in their order.
 
