@@ -32,7 +32,8 @@ from benchmark.leaderboard.kept import Kept
 from benchmark.leaderboard.marks import add_contested
 from benchmark.leaderboard.part import Part, Summary, rows_shown
 from benchmark.leaderboard.published import concerned, reported_rows
-from benchmark.leaderboard.report import TITLE, closing, comparison_section, markdown_sections
+from benchmark.leaderboard.report import TITLE, closing, markdown_sections
+from benchmark.leaderboard.report_joined import comparison_section
 from benchmark.leaderboard.submitted import best_runs
 from benchmark.leaderboard.table import build_table, rows_of, section_id, sections
 from benchmark.leaderboard.tradeoffs import tradeoffs
@@ -156,7 +157,7 @@ def _parts(
         part = replace(_part(index, records, doubts, results, inner), tables=sent.tables)
         alone = alone and not concerned(part.table)
         yield part
-        del part
+        del part, records  # before the next is read
     if alone:
         table = add_rows(frame([]), reported_rows(frame([])))
         beside = {section_id(section): tradeoffs(section) for section in sections(table)}

@@ -1,11 +1,9 @@
 """The table as Markdown, one section per protocol and data set."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import compress
 
 import pandas as pd
-from tabulate import tabulate
 
 from benchmark.contested import Note
 from benchmark.leaderboard import unfinished
@@ -17,25 +15,22 @@ from benchmark.leaderboard.columns import (
     metric_columns,
     milliseconds,
 )
-from benchmark.leaderboard.critical_difference import Comparison
-from benchmark.leaderboard.curves import Curve, Point
-from benchmark.leaderboard.fractions import LabelCurve, Reference
+from benchmark.leaderboard.markdown import cell, escape, more, rows, shared
 from benchmark.leaderboard.marks import footnotes, mark, numbers
 from benchmark.leaderboard.part import Part, Summary
 from benchmark.leaderboard.published import publication
+from benchmark.leaderboard.report_joined import curve_section, tradeoff_section
+from benchmark.leaderboard.shown import shown_metrics
 from benchmark.leaderboard.table import (
     conditions,
     counted,
     heading,
     leading,
-    plain,
     section_id,
     sections,
-    shown_metrics,
     title,
     varying_settings,
 )
-from benchmark.leaderboard.tradeoffs import Tradeoff
 from benchmark.records.attempts import Attempt
 
 _SUBMITTED = (
@@ -51,19 +46,6 @@ CAVEATS = {
 }
 
 _LEAKS = "**Not to be compared with other sections**, because leaks reward memory."
-OTHERS = (
-    "The natural training set is no point of the curve, because its frequent classes too have"
-    " other numbers of images."
-)
-UNKNOWN = (
-    "The records are of an older DermBench, which did not note the test images: whether those of"
-    " all ratios are the same is not known."
-)
-
-# Whatever can begin markup in GitHub's Markdown, inside a table cell or a heading.
-_MARKUP = re.compile(r"([\\`*_\[\]<>|&#~$!])")
-
-
 TITLE = "# DermBench leaderboard\n\n"
 
 
@@ -76,10 +58,10 @@ def markdown_sections(part: Part, most: int) -> Iterator[str]:
         own = section_id(section)
         for curve in part.curves:
             if curve.section == own:
-                yield f"{_joined(curve, most)}\n\n"
+                yield f"{curve_section(curve, most)}\n\n"
         told = [_footnote(*each) for each in footnotes(section, part.contested)]
         told += map(escape, part.notes.get(own, ()))
-        told += map(_tradeoff, part.tradeoffs.get(own, ()))
+        told += map(tradeoff_section, part.tradeoffs.get(own, ()))
         yield f"{_section(section, part.plots[own], told, part.leaks.get(own, ()), most)}\n\n"
 
 
@@ -88,159 +70,12 @@ def _unfinished(attempts: Sequence[Attempt]) -> str:
     columns = {
         name: [escape(tell(each)) for each in shown] for name, tell in unfinished.COLUMNS.items()
     }
-    return "\n\n".join([f"## {unfinished.TITLE}", unfinished.about(attempts), _rows(columns)])
-
-
-def escape(text: str) -> str:
-    """Text that shows in Markdown as it is: no markup, no line break, no control character."""
-    return _MARKUP.sub(r"\\\1", plain(text))
+    return "\n\n".join([f"## {unfinished.TITLE}", unfinished.about(attempts), rows(columns)])
 
 
 def _footnote(number: int, note: Note) -> str:
     # A link of a note holds no sign that could end it.
     return f"Note {number}: {escape(note.told)}{f' <{note.link}>' if note.link else ''}"
-
-
-def cell(value: float, low: float, high: float) -> str:
-    """A score with its interval, such as "0.873 [0.851, 0.894]"; "-" where it is missing."""
-    if pd.isna(value):
-        return "-"
-    if pd.isna(low) or pd.isna(high):
-        return f"{value:.3f}"
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
-
-
-def _joined(curve: Curve | LabelCurve, most: int) -> str:
-    return _labels(curve, most) if isinstance(curve, LabelCurve) else _curve(curve, most)
-
-
-def comparison_section(comparison: Comparison) -> str:
-    """The section of rows compared over data sets: its diagram, and each row's ranks."""
-    name = escape(comparison.title)
-    columns = {
-        "row": [escape(each.name) for each in comparison.entrants],
-        "average rank": [f"{each.average:.2f}" for each in comparison.entrants],
-    }
-    for at, dataset in enumerate(comparison.datasets):
-        columns[escape(dataset)] = [
-            f"{each.ranks[at]:g} ({each.scores[at]:.3f})" for each in comparison.entrants
-        ]
-    about = " ".join(escape(each) for each in (*comparison.reading, *comparison.left_out))
-    parts = [f"## {name}", about, f"![{escape(comparison.alt)}]({comparison.plot})"]
-    return "\n\n".join([*parts, _rows(columns)])
-
-
-def _tradeoff(tradeoff: Tradeoff) -> str:
-    """One plot below a section's table, with how to read it."""
-    picture = f"![{escape(tradeoff.alt)}]({tradeoff.plot})"
-    heading = f"### {escape(tradeoff.title)}"
-    return "\n\n".join([heading, escape(tradeoff.reading), picture])
-
-
-def _curve(curve: Curve, most: int) -> str:
-    """The section of one curve: its plot, and a row for each line."""
-    lines = curve.lines[:most]
-    about = (
-        f"**{escape(title(curve.headline))}** with its 95 % interval at each ratio asked for,"
-        " highest mean over the ratios first; rows that lack a ratio come last."
-        + f" {f'Test images `{curve.test[:8]}`.' if curve.test else UNKNOWN}"
-        + (f" {OTHERS}" if curve.others else "")
-        + _shared({name: escape(value) for name, value in curve.shared.items()})
-        + "".join(f" {escape(sentence)}" for sentence in curve.left_out)
-    )
-    told = list(dict.fromkeys(name for line in curve.lines for name in line.told))
-    columns = {name: [escape(line.told.get(name, "")) for line in lines] for name in told}
-    for profile, called in curve.profiles.items():
-        columns[escape(called)] = [_point(line.points.get(profile)) for line in lines]
-    name, more = escape(curve.title), _more(len(curve.lines) - len(lines))
-    return "\n\n".join([f"## {name}", about, f"![{name}]({curve.plot})", _rows(columns), *more])
-
-
-def _labels(curve: LabelCurve, most: int) -> str:
-    """The section of one curve over label fractions: its plot, its scores, what each row keeps."""
-    lines, metric = curve.lines[:most], escape(title(curve.metric))
-    name = escape(curve.title)
-    heads = {"method": [escape(line.method) for line in lines]}
-    for told in dict.fromkeys(name for line in curve.lines for name in line.network):
-        heads[told] = [escape(line.network.get(told, "")) for line in lines]
-    seeds = {"seeds": [escape(", ".join(line.seeds)) for line in lines]}
-    scores = {
-        f"{fraction} %": [cell(*line.points[fraction][:3]) for line in lines]
-        for fraction in curve.fractions
-    }
-    area = {"area": [cell(*line.area[:3]) for line in lines]}
-    parts = [
-        f"## {name}",
-        _about_labels(curve),
-        f"![{name}]({curve.plot})",
-        _rows(heads | scores | area | seeds),
-    ]
-    parts += _more(len(curve.lines) - len(lines))
-    full = [_full(line.reference) for line in lines]
-    if any(line.reference for line in lines):
-        kept = {
-            f"kept at {fraction} %": [_share(line.kept(fraction)) for line in lines]
-            for fraction in curve.fractions
-        }
-        one = len(set(full)) == 1
-        parts += [
-            f"**Kept**: the row's mean {metric} as a share of the mean of `supervised` with all"
-            " labels, of the same network trained in the same way"
-            f"{f': {full[0]}' if one else ''}. A share of two means, it has no interval.",
-            _rows(heads | kept | ({} if one else {"supervised, all labels": full})),
-        ]
-    return "\n\n".join(parts)
-
-
-def _about_labels(curve: LabelCurve) -> str:
-    """What a reader must know of a curve over label fractions."""
-    parts = [
-        f"**{escape(title(curve.metric))}** with its 95 % interval at each labelled share of the"
-        " training images. The area, by which rows rank, is the mean height of the curve over the"
-        " logarithm of the share. Brackets: bootstrap over groups of the test images, the same"
-        " resamples at every share; of several seeds also the spread over seeds, which differ in"
-        " the images that are labelled; of one seed they do not hold it.",
-    ]
-    without = sum(line.reference is None for line in curve.lines)
-    if without:
-        whose = "" if without == len(curve.lines) else f" for {counted(without, 'row')}"
-        parts.append(
-            f"There is no reference line{whose}: no record of method `supervised` with all labels,"
-            " of the same network trained in the same way."
-        )
-    if len({line.seeds for line in curve.lines}) > 1:
-        parts.append("**Rows differ in their seeds**, so in part in the images that are labelled.")
-    return " ".join(parts) + _shared({k: escape(v) for k, v in curve.shared.items()})
-
-
-def _share(kept: float) -> str:
-    return "-" if pd.isna(kept) else f"{kept:.0%}".replace("%", " %")
-
-
-def _full(reference: Reference | None) -> str:
-    if reference is None:
-        return "-"
-    return f"{cell(*reference[:3])}, {escape(reference.whose)}"
-
-
-def _rows(columns: Mapping[str, Sequence[str]]) -> str:
-    return tabulate(columns, headers="keys", tablefmt="github", disable_numparse=True)
-
-
-def _point(point: Point | None) -> str:
-    if point is None:
-        return "-"
-    return f"{cell(point.value, point.low, point.high)}, {counted(point.seeds, 'seed')}"
-
-
-def _shared(values: Mapping[str, str]) -> str:
-    told = ", ".join(f"{name} {value}" for name, value in values.items())
-    return f" The same in every row: {told}." if told else ""
-
-
-def _more(rows: int) -> list[str]:
-    """A sentence on the rows that are not shown, if there are any."""
-    return [f"{counted(f'{rows:,}', 'more row')} in `table.csv`."] if rows else []
 
 
 def _section(
@@ -256,13 +91,13 @@ def _section(
     names = escape(" / ".join(sorted(runs[COLUMNS.dataset].unique())))
     task, version = escape(first[COLUMNS.task]), escape(first[COLUMNS.task_version])
     ours = section[section[COLUMNS.kind] != "reported"]
-    told, shared = _told(ours)
+    told, alike = _told(ours)
     shown = (ours.groupby(COLUMNS.kind).cumcount() < most).tolist()
     told = {name: list(compress(texts, shown)) for name, texts in told.items()}
     about = (
         f"Ranked by **{escape(title(first[COLUMNS.headline]))}**. Data"
         f" `{first[COLUMNS.data][:8]}`, split `{first[COLUMNS.split][:8]}`."
-        + _shared(shared)
+        + shared(alike)
         + CAVEATS.get(first[COLUMNS.weights], "")
     )
     parts = [
@@ -270,8 +105,8 @@ def _section(
         *([" ".join([_LEAKS, *map(escape, leaks)])] if leaks else []),
         about,
         f"![{task} on {names}]({picture})",
-        _rows(told),
-        *_more(shown.count(False)),
+        rows(told),
+        *more(shown.count(False)),
         *notes,
     ]
     if len(reported):
@@ -391,7 +226,7 @@ def _reported(rows: pd.DataFrame) -> list[str]:
     return [
         f"Printed by others ({escape(about.paper)}), in {escape(about.framework)}, not run here and"
         " not ranked. ± is the standard deviation over runs, not an interval.",
-        _rows(columns),
+        rows(columns),
         "\n".join(f"- {escape(point)}" for point in about.points),
     ]
 

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from benchmark.leaderboard.columns import COLUMNS, PROTOCOL, metric_columns, smaller_is_better
-from benchmark.leaderboard.report import cell
+from benchmark.leaderboard.markdown import cell
 from benchmark.leaderboard.table import pretraining, title
 
 # What the rows of a question may differ in and are ranked apart by.

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from tabulate import tabulate
 
 from benchmark.leaderboard.columns import COLUMNS, metric_columns
-from benchmark.leaderboard.report import cell, escape
+from benchmark.leaderboard.markdown import cell, escape
 from benchmark.leaderboard.table import heading, plain, title
 from benchmark.records.authored import About
 from benchmark.records.record import Metric

@@ -12,9 +12,10 @@ from matplotlib.image import imread
 
 from benchmark.errors import UserError
 from benchmark.leaderboard import build
+from benchmark.leaderboard.markdown import cell, escape
 from benchmark.leaderboard.part import Part
 from benchmark.leaderboard.plots import MOST_ROWS, bars
-from benchmark.leaderboard.report import cell, escape, markdown_sections
+from benchmark.leaderboard.report import markdown_sections
 from benchmark.leaderboard.table import build_table, section_id, sections
 from benchmark.records.record import Metric
 from benchmark.records.store import Store

@@ -12,7 +12,7 @@ from PIL import Image
 from benchmark.leaderboard import build
 from benchmark.leaderboard.critical_difference import comparable, comparisons
 from benchmark.leaderboard.critical_difference_plot import MOST_ENTRANTS, draw_comparison
-from benchmark.leaderboard.report import comparison_section
+from benchmark.leaderboard.report_joined import comparison_section
 from benchmark.leaderboard.table import build_table
 from benchmark.records.record import DataUsed, Metric, WeightsUsed
 from benchmark.records.store import Store

@@ -15,7 +15,7 @@ from benchmark.data.dataset import Dataset
 from benchmark.leaderboard import build, fraction_plot
 from benchmark.leaderboard.fraction_plot import MOST_METHODS, MOST_PANELS, draw_label_curve
 from benchmark.leaderboard.fractions import label_curves
-from benchmark.leaderboard.report import escape
+from benchmark.leaderboard.markdown import escape
 from benchmark.leaderboard.table import asked, build_table, rows_of, settings_apart, title
 from benchmark.metrics.statistics import Estimate, combine_seeds
 from benchmark.pictures.figure import INK

@@ -10,12 +10,12 @@ import pytest
 
 from benchmark.leaderboard import build
 from benchmark.leaderboard.columns import COLUMNS, leaks_told, options_of
-from benchmark.leaderboard.report import escape
+from benchmark.leaderboard.markdown import escape
+from benchmark.leaderboard.shown import shown_metrics
 from benchmark.leaderboard.table import (
     build_table,
     conditions,
     sections,
-    shown_metrics,
     title,
     varying_settings,
 )

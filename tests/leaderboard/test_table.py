@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 
 from benchmark.leaderboard.columns import COLUMNS, SMALLER_IS_BETTER, metric_columns
+from benchmark.leaderboard.shown import shown_metrics
 from benchmark.leaderboard.table import (
     build_table,
     heading,
     pretraining,
     section_id,
     sections,
-    shown_metrics,
     title,
     varying_settings,
 )

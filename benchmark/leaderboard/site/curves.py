@@ -8,7 +8,7 @@ from benchmark.leaderboard.critical_difference import Comparison, Entrant
 from benchmark.leaderboard.curves import Curve, Line
 from benchmark.leaderboard.fractions import LabelCurve, Reference
 from benchmark.leaderboard.fractions import Line as LabelLine
-from benchmark.leaderboard.report import OTHERS, UNKNOWN
+from benchmark.leaderboard.report_joined import OTHERS, UNKNOWN
 from benchmark.leaderboard.site.grid import Cell, Column, Table, score, table
 from benchmark.leaderboard.site.pictures import Picture
 from benchmark.leaderboard.table import counted, title

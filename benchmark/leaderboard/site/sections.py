@@ -20,13 +20,13 @@ from benchmark.leaderboard.marks import mark, numbers
 from benchmark.leaderboard.plot_style import question
 from benchmark.leaderboard.published import publication
 from benchmark.leaderboard.report import CAVEATS
+from benchmark.leaderboard.shown import shown_metrics
 from benchmark.leaderboard.site.grid import Cell, Column, Table, count, metric_head, score, table
 from benchmark.leaderboard.site.names import Pages
 from benchmark.leaderboard.site.pictures import Picture
 from benchmark.leaderboard.table import (
     leading,
     section_id,
-    shown_metrics,
     title,
     varying_settings,
 )
