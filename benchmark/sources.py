@@ -2,7 +2,10 @@
 
 import hashlib
 from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
+
+from benchmark.registry import DATASETS, EXPLAINERS, METHODS, TASKS
 
 _PACKAGES = ("architectures", "benchmark", "tasks")
 _SUFFIXES = frozenset({".py", ".html", ".css", ".js", ".json"})
@@ -10,7 +13,10 @@ _SUFFIXES = frozenset({".py", ".html", ".css", ".js", ".json"})
 
 @cache
 def fingerprint() -> str:
-    """SHA-256 of the suite's own source files; a version number would not tell an edited one."""
+    """SHA-256 of the suite's source files and of the versions of packages that add to it.
+
+    A version number of the suite would not tell an edited file.
+    """
     digest = hashlib.sha256()
     root = Path(__file__).parent.parent
     for package in _PACKAGES:
@@ -18,4 +24,8 @@ def fingerprint() -> str:
             if file.suffix in _SUFFIXES:
                 digest.update(file.relative_to(root).as_posix().encode())
                 digest.update(hashlib.sha256(file.read_bytes()).digest())
+    for registry in (TASKS, METHODS, EXPLAINERS, DATASETS):
+        for entry in sorted(entry_points(group=f"dermbench.{registry.kind}s")):
+            made_by = entry.dist and (entry.dist.name, entry.dist.version)
+            digest.update(repr((entry.name, entry.value, made_by)).encode())
     return digest.hexdigest()

@@ -26,7 +26,7 @@ def cell(value: float, low: float, high: float) -> str:
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def rows(columns: Mapping[str, Sequence[str]]) -> str:
+def grid(columns: Mapping[str, Sequence[str]]) -> str:
     """A table from its columns by heading; all of it is Markdown already."""
     return tabulate(columns, headers="keys", tablefmt="github", disable_numparse=True)
 

@@ -15,7 +15,7 @@ from benchmark.leaderboard.columns import (
     metric_columns,
     milliseconds,
 )
-from benchmark.leaderboard.markdown import cell, escape, more, rows, shared
+from benchmark.leaderboard.markdown import cell, escape, grid, more, shared
 from benchmark.leaderboard.marks import footnotes, mark, numbers
 from benchmark.leaderboard.part import Part, Summary
 from benchmark.leaderboard.published import publication
@@ -70,7 +70,7 @@ def _unfinished(attempts: Sequence[Attempt]) -> str:
     columns = {
         name: [escape(tell(each)) for each in shown] for name, tell in unfinished.COLUMNS.items()
     }
-    return "\n\n".join([f"## {unfinished.TITLE}", unfinished.about(attempts), rows(columns)])
+    return "\n\n".join([f"## {unfinished.TITLE}", unfinished.about(attempts), grid(columns)])
 
 
 def _footnote(number: int, note: Note) -> str:
@@ -105,7 +105,7 @@ def _section(
         *([" ".join([_LEAKS, *map(escape, leaks)])] if leaks else []),
         about,
         f"![{task} on {names}]({picture})",
-        rows(told),
+        grid(told),
         *more(shown.count(False)),
         *notes,
     ]
@@ -226,7 +226,7 @@ def _reported(rows: pd.DataFrame) -> list[str]:
     return [
         f"Printed by others ({escape(about.paper)}), in {escape(about.framework)}, not run here and"
         " not ranked. ± is the standard deviation over runs, not an interval.",
-        rows(columns),
+        grid(columns),
         "\n".join(f"- {escape(point)}" for point in about.points),
     ]
 

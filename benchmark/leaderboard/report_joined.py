@@ -5,7 +5,7 @@ import pandas as pd
 from benchmark.leaderboard.critical_difference import Comparison
 from benchmark.leaderboard.curves import Curve, Point
 from benchmark.leaderboard.fractions import LabelCurve, Reference
-from benchmark.leaderboard.markdown import cell, escape, more, rows, shared
+from benchmark.leaderboard.markdown import cell, escape, grid, more, shared
 from benchmark.leaderboard.table import counted, title
 from benchmark.leaderboard.tradeoffs import Tradeoff
 
@@ -37,7 +37,7 @@ def comparison_section(comparison: Comparison) -> str:
         ]
     about = " ".join(escape(each) for each in (*comparison.reading, *comparison.left_out))
     parts = [f"## {name}", about, f"![{escape(comparison.alt)}]({comparison.plot})"]
-    return "\n\n".join([*parts, rows(columns)])
+    return "\n\n".join([*parts, grid(columns)])
 
 
 def tradeoff_section(tradeoff: Tradeoff) -> str:
@@ -63,7 +63,7 @@ def _curve(curve: Curve, most: int) -> str:
     for profile, called in curve.profiles.items():
         columns[escape(called)] = [_point(line.points.get(profile)) for line in lines]
     name, rest = escape(curve.title), more(len(curve.lines) - len(lines))
-    return "\n\n".join([f"## {name}", about, f"![{name}]({curve.plot})", rows(columns), *rest])
+    return "\n\n".join([f"## {name}", about, f"![{name}]({curve.plot})", grid(columns), *rest])
 
 
 def _labels(curve: LabelCurve, most: int) -> str:
@@ -83,7 +83,7 @@ def _labels(curve: LabelCurve, most: int) -> str:
         f"## {name}",
         _about_labels(curve),
         f"![{name}]({curve.plot})",
-        rows(heads | scores | area | seeds),
+        grid(heads | scores | area | seeds),
     ]
     parts += more(len(curve.lines) - len(lines))
     full = [_full(line.reference) for line in lines]
@@ -97,7 +97,7 @@ def _labels(curve: LabelCurve, most: int) -> str:
             f"**Kept**: the row's mean {metric} as a share of the mean of `supervised` with all"
             " labels, of the same network trained in the same way"
             f"{f': {full[0]}' if one else ''}. A share of two means, it has no interval.",
-            rows(heads | kept | ({} if one else {"supervised, all labels": full})),
+            grid(heads | kept | ({} if one else {"supervised, all labels": full})),
         ]
     return "\n\n".join(parts)
 
