@@ -25,6 +25,10 @@ from benchmark.rescoring import Answered, answered
 LEVEL = 0.05
 # Faults that a note spells out; the rest is counted.
 _NAMED = 2
+_TOO_FEW = (
+    "Ranks have no intervals here: a class has so few groups of test images that more than half of"
+    " the resamples lack it."
+)
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,9 @@ def add_standing(
             notes[str(section)] = f"Ranks have no intervals here: {_told(faults)}."
             continue
         headline = rows[COLUMNS.headline].iloc[0]
+        if not all(_resampled(scores[at][headline]) for at in rows.index):
+            notes[str(section)] = _TOO_FEW
+            continue
         standing, differences = _standing([scores[at][headline] for at in rows.index], headline)
         for at, columns in zip(rows.index, standing, strict=True):
             found[at] |= columns
@@ -105,10 +112,16 @@ def _nested(scores: dict[str, np.ndarray]) -> dict[str, object]:
     """The intervals of a row's metrics; of a single seed they are those of its record."""
     found: dict[str, object] = {}
     for name, every in scores.items():
-        if len(every) > 1:
+        if len(every) > 1 and _resampled(every):
             _, low, high = metric_columns(name)
             found[low], found[high] = nested_interval(name, every[:, 0], every[:, 1:])
     return found
+
+
+def _resampled(scores: np.ndarray) -> bool:
+    """Whether more than half of the resamples of a row's (S, 1 + R) scores tell a score."""
+    samples = scores[:, 1:]
+    return bool(samples.size) and float(np.isnan(samples).any(axis=0).mean()) < 0.5
 
 
 def _standing(

@@ -148,3 +148,16 @@ def test_a_nested_interval_stays_in_the_range_of_its_metric():
     seeds = np.array([0.9, 0.99, 0.98])
     low, high = nested_interval("macro_f1", seeds, np.repeat(seeds[:, None], 500, axis=1))
     assert 0 <= low < 0.95 < high == 1
+
+
+def test_where_resamples_lack_classes_nothing_is_said_of_ranks(tmp_path):
+    data = answered_made.dataset(tmp_path)
+    groups = data.table["group"].str[1:].astype(int)
+    # Of two classes about one lesion each is left for the test part.
+    data.table["label"] = np.where(groups < 5, 0, np.where(groups < 10, 1, 2))
+    _rows(tmp_path, [5.0, 1.0], seeds=2, data=data)
+    runs, page = _built(tmp_path)
+    assert runs["macro_auc_low"].isna().all()
+    assert (runs["tied_with_best"] == "").all()
+    assert "more than half of the resamples lack it" in page
+    assert "nan" not in page
