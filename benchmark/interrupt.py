@@ -2,9 +2,15 @@
 
 import os
 import signal
+import time
 from types import FrameType
 
+# Signals that come closer together are one: a cluster signals a sweep, which passes it on, and the
+# sweep's processes as well.
+MOMENT_SECONDS = 5.0
+
 _asked = False
+_asked_at = 0.0
 
 
 def heed() -> None:
@@ -16,7 +22,7 @@ def heed() -> None:
 def obey() -> None:
     """As a process of a sweep: SIGINT and SIGTERM interrupt, even where they were ignored.
 
-    A second one ends the process at once.
+    Another one, a moment later, ends the process at once.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _remember_or_end)
@@ -39,6 +45,9 @@ def _remember(number: int, frame: FrameType | None) -> None:
 
 
 def _remember_or_end(number: int, frame: FrameType | None) -> None:
-    if _asked:
+    global _asked_at
+    if not _asked:
+        _asked_at = time.monotonic()
+        _remember(number, frame)
+    if time.monotonic() - _asked_at >= MOMENT_SECONDS:
         os._exit(128 + number)
-    _remember(number, frame)

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -18,7 +19,7 @@ from benchmark import interrupt
 from benchmark.config import RunConfig
 from benchmark.progress import TerminalDisplay
 from benchmark.records.attempts import reason_of
-from benchmark.sweep.events import End, EventDisplay, EventLog
+from benchmark.sweep.events import STATUS, End, EventDisplay, EventLog
 from benchmark.sweep.retries import Ending, ending_of
 
 # That a run may take to notice that its sweep is gone.
@@ -42,14 +43,14 @@ def main() -> int:
     # Not by `sys.stdin`, whose buffer the thread below would hold while the interpreter ends.
     with open(0, "rb", buffering=0, closefd=False) as given:
         order = Order.model_validate_json(given.readline())
-    threading.Thread(target=_end_with_the_sweep, daemon=True).start()
     return _run(order)
 
 
 def _run(order: Order) -> int:
     log = EventLog(Path(order.events))
     try:
-        # Here, because it takes seconds, in which the run may be interrupted.
+        # Only here can an interrupt be told of; the import takes seconds.
+        threading.Thread(target=_end_with_the_sweep, daemon=True).start()
         from benchmark.run import execute
 
         display = EventDisplay(TerminalDisplay(), log)
@@ -58,11 +59,12 @@ def _run(order: Order) -> int:
         ending = ending_of(error)
         mine = ending in (Ending.BROKEN, Ending.DISTURBED)
         trace = traceback.format_exc() if mine else ""
-        print(trace or f"error: {reason_of(error)}", file=sys.stderr, flush=True)
         log.end(End(ending=ending, reason=reason_of(error), traceback=trace))
-        sys.stdout.flush()
+        with suppress(OSError):
+            print(trace or f"error: {reason_of(error)}", file=sys.stderr, flush=True)
+            sys.stdout.flush()
         # Not by returning: threads that still read images would abort an orderly exit.
-        os._exit(1)
+        os._exit(STATUS[ending])
     log.end(End(ending=Ending.DONE, run_id=record.run_id))
     return 0
 

@@ -17,6 +17,10 @@ from benchmark.sweep.retries import Ending
 T = TypeVar("T")
 
 
+# Exit statuses that tell how a run ended where nothing can be written, for the disk is full.
+STATUS = {ending: 64 + number for number, ending in enumerate(Ending) if ending is not Ending.DONE}
+
+
 class _Event(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -61,7 +65,7 @@ class EventLog:
             self._write(progress)
 
     def end(self, end: End) -> None:
-        """Tell how it ended; where even that fails, the exit status has to do."""
+        """Tell how it ended; where even that fails, its exit status (`STATUS`) does."""
         with suppress(OSError):
             self._write(end)
 

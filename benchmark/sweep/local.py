@@ -63,7 +63,7 @@ class LocalExecutor:
 
     def start(self, run: PlannedRun, files: Files, overwrite: bool) -> "LocalJob":
         """Start a run; what it prints goes to the end of its log."""
-        slot = self._free.pop(0)
+        slot = self._free[0]
         files.events.unlink(missing_ok=True)
         order = Order(
             config=run.config, out=str(self._out), events=str(files.events), overwrite=overwrite
@@ -81,6 +81,7 @@ class LocalExecutor:
                 # Ctrl-C on the terminal is the sweep's to pass on.
                 start_new_session=True,
             )
+        self._free.remove(slot)
         assert process.stdin is not None
         with suppress(BrokenPipeError):
             process.stdin.write(order.model_dump_json().encode() + b"\n")
@@ -138,7 +139,8 @@ class LocalJob:
             told = ": for lack of memory, as a rule" if name == "SIGKILL" else ""
             return End(ending=Ending.DISTURBED, reason=f"killed by {name}{told}", traceback=last)
         reason = f"the process ended with status {status} and said no more"
-        return End(ending=Ending.BROKEN, reason=reason, traceback=last)
+        known = {told: ending for ending, told in events.STATUS.items()}
+        return End(ending=known.get(status, Ending.BROKEN), reason=reason, traceback=last)
 
 
 def _last_lines(log: Path) -> str:

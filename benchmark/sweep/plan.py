@@ -115,7 +115,7 @@ def write(path: Path, runs: Sequence[PlannedRun]) -> None:
         UserError: the file exists and says something else, or cannot be written.
     """
     text = "".join(_line(run) for run in runs)
-    if path.exists() and path.read_text(encoding="utf-8") != text:
+    if path.is_file() and path.read_text(encoding="utf-8") != text:
         raise UserError(
             f"{path} is another plan, which may have been edited: delete it, or give another name"
             " (--plan FILE)"

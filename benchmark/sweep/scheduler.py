@@ -42,7 +42,7 @@ class Rules:
     retries: Retries = field(default_factory=Retries)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Work:
     """A run that is not settled yet; `claim` and `row` are there while it is ours."""
 
@@ -112,11 +112,11 @@ class Scheduler:
         Raises:
             UserError: the results folder cannot be written.
         """
-        for run in self._runs:
-            self._note(run, self._ledger.mark_anew(run) if overwrite else self._ledger.row(run))
         self._waiting = [_Work(run) for run in self._runs]
         looked_again = False
         try:
+            for run in self._runs:
+                self._note(run, self._ledger.mark_anew(run) if overwrite else self._ledger.row(run))
             while self._waiting or self._running:
                 if self._stops:
                     self._drop_waiting()

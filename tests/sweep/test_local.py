@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.sweep import local
-from benchmark.sweep.events import End
+from benchmark.sweep.events import STATUS, End
 from benchmark.sweep.executor import Step
 from benchmark.sweep.ledger import Files
 from benchmark.sweep.local import LocalExecutor
@@ -51,6 +51,11 @@ def test_of_a_process_that_says_nothing_the_last_lines_are_kept(tmp_path):
     assert end.ending is Ending.BROKEN
     assert "status 3" in end.reason
     assert end.traceback.endswith("so far")
+
+
+def test_how_it_ended_is_known_where_nothing_could_be_written(tmp_path):
+    status = STATUS[Ending.DISTURBED]
+    assert _end(_started(tmp_path, f"import sys; sys.exit({status})")).ending is Ending.DISTURBED
 
 
 def test_a_process_that_is_killed_from_outside_is_disturbed(tmp_path):
