@@ -84,7 +84,7 @@ class TerminalSweepDisplay:
         if row.state is State.DONE:
             told = f"{row.run_id} in {duration(row.seconds)}"
         if row.state is State.RETRYING:
-            told = f"{row.reason}: again in {duration(wait)}"
+            told = f"in {duration(wait)}, after: {row.reason}"
         self.say(f"{row.state:<10} {run.name}{f'  {told}' if told else ''}")
         self._ended = True
 
@@ -99,7 +99,7 @@ class TerminalSweepDisplay:
         settled = total - sum(shown.states[state] for state in UNFINISHED)
         self._draw("", "sweep", settled, total, _overall(shown))
         for run, progress, seconds in shown.jobs:
-            told = f"{progress.summary or progress.doing}  {duration(seconds)}"
+            told = f"{progress.doing}  {progress.summary}".rstrip() + f"  {duration(seconds)}"
             self._draw(run.id, self._titles[run.id], progress.epoch, progress.epochs or None, told)
         for gone in set(self._tasks) - {"", *(run.id for run, _, _ in shown.jobs)}:
             self._bars.remove_task(self._tasks.pop(gone))

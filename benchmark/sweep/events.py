@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 # Exit statuses that tell how a run ended where nothing can be written, for the disk is full.
-STATUS = {ending: 64 + number for number, ending in enumerate(Ending) if ending is not Ending.DONE}
+STATUS: dict[Ending, int] = {ending: 64 + number for number, ending in enumerate(Ending)}
 
 
 class _Event(BaseModel):

@@ -106,10 +106,16 @@ class LocalJob:
     ) -> None:
         self._process, self._files, self._freed = process, files, freed
         self._end: End | None = None
+        self._progress, self._read_bytes = Progress(), 0
 
     def progress(self) -> Progress:
-        """How far it is, as it says itself."""
-        return events.read(self._files.events).progress
+        """How far it is, as it says itself; read again only when it has said more."""
+        with suppress(FileNotFoundError):
+            told_bytes = self._files.events.stat().st_size
+            if told_bytes != self._read_bytes:
+                self._progress = events.read(self._files.events).progress
+                self._read_bytes = told_bytes
+        return self._progress
 
     def ended(self) -> End | None:
         """How it ended: as it says itself, else as its exit status tells."""
@@ -140,6 +146,8 @@ class LocalJob:
             return End(ending=Ending.DISTURBED, reason=f"killed by {name}{told}", traceback=last)
         reason = f"the process ended with status {status} and said no more"
         known = {told: ending for ending, told in events.STATUS.items()}
+        # A run that went well and could not say so: the next try finds its record.
+        known[0] = Ending.DISTURBED
         return End(ending=known.get(status, Ending.BROKEN), reason=reason, traceback=last)
 
 

@@ -96,7 +96,7 @@ class Scheduler:
         self._told_left = -math.inf
 
     def stop(self) -> None:
-        """End the sweep: the runs are asked to stop, and ended at once when called again."""
+        """End the sweep: the runs are asked to stop, and killed when this is called again."""
         self._stops += 1
 
     @property

@@ -53,8 +53,8 @@ def test_of_a_process_that_says_nothing_the_last_lines_are_kept(tmp_path):
     assert end.traceback.endswith("so far")
 
 
-def test_how_it_ended_is_known_where_nothing_could_be_written(tmp_path):
-    status = STATUS[Ending.DISTURBED]
+@pytest.mark.parametrize("status", [0, STATUS[Ending.DISTURBED]])
+def test_how_it_ended_is_known_where_nothing_could_be_written(tmp_path, status):
     assert _end(_started(tmp_path, f"import sys; sys.exit({status})")).ending is Ending.DISTURBED
 
 
