@@ -149,7 +149,7 @@ class Scheduler:
     def _take(self, work: _Work) -> bool:
         """Claim a run; what needs no work or cannot be had leaves the waiting ones."""
         run = work.run
-        if not self._missing(self._ledger.row(run)):
+        if not self._missing(run, self._ledger.row(run)):
             self._waiting.remove(work)
             return False
         try:
@@ -167,7 +167,7 @@ class Scheduler:
             return False
         # Read again: until now another sweep may have had it.
         work.row = self._ledger.row(run)
-        if not self._missing(work.row):
+        if not self._missing(run, work.row):
             self._waiting.remove(work)
             self._release(work)
             return False
@@ -175,8 +175,9 @@ class Scheduler:
             work.row = work.row.pending()
         return True
 
-    def _missing(self, row: Row) -> bool:
+    def _missing(self, run: PlannedRun, row: Row) -> bool:
         """Whether there is work: not of what is done, nor of what failed since this sweep began."""
+        self._note(run, row)
         if row.state is State.DONE:
             return False
         return row.state not in (State.FAILED, State.TIMED_OUT) or row.since < self._began
@@ -261,11 +262,12 @@ class Scheduler:
             work.claim = None
 
     def _note(self, run: PlannedRun, row: Row) -> None:
+        if self._states.get(run.id) is row.state:
+            return
         self._states[run.id] = row.state
         self._told_left = -math.inf
         if row.state is State.DONE:
             self._costs.add(run.config.public(), row.seconds)
-        self._told_left = -math.inf
 
     def _show(self) -> None:
         clock = self._clock()
