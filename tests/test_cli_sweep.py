@@ -10,6 +10,11 @@ PLAN = ("sweep", "plan", "--arch", "MobileNetV2", "--task", "diagnosis", "--budg
 DATA = ("--data-option", "images=54", "--data-option", "size=64")
 
 
+@pytest.fixture(autouse=True)
+def _signals_are_left_alone(monkeypatch):
+    monkeypatch.setattr("benchmark.interrupt.heed", lambda: None)
+
+
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
@@ -27,7 +32,7 @@ def test_an_option_that_means_nothing_is_refused_with_an_example(arguments, hint
     assert hint in capsys.readouterr().err
 
 
-def test_no_jobs_and_no_plan_are_refused(tmp_path, capsys):
+def test_a_plan_that_is_not_there_is_refused(tmp_path, capsys):
     assert main(["sweep", "run", str(tmp_path / "plan.jsonl")]) == 1
     assert "there is no plan" in capsys.readouterr().err
 
