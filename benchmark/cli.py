@@ -12,11 +12,11 @@ from benchmark.cli_data import (
     add_data_options,
     chosen_dataset,
     command,
-    option,
-    options_of,
 )
 from benchmark.cli_records import add_compare, add_contest, add_rescore
+from benchmark.cli_run import add_run
 from benchmark.cli_submit import add_submit, add_verify
+from benchmark.cli_sweep import add_sweep
 from benchmark.errors import UserError
 
 EXAMPLES = """\
@@ -60,7 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"dermbench {__version__}")
     parser.set_defaults(interrupted="stopped")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    _add_run(commands)
+    add_run(commands)
+    add_sweep(commands)
     _add_list(commands)
     _add_describe(commands)
     add_data(commands)
@@ -72,85 +73,6 @@ def _parser() -> argparse.ArgumentParser:
     add_submit(commands)
     add_verify(commands)
     return parser
-
-
-def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = command(
-        commands,
-        "run",
-        "train one network, score it, leave a record",
-        "run --arch Xception --task explainability",
-    )
-    parser.add_argument("--arch", required=True, help="architecture; see `list architectures`")
-    parser.add_argument("--task", required=True, help="task; see `list tasks`")
-    parser.add_argument(
-        "--imbalance", help="task imbalance: natural (default), or a long tail of ratio 10, 50, 100"
-    )
-    parser.add_argument(
-        "--positive", metavar="CLASS", help="task imbalance: this class against the rest"
-    )
-    parser.add_argument(
-        "--label-fractions",
-        metavar="P,P,...",
-        help="task semi-supervised: percent of the labels, one trial each (default:"
-        " 1,5,10,20,50,100)",
-    )
-    parser.add_argument(
-        "--unlabelled",
-        metavar="DIR",
-        help="task semi-supervised: a folder with further training images, without labels",
-    )
-    parser.add_argument(
-        "--grades",
-        metavar="one|all",
-        help="task grading: the grades that a training image keeps (default: one)",
-    )
-    parser.add_argument("--method", default="cross-entropy", help="default: %(default)s")
-    parser.add_argument(
-        "--method-option",
-        action="append",
-        default=[],
-        type=option,
-        metavar="NAME=VALUE",
-        help="setting of the method, see `describe`; may be repeated",
-    )
-    parser.add_argument("--framework", default="torch", help="torch (default) or keras")
-    add_data_options(parser, usual=None)
-    parser.add_argument(
-        "--allow-leaks",
-        action="store_true",
-        help="run although train, validation and test share lesions or images; the record says so",
-    )
-    parser.add_argument(
-        "--pretrain-on",
-        action="append",
-        default=[],
-        metavar="NAME:DIR",
-        help="train on this data set first; may be repeated",
-    )
-    parser.add_argument(
-        "--weights", default="none", help="none (default), imagenet, timm or a weight file"
-    )
-    parser.add_argument(
-        "--explainer", default="gradcam", help="default: %(default)s; see `list explainers`"
-    )
-    parser.add_argument(
-        "--temperature-scaling",
-        action="store_true",
-        help="fit a temperature on the validation images; reliability is shown before and after,"
-        " in a run of its own",
-    )
-    parser.add_argument("--image-size", type=_size, metavar="N|HxW", help="pixels; default: budget")
-    parser.add_argument("--budget", default="quick", help="smoke, quick (default) or paper")
-    parser.add_argument("--epochs", type=int, help="instead of the budget's")
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
-    parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
-    parser.add_argument("--overwrite", action="store_true", help="run again although it is done")
-    parser.set_defaults(
-        command=_run,
-        interrupted="stopped; finished epochs are kept: run the same command again to continue",
-    )
 
 
 def _add_list(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -203,66 +125,6 @@ def _add_leaderboard(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     )
     parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
     parser.set_defaults(command=_leaderboard)
-
-
-def _size(text: str) -> tuple[int, int]:
-    height, cross, width = text.lower().partition("x")
-    try:
-        return int(height), int(width if cross else height)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r}: write 128 or 400x300 (height x width)"
-        ) from None
-
-
-def _run(options: argparse.Namespace) -> None:
-    from benchmark.progress import TerminalDisplay
-    from benchmark.records.folder import RunFolder
-    from benchmark.run import run
-    from benchmark.show import baselines_table, headline, metrics_table, text_table
-
-    record = run(
-        options.arch,
-        options.task,
-        out=options.out,
-        overwrite=options.overwrite,
-        display=TerminalDisplay(),
-        method=options.method,
-        framework=options.framework,
-        dataset=options.dataset,
-        data_dir=options.data_dir,
-        dataset_options=options_of(options.data_option),
-        task_options={
-            name: getattr(options, name)
-            for name in ("imbalance", "positive", "label_fractions", "unlabelled", "grades")
-            if getattr(options, name) is not None
-        },
-        method_options=options_of(options.method_option),
-        allow_leaks=options.allow_leaks,
-        pretrain_on=options.pretrain_on,
-        weights=options.weights,
-        explainer=options.explainer,
-        temperature_scaling=options.temperature_scaling,
-        image_size=options.image_size,
-        budget=options.budget,
-        epochs=options.epochs,
-        seed=options.seed,
-        device=options.device,
-    )
-    folder = RunFolder.of_record(options.out, record)
-    print(f"\n{headline(record)}\n")
-    print(text_table(metrics_table(record)))
-    if record.baselines:
-        print(f"\n{text_table(baselines_table(record))}")
-    print(f"\nrun folder  {folder.path}")
-    for table in folder.tables():
-        print(f"table       {table}")
-    pages, drawn = folder.pages(), folder.drawings()
-    for page in pages:
-        print(f"page        {page}")
-    # A page shows the pictures beside it.
-    for picture in [] if pages else drawn:
-        print(f"picture     {picture}")
 
 
 def _list(options: argparse.Namespace) -> None:

@@ -65,6 +65,11 @@ def add_data_options(parser: argparse.ArgumentParser, usual: str | None = "synth
     """Add the options that name a data set; the usual one is None where the task decides."""
     told = usual or "the task's, see `describe TASK`"
     parser.add_argument("--dataset", default=usual, help=f"data set layout (default: {told})")
+    add_data_place(parser)
+
+
+def add_data_place(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where a data set lies and how it is read."""
     parser.add_argument("--data-dir", help="where it lies; a folder below $DERMBENCH_DATA will do")
     parser.add_argument(
         "--data-option",

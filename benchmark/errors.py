@@ -15,6 +15,10 @@ class DataError(UserError):
     """A data set on disk does not hold what its layout promises."""
 
 
+class RunInProgressError(UserError):
+    """Another process computes this very run."""
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
     """The error for a name that is not registered, with the nearest known ones."""
     known = sorted(known)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -62,8 +63,9 @@ def write_tensors(
         try:
             save_file(contiguous, temporary, metadata=metadata)
         except SafetensorError as error:
-            # The library reports a full disk in its own class.
-            raise OSError(str(error)) from error
+            # The library reports a full disk in its own class, the error's number in its text.
+            number = re.search(r"os error (\d+)", str(error))
+            raise OSError(int(number[1]) if number else None, str(error)) from error
 
 
 def write_text(target: Path, text: str) -> None:

@@ -1,15 +1,31 @@
 """Ctrl-C that is not lost: Python drops a KeyboardInterrupt that falls into a finaliser."""
 
+import os
 import signal
+import time
 from types import FrameType
 
+# Signals that come closer together are one: a cluster signals a sweep, which passes it on, and the
+# sweep's processes as well.
+MOMENT_SECONDS = 5.0
+
 _asked = False
+_asked_at = 0.0
 
 
 def heed() -> None:
     """From now on remember Ctrl-C, for `check`; where it is ignored, it stays so."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _remember)
+
+
+def obey() -> None:
+    """As a process of a sweep: SIGINT and SIGTERM interrupt, even where they were ignored.
+
+    Another one, a moment later, ends the process at once.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _remember_or_end)
 
 
 def check() -> None:
@@ -26,3 +42,12 @@ def _remember(number: int, frame: FrameType | None) -> None:
     global _asked
     _asked = True
     raise KeyboardInterrupt
+
+
+def _remember_or_end(number: int, frame: FrameType | None) -> None:
+    global _asked_at
+    if not _asked:
+        _asked_at = time.monotonic()
+        _remember(number, frame)
+    if time.monotonic() - _asked_at >= MOMENT_SECONDS:
+        os._exit(128 + number)

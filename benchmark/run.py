@@ -70,25 +70,14 @@ def execute(
     """Run a resolved configuration, or return the record of the same run made earlier."""
     display = display or SilentDisplay()
     watch = Watch()
-    of_task, of_method = TASKS.get(config.task), METHODS.get(config.method)
-    task: Task = of_task(of_task.Options(**config.task_options))
-    method: Method = of_method(of_method.Options(**config.method_options))
-    if config.framework not in method.frameworks:
-        raise UserError(f"method {method.name} does not run in {config.framework}")
-    _check_explainer(config, task)
-    if method.joint:
-        _check_joint(config, task)
-    if method.trains and config.recipe.epochs < 1:
-        raise UserError(f"method {method.name} trains: give its recipe at least 1 epoch")
+    task, method = question(config)
     select_backend(config.framework)
     store = Store(out)
     with watch("weights"):
         weights = _weights_used(config)
     with watch("data"):
         whole = load(config.dataset, config.data_dir, **config.dataset_options)
-        whole.require_images()
-        dataset = task.prepare(whole)
-        task.check(dataset)
+        dataset = asked_of(task, whole)
         caveats = method.notes([each.name for each in dataset.diseases] if task.graded else [])
         if not method.trains:
             _require_heads(config.weights, task, dataset)
@@ -110,7 +99,6 @@ def execute(
     for frozen in (split, *earlier_splits):
         frozen.keep()
     folder = RunFolder(out, config, name)
-    folder.start(config, overwrite)
     for note in (*dataset.notes, *caveats, *leaking):
         display.say(f"note: {note}")
     attempt = Attempt(
@@ -122,7 +110,11 @@ def execute(
         config=config.public(),
         started=attempts.now(),
     )
-    with attempts.noted(out, attempt):
+    with folder.reserved(), attempts.noted(out, attempt):
+        if not overwrite and store.has(name):
+            # Another process has finished it since the folder was free.
+            return store.load(name)
+        folder.start(config, overwrite)
         decoded = Decoded(config.image_size, display.track)
         runner = TrialRunner(config, task, method, folder, watch, display, decoded, earlier_parts)
         results = _results(runner, dataset, trials, earlier)
@@ -140,6 +132,37 @@ def execute(
             store.save(record)
             folder.finish(record)
     return record
+
+
+def question(config: RunConfig) -> tuple[Task, Method]:
+    """The task and the method of a run; what can be refused without the data is refused here.
+
+    Raises:
+        UserError: they cannot be combined, or not with the other settings.
+    """
+    of_task, of_method = TASKS.get(config.task), METHODS.get(config.method)
+    task: Task = of_task(of_task.Options(**config.task_options))
+    method: Method = of_method(of_method.Options(**config.method_options))
+    if config.framework not in method.frameworks:
+        raise UserError(f"method {method.name} does not run in {config.framework}")
+    _check_explainer(config, task)
+    if method.joint:
+        _check_joint(config, task)
+    if method.trains and config.recipe.epochs < 1:
+        raise UserError(f"method {method.name} trains: give its recipe at least 1 epoch")
+    return task, method
+
+
+def asked_of(task: Task, whole: Dataset) -> Dataset:
+    """The data as the task has them.
+
+    Raises:
+        DataError: they cannot answer the task's question.
+    """
+    whole.require_images()
+    dataset = task.prepare(whole)
+    task.check(dataset)
+    return dataset
 
 
 def _results(

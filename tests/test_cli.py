@@ -69,7 +69,10 @@ def test_importing_the_python_interface_loads_no_framework():
     assert _loaded_by("from benchmark.run import run", FRAMEWORKS) == []
 
 
-@pytest.mark.parametrize("command", [(), ("run",), ("list",), ("describe",), ("leaderboard",)])
+@pytest.mark.parametrize(
+    "command",
+    [(), ("run",), ("sweep",), ("sweep", "plan"), ("list",), ("describe",), ("leaderboard",)],
+)
 def test_every_help_shows_an_example(command):
     done = _benchmark(*command, "--help")
     assert done.returncode == 0

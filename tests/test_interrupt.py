@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import os, signal
 from benchmark import interrupt
@@ -31,6 +33,32 @@ def test_an_interrupt_that_a_finaliser_swallowed_is_raised_at_the_next_check():
     assert done.stdout == "went on\n"
     assert "Exception ignored" in done.stderr
     assert done.stderr.rstrip().endswith("KeyboardInterrupt")
+
+
+OBEYED = """\
+import os, signal
+from benchmark import interrupt
+
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+interrupt.obey()
+try:
+    os.kill(os.getpid(), signal.{first})
+except KeyboardInterrupt:
+    print("asked")
+os.kill(os.getpid(), signal.SIGTERM)
+print("once", flush=True)
+interrupt.MOMENT_SECONDS = 0
+os.kill(os.getpid(), signal.SIGTERM)
+print("still going")
+"""
+
+
+@pytest.mark.parametrize("first", ["SIGINT", "SIGTERM"])
+def test_a_process_of_a_sweep_obeys_one_signal_in_order_and_a_later_one_at_once(first):
+    script = OBEYED.format(first=first)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "asked\nonce\n"
+    assert done.returncode == 128 + 15
 
 
 def test_where_interrupts_are_ignored_they_stay_so():

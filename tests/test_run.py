@@ -2,8 +2,10 @@
 
 import pytest
 
-from benchmark.errors import DataError, UserError
+from benchmark import locks
+from benchmark.errors import DataError, RunInProgressError, UserError
 from benchmark.records.attempts import folder, without_record
+from benchmark.records.folder import RunFolder
 from benchmark.run import run
 
 
@@ -86,6 +88,21 @@ def test_a_split_is_what_its_frozen_file_says(framework, tmp_path):
     again = run("MobileNetV2", "diagnosis", **settings)
     assert again.run_id != first.run_id
     assert again.trials[0].n_train == first.trials[0].n_train - 1
+
+
+def test_what_another_process_computes_is_not_computed_here(framework, tmp_path):
+    settings = {
+        "framework": framework,
+        "budget": "smoke",
+        "dataset_options": {"images": 54, "size": 64},
+        "out": tmp_path,
+    }
+    record = run("MobileNetV2", "diagnosis", **settings)
+    (tmp_path / "v1" / "records" / f"{record.run_id}.json").unlink()
+    path = RunFolder.of_record(tmp_path, record).path
+    with locks.held(path / "run.lock"), pytest.raises(RunInProgressError, match="wait for it"):
+        run("MobileNetV2", "diagnosis", **settings)
+    assert not without_record(tmp_path).attempts
 
 
 def test_a_run_that_fails_is_noted_with_its_reason_until_it_is_done(

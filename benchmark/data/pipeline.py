@@ -6,7 +6,6 @@ an augmentation does to an image is the business of `augment`.
 """
 
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from benchmark.data.augment import augment
 from benchmark.recipe import Augmentation
+from benchmark.threads import available
 
 # Grain looks for jax's profiler when it is imported and warns that it is not there.
 logging.getLogger("absl").setLevel(logging.ERROR)
@@ -47,7 +47,7 @@ class Samples:
 
 def workers() -> int:
     """Threads that decode and augment: one per core, at most 16."""
-    return min(os.cpu_count() or 1, 16)
+    return min(available(), 16)
 
 
 def training_batches(

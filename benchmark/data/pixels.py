@@ -4,7 +4,6 @@ Reading a single image in its own size is the business of `images`; batches are 
 """
 
 import hashlib
-import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from benchmark.data.cache import cache_folder
 from benchmark.data.dataset import Dataset
 from benchmark.errors import UserError
 from benchmark.files import atomic_path
+from benchmark.threads import available
 
 # Raise when the same file would give other pixels: decoding, resizing or the file's own form.
 VERSION = 1
@@ -96,7 +96,7 @@ class Decoded:
 
 def in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
     """`function` of every item, in order, computed by a thread per core a little ahead."""
-    with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, 16)) as pool:
+    with ThreadPoolExecutor(max_workers=min(available(), 16)) as pool:
         for start in range(0, len(items), WINDOW):
             yield from pool.map(function, items[start : start + WINDOW])
 

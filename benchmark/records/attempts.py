@@ -20,6 +20,8 @@ from benchmark.files import write_json
 _LONGEST_REASON = 300
 # A published reason names nobody's folders: of a path its last part is kept.
 _FOLDERS = re.compile(r"(?<![\w.:/])/(?:[^\s/'\"]+/)+")
+# Of Python, PyTorch and TensorFlow, by name, for neither framework is imported here.
+_OUT_OF_MEMORY = ("MemoryError", "OutOfMemoryError", "ResourceExhaustedError")
 
 
 class Attempt(BaseModel):
@@ -73,7 +75,7 @@ def noted(results: str | Path, attempt: Attempt) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        ended = attempt.model_copy(update={"ended": now(), "reason": _reason(error)})
+        ended = attempt.model_copy(update={"ended": now(), "reason": _published(error)})
         # What went wrong matters more than that it cannot be noted.
         with suppress(UserError):
             write_json(path, ended.model_dump(mode="json"))
@@ -103,10 +105,19 @@ def without_record(results: str | Path) -> Unfinished:
     return Unfinished(tuple(found), tuple(problems))
 
 
-def _reason(error: BaseException) -> str:
-    """One line; of an error that is not the user's to mend with its kind."""
+def reason_of(error: BaseException) -> str:
+    """Why a run ended, in one line; of an error that is not the user's to mend with its kind."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted: the same command continues it"
     first = (str(error).splitlines() or [""])[0]
-    kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-    return _FOLDERS.sub("", f"{kind}{first}")[:_LONGEST_REASON]
+    if isinstance(error, UserError):
+        return first
+    kind = type(error).__name__
+    # PyTorch on a CPU has no class of its own for it.
+    if kind in _OUT_OF_MEMORY or "can't allocate memory" in first:
+        return f"out of memory ({kind}): a smaller --image-size or a larger machine is needed"
+    return f"{kind}: {first}"
+
+
+def _published(error: BaseException) -> str:
+    return _FOLDERS.sub("", reason_of(error))[:_LONGEST_REASON]

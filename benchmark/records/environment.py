@@ -1,12 +1,13 @@
 """The machine and the software a run was made with, as the record keeps them."""
 
-import os
 import platform
 import resource
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
 import psutil
+
+from benchmark import threads
 
 # What can change a number, whether or not this run loaded it.
 _PACKAGES = (
@@ -42,9 +43,7 @@ def hardware(device: dict[str, str]) -> dict[str, str | int | float | None]:
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": threads.cores(),
         "memory_bytes": psutil.virtual_memory().total,
         **device,
     }

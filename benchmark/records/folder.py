@@ -7,14 +7,17 @@ finished.
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from benchmark import locks
 from benchmark.config import RunConfig
+from benchmark.errors import RunInProgressError
 from benchmark.files import atomic_path, write_json
 from benchmark.records import environment
 from benchmark.records.record import Record
@@ -31,6 +34,21 @@ class RunFolder:
     def of_record(cls, out: str | Path, record: Record) -> "RunFolder":
         """The folder of a run that is done."""
         return cls(out, RunConfig.model_validate(record.config), record.run_id)
+
+    @contextmanager
+    def reserved(self) -> Iterator[None]:
+        """While the body runs no other process computes this run.
+
+        Raises:
+            RunInProgressError: another one does.
+            UserError: the folder cannot be written.
+        """
+        with locks.held(self.path / "run.lock") as free:
+            if not free:
+                raise RunInProgressError(
+                    f"another process is computing this run in {self.path}: wait for it, or stop it"
+                )
+            yield
 
     def start(self, config: RunConfig, overwrite: bool) -> None:
         """Write what is known before training; with `overwrite`, forget earlier checkpoints.

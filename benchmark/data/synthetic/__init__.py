@@ -5,7 +5,6 @@ Here is only the layout: options, cache and reading back. Skin is in `skin`, the
 """
 
 import dataclasses
-import os
 from pathlib import Path
 
 from benchmark.data.dataset import Dataset
@@ -13,6 +12,7 @@ from benchmark.data.layouts import Layout, dermxdb
 from benchmark.data.synthetic.annotators import MOST
 from benchmark.data.synthetic.cached import check_range, rendered
 from benchmark.data.synthetic.writer import write_dataset
+from benchmark.threads import available
 
 # To be raised with any change that alters a pixel or a mask: caches are kept by it.
 VERSION = 2
@@ -45,7 +45,7 @@ def read(
     check_range(NAME, "annotators", annotators, 1, MOST)
     check_range(NAME, "seed", seed, 0, 2**32 - 1)
     options = {"images": images, "size": size, "annotators": annotators, "seed": seed}
-    workers = min(os.cpu_count() or 1, 8)
+    workers = min(available(), 8)
     folder = rendered(
         NAME,
         root,

@@ -5,7 +5,6 @@ the healthy eye in `fundus_anatomy`, the signs in `fundus_lesions`, the files in
 """
 
 import dataclasses
-import os
 from pathlib import Path
 
 from benchmark.data.dataset import Dataset
@@ -13,6 +12,7 @@ from benchmark.data.layouts import Layout, multi_disease
 from benchmark.data.synthetic.cached import check_range, rendered
 from benchmark.data.synthetic.fundus_plan import DISEASES
 from benchmark.data.synthetic.fundus_writer import write_tables
+from benchmark.threads import available
 
 # To be raised with any change that alters a pixel or a table: caches are kept by it.
 VERSION = 1
@@ -48,7 +48,7 @@ def read(
     check_range(NAME, "size", size, 64, 1024)
     check_range(NAME, "seed", seed, 0, 2**32 - 1)
     labelled = multi_disease.chosen(disease, DISEASES)
-    workers = min(os.cpu_count() or 1, 8)
+    workers = min(available(), 8)
     folder = rendered(
         NAME,
         root,

@@ -1,0 +1,40 @@
+"""What a run tells its sweep."""
+
+from benchmark.progress import SilentDisplay
+from benchmark.sweep import events
+from benchmark.sweep.events import End, EventDisplay, EventLog, Progress
+from benchmark.sweep.retries import Ending
+
+
+def test_the_last_that_was_told_is_how_far_a_run_is(tmp_path):
+    path = tmp_path / "events.jsonl"
+    assert events.read(path).progress == Progress(doing="starting")
+    log = EventLog(path)
+    display = EventDisplay(SilentDisplay(), log)
+    assert list(display.track([1, 2], "decoding images", 2)) == [1, 2]
+    assert events.read(path).progress == Progress(doing="decoding images")
+    display.epoch("train", 1, 8, steps=5).close("loss 0.5")
+    assert events.read(path).progress == Progress(
+        doing="train", epoch=1, epochs=8, summary="loss 0.5"
+    )
+    display.epoch("train", 2, 8, steps=5).close("")
+    assert events.read(path).progress.epoch == 1
+    assert events.read(path).end is None
+    end = End(ending=Ending.REFUSED, reason="no such data")
+    log.end(end)
+    assert events.read(path).end == end
+
+
+def test_a_line_that_is_not_whole_is_left_for_later(tmp_path):
+    path = tmp_path / "events.jsonl"
+    EventLog(path).progress(Progress(doing="train"))
+    with path.open("a") as file:
+        file.write('{"ending": "do')
+    told = events.read(path)
+    assert (told.progress.doing, told.end) == ("train", None)
+
+
+def test_that_nothing_can_be_told_stops_no_run(tmp_path):
+    log = EventLog(tmp_path / "no folder" / "events.jsonl")
+    log.progress(Progress())
+    log.end(End(ending=Ending.DONE))
