@@ -1,6 +1,6 @@
 """A run scored again from its predictions and its frozen split, without the images."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from benchmark.records.record import DataUsed, Metric, Record
 from benchmark.registry import TASKS
 from tasks.base import Outputs, Score, Task, Trial
 
+# Faults that a sentence spells out.
+_NAMED = 2
 # What storing single scores in 32 bits may move.
 TOLERANCE = 1e-6
 
@@ -114,6 +116,28 @@ def answered(results: str | Path, record: Record) -> Answered:
                 f" probability for each of the {classes} classes: restore the file"
             )
     return Answered(record, sheet, tuple(said[trial.name] for trial in sheet.trials))
+
+
+def all_answered(
+    results: str | Path, records: Iterable[Record]
+) -> tuple[dict[str, Answered], list[str]]:
+    """What each run was asked and said, by its id, and of which it is not known, with the reason.
+
+    A reason names files relative to the results: on a page it names nobody's folders.
+    """
+    found, faults = {}, []
+    for record in records:
+        try:
+            found[record.run_id] = answered(results, record)
+        except UserError as error:
+            faults.append(str(error).replace(f"{results}/", ""))
+    return found, faults
+
+
+def faults_told(faults: Sequence[str]) -> str:
+    """The first faults of `all_answered` in words, the others counted."""
+    more = f" and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
+    return "; ".join(faults[:_NAMED]) + more
 
 
 @dataclass(frozen=True)

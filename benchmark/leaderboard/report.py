@@ -259,7 +259,7 @@ def closing(summary: Summary, attempts: Sequence[Attempt] = ()) -> str:
             " no trained network. Skill is 0 at the best floor but the untrained network, 1 at one"
             " annotator against the others.",
             "- Common-correct scores are means over the images that every seed of every ranked row"
-            " diagnoses correctly; they have no interval.",
+            " diagnoses correctly; their intervals take these images as given.",
             "- Milliseconds per image are times of the runs as they happened, on whatever machine"
             " (column `hardware` of `table.csv`) and whatever else it did: no benchmark of speed.",
             f"- {counted(summary.runs, 'run')}{sent}, the newest of each row from"

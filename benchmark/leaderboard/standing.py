@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from benchmark.data.pixels import Progress, silent
-from benchmark.errors import UserError
 from benchmark.leaderboard.columns import (
     COLUMNS,
     P_AGAINST_BEST,
@@ -20,11 +19,9 @@ from benchmark.leaderboard.columns import (
 from benchmark.leaderboard.table import counted, title
 from benchmark.metrics import statistics
 from benchmark.records.record import Record
-from benchmark.rescoring import Answered, answered
+from benchmark.rescoring import Answered, all_answered, faults_told
 
 LEVEL = 0.05
-# Faults that a note spells out; the rest is counted.
-_NAMED = 2
 _TOO_FEW = (
     "Ranks have no intervals here: a class has so few groups of test images that more than half of"
     " the resamples lack it."
@@ -71,16 +68,15 @@ def add_standing(
     notes = {}
     parts = list(ranked.groupby(COLUMNS.section, sort=False))
     for section, rows in progress(parts, "comparing rows", len(parts)):
-        answers, faults = _answers(
-            [by_id[run] for ids in rows[COLUMNS.run_ids] for run in ids.split()], results
-        )
+        runs = " ".join(rows[COLUMNS.run_ids]).split()
+        answers, faults = all_answered(results, [by_id[run] for run in runs])
         scores = _sampled(rows, answers) if answers else {}
         for at, every in scores.items():
             found[at] |= _nested(every)
         if len(rows) < 2:
             continue
         if faults:
-            notes[str(section)] = f"Ranks have no intervals here: {_told(faults)}."
+            notes[str(section)] = f"Ranks have no intervals here: {faults_told(faults)}."
             continue
         headline = rows[COLUMNS.headline].iloc[0]
         if not all(_resampled(scores[at][headline]) for at in rows.index):
@@ -163,23 +159,6 @@ def _standing(
         for at, ((first, last), corrected) in enumerate(zip(ranks, p, strict=True))
     ]
     return standing, [each for at, each in enumerate(differences) if at != best]
-
-
-def _answers(records: Sequence[Record], results: Path) -> tuple[dict[str, Answered], list[str]]:
-    """What each run was asked and said, and of which it is not known, with the reason."""
-    answers, faults = {}, []
-    for record in records:
-        try:
-            answers[record.run_id] = answered(results, record)
-        except UserError as error:
-            # Relative to the results: a page that is published names nobody's folders.
-            faults.append(str(error).replace(f"{results}/", ""))
-    return answers, faults
-
-
-def _told(faults: Sequence[str]) -> str:
-    more = f" and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
-    return "; ".join(faults[:_NAMED]) + more
 
 
 def _resolution(headline: str, differences: Sequence[np.ndarray], one: Answered) -> str:

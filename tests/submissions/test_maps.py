@@ -116,7 +116,7 @@ def test_maps_that_were_kept_are_a_row_with_a_rank_and_the_floors_beside_it(
     text = (tmp_path / "v1" / "leaderboard.md").read_text()
     for heading in ("submitted maps", "no maps"):
         assert f"by the authors' account, {heading}\n" in text
-    assert "common-correct F1 needs the run folder" not in text.split("submitted maps")[-1]
+    assert "common-correct F1 needs the predictions" not in text.split("submitted maps")[-1]
 
 
 def test_scores_of_maps_that_no_maps_have_are_no_row(explained, bundled, tmp_path):
