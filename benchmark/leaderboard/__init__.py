@@ -22,7 +22,6 @@ from benchmark.leaderboard.columns import (
     frame,
     leaks_told,
 )
-from benchmark.leaderboard.common import add_common
 from benchmark.leaderboard.critical_difference import comparable, comparisons
 from benchmark.leaderboard.curves import Curve, curves
 from benchmark.leaderboard.files import Parts
@@ -172,6 +171,8 @@ def _part(
     progress: Progress,
 ) -> Part:
     """What is made of records that agree in task, version and data."""
+    # What scores anew imports what draws: only when a board is built.
+    from benchmark.leaderboard.common import add_common
     from benchmark.leaderboard.remembered import remembered_standing
 
     counted = [record for seeds in rows_of(records) for record in seeds]
