@@ -69,7 +69,9 @@ def test_a_process_that_is_killed_from_outside_is_disturbed(tmp_path):
 def test_a_process_is_stopped_by_the_first_signal_it_hears(tmp_path, deaf):
     signals = ["signal.SIGINT", "signal.SIGTERM"][:deaf]
     ignore = "".join(f"signal.signal({name}, signal.SIG_IGN)\n" for name in signals)
-    script = READ + ignore + "open('heard', 'w').close()\ntime.sleep(600)\n"
+    # Where the tests run in the background Ctrl-C is ignored from the start.
+    hear = "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    script = READ + hear + ignore + "open('heard', 'w').close()\ntime.sleep(600)\n"
     script = script.replace("'heard'", repr(str(tmp_path / "heard")))
     job = _started(tmp_path, script)
     _wait_for(tmp_path / "heard")
@@ -108,7 +110,8 @@ def _alive(pid: int) -> bool:
 
 
 def test_jobs_share_cores_and_have_a_gpu_each(tmp_path, monkeypatch):
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("benchmark.threads.cores", lambda: 4)
     names = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
     script = READ + f"print([os.environ[name] for name in {names}])"
