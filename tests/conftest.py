@@ -1,8 +1,10 @@
 """What every test shares: the framework of this process, a cache of its own, the real data."""
 
+import argparse
 import importlib
 import os
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -21,12 +23,35 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="PAGE.md",
         help="write the errors between the frameworks there, if all were measured and all is well",
     )
+    parser.addoption(
+        "--part",
+        default="1/1",
+        type=_part,
+        metavar="I/N",
+        help="of the tests chosen otherwise the I-th of N parts, divided by their names",
+    )
+
+
+def _part(text: str) -> tuple[int, int]:
+    own, _, parts = text.partition("/")
+    if not (own.isdecimal() and parts.isdecimal() and 1 <= int(own) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"{text!r}: write I/N, such as 1/4")
+    return int(own), int(parts)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     backend = {"torch": "torch", "keras": "tensorflow"}[config.getoption("--framework")]
     os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests of `--part`."""
+    own, parts = config.getoption("--part")
+    others = [item for item in items if zlib.crc32(item.nodeid.encode()) % parts != own - 1]
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in set(others)]
 
 
 def pytest_terminal_summary(
