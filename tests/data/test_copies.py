@@ -155,6 +155,7 @@ def test_copies_of_real_lesions_are_found(real_data, made):
     assert (found["first"] == found["second"]).sum() >= 0.99 * len(originals)
 
 
+@pytest.mark.slow
 def test_different_lesions_of_dermamnist_are_told_apart_but_for_three_with_two_names(real_data):
     file = "dermamnist.npz"
     dataset = benchmark.data.load("medmnist", real_data / "dermamnist-rebuilt", file=file)
@@ -173,6 +174,7 @@ def test_different_lesions_of_dermamnist_are_told_apart_but_for_three_with_two_n
     assert 120 <= same.sum() <= 136  # 128 here; the last digits are OpenCV's
 
 
+@pytest.mark.slow
 def test_independent_copy_of_the_same_images_is_found_by_pixels_alone(real_data):
     file = "dermamnist.npz"
     small = benchmark.data.load("medmnist", real_data / "dermamnist-rebuilt", file=file)
@@ -188,6 +190,7 @@ def test_independent_copy_of_the_same_images_is_found_by_pixels_alone(real_data)
     assert sorted(found["second"]) == list(np.flatnonzero(~of_test))
 
 
+@pytest.mark.slow
 def test_different_fundus_photographs_are_told_apart_but_for_one_eye(real_data):
     root = real_data / "idrid-grading" / "B. Disease Grading" / "1. Original Images"
     paths = sorted(root.rglob("*.jpg"))

@@ -333,6 +333,7 @@ def test_a_data_set_that_fixes_less_than_two_parts_fixes_no_split(dataset):
     assert leaks.fixed_parts(dataset) is None
 
 
+@pytest.mark.slow
 def test_published_split_of_dermamnist_shows_693_and_348_images_of_training_lesions(real_data):
     file = "dermamnist.npz"
     dataset = benchmark.data.load("medmnist", real_data / "dermamnist-rebuilt", file=file)

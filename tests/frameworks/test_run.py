@@ -146,6 +146,7 @@ def test_the_same_run_is_not_made_twice(record, results, framework, monkeypatch)
     assert again == record
 
 
+@pytest.mark.slow
 def test_the_same_run_in_another_folder_gives_the_same_numbers(record, tmp_path, framework):
     settings = {"framework": framework, "budget": "smoke", "dataset_options": SMALL}
     again = run("MobileNetV2", "explainability", **settings, out=tmp_path)
@@ -195,6 +196,7 @@ def test_the_record_makes_a_leaderboard(record, results):
     assert all(path.stat().st_size > 0 for path in built.paths)
 
 
+@pytest.mark.slow
 def test_a_network_with_a_normalised_classifier_is_scored_as_it_is(framework, tmp_path):
     settings = {"framework": framework, "budget": "smoke", "out": tmp_path}
     trained = run("MobileNetV2", "diagnosis", **settings, method="ldam-drw")
@@ -232,6 +234,7 @@ def test_every_architecture_trains_predicts_and_explains(arch, framework, tmp_pa
     assert record.trials[0].stages[0].images_per_second > 0
 
 
+@pytest.mark.slow
 def test_two_stages_on_real_images(framework, real_data, tmp_path):
     record = run(
         "MobileNetV2",

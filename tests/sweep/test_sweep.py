@@ -119,6 +119,7 @@ def test_a_failure_is_told_with_its_reason_and_the_others_are_done(plan, undistu
     assert "gone does not exist" in told
 
 
+@pytest.mark.slow
 def test_a_sweep_stopped_killed_and_finished_by_two_gives_the_same(plan, undisturbed, tmp_path):
     sweep = _start(plan, tmp_path)
     _wait_for_an_epoch(tmp_path)
