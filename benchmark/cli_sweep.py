@@ -118,7 +118,7 @@ def _plan(options: argparse.Namespace) -> None:
     import sys
     from pathlib import Path
 
-    from benchmark.records.store import Store
+    from benchmark.records.index import opened
     from benchmark.sweep import plan
     from benchmark.sweep.cost import Costs
     from benchmark.sweep.display import duration
@@ -134,7 +134,9 @@ def _plan(options: argparse.Namespace) -> None:
         settings=settings_of(options),
         exclude=options.exclude,
     )
-    runs, left_out = make(grid, Costs.of_records(Store(options.out).all().records))
+    with opened(options.out) as index:
+        costs = Costs.of_records(index.records(index.heads))
+    runs, left_out = make(grid, costs)
     for each in left_out:
         print(f"left out, {len(each.runs)} runs: {each.reason}", file=sys.stderr)
         for name in each.told():

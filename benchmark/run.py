@@ -36,7 +36,7 @@ from benchmark.training.adjust import Adjusted
 from benchmark.training.frameworks import select_backend
 from benchmark.training.loop import StageLog
 from benchmark.trial import TrialResult, TrialRunner, Watch
-from tasks.base import BOOTSTRAP_SEED, ONLY, SPLIT_SEED, Score, Task, Trial
+from tasks.base import BOOTSTRAP_SEED, ONLY, SPLIT_SEED, Score, Task, Trial, trial_record
 
 
 def run(
@@ -342,19 +342,11 @@ def _parameters(config: RunConfig, task: Task, results: list[TrialResult]) -> in
 
 
 def _trial_record(result: TrialResult, task: Task) -> TrialRecord:
-    trial = result.trial
-    return TrialRecord(
-        name=trial.name,
-        split_fingerprint=trial.fingerprint,
-        test_fingerprint=trial.test_fingerprint,
-        labelled_fingerprint=trial.labelled_fingerprint,
-        n_train=len(trial.train),
-        n_unlabelled=len(trial.unlabelled),
-        n_validation=len(trial.validation),
-        n_test=len(trial.test),
-        stages=tuple(_summary(log, task) for log in result.logs),
-        temperature=result.outputs.temperature,
-        metrics=result.score.metrics,
+    return trial_record(
+        result.trial,
+        result.score.metrics,
+        tuple(_summary(log, task) for log in result.logs),
+        result.outputs.temperature,
     )
 
 

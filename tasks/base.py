@@ -18,7 +18,7 @@ from benchmark.data.pixels import Progress, silent
 from benchmark.errors import DataError
 from benchmark.metrics import classification, statistics
 from benchmark.records.predictions import Predictions
-from benchmark.records.record import Baseline, Metric
+from benchmark.records.record import Baseline, Metric, TrainingSummary, TrialRecord
 
 # The trial of a run that has only one.
 ONLY = "main"
@@ -321,6 +321,28 @@ class Task(ABC):
     def draw_overall(self, dataset: Dataset, score: Score, folder: Path) -> list[Path]:
         """Draw the pictures of the run's own score into `folder`; here there are none."""
         return []
+
+
+def trial_record(
+    trial: Trial,
+    metrics: dict[str, Metric],
+    stages: tuple[TrainingSummary, ...] = (),
+    temperature: float | None = None,
+) -> TrialRecord:
+    """What a record keeps of a trial; predictions made elsewhere have no stages of training."""
+    return TrialRecord(
+        name=trial.name,
+        split_fingerprint=trial.fingerprint,
+        test_fingerprint=trial.test_fingerprint,
+        labelled_fingerprint=trial.labelled_fingerprint,
+        n_train=len(trial.train),
+        n_unlabelled=len(trial.unlabelled),
+        n_validation=len(trial.validation),
+        n_test=len(trial.test),
+        stages=stages,
+        temperature=temperature,
+        metrics=metrics,
+    )
 
 
 def _digest(ids: Any) -> str:

@@ -48,10 +48,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the tests of `--part`."""
     own, parts = config.getoption("--part")
-    others = [item for item in items if zlib.crc32(item.nodeid.encode()) % parts != own - 1]
+    kept, others = [], []
+    for item in items:
+        (kept if zlib.crc32(item.nodeid.encode()) % parts == own - 1 else others).append(item)
     if others:
         config.hook.pytest_deselected(items=others)
-        items[:] = [item for item in items if item not in set(others)]
+        items[:] = kept
 
 
 def pytest_terminal_summary(

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -153,7 +153,7 @@ def _parts(
     alone = True
     for key in outer(sorted(heads), "comparing and drawing", len(heads)):
         records = (*index.records(heads[key]), *submissions[key])
-        part = replace(_part(index, records, doubts, results, inner), tables=sent.tables)
+        part = _part(index, records, sent, doubts, results, inner)
         alone = alone and not concerned(part.table)
         yield part
         del part, records  # before the next is read
@@ -166,22 +166,21 @@ def _parts(
 def _part(
     index: Index,
     records: Sequence[Record],
+    sent: "Submitted",
     doubts: Contested,
     results: Path,
     progress: Progress,
 ) -> Part:
     """What is made of records that agree in task, version and data."""
     # What scores anew imports what draws: only when a board is built.
-    from benchmark.leaderboard.common import add_common
     from benchmark.leaderboard.remembered import remembered_standing
 
     counted = [record for seeds in rows_of(records) for record in seeds]
     table = add_contested(build_table(counted), doubts)
-    table, common = add_common(table, counted, results)
     beside = best_runs(table)
-    table, standing = remembered_standing(index, table, counted, results, progress)
+    table, told = remembered_standing(index, table, counted, results, progress)
     notes = {
-        section: [told[section] for told in (beside, standing, common) if section in told]
+        section: [*([beside[section]] if section in beside else []), *told.get(section, ())]
         for section in table[COLUMNS.section].unique()
     }
     joined: list[Curve | LabelCurve] = [
@@ -201,6 +200,7 @@ def _part(
         tradeoffs={section_id(section): tradeoffs(section) for section in sections(table)},
         problems=disputes,
         contested=doubts,
+        tables=sent.tables,
     )
 
 

@@ -57,8 +57,9 @@ def add_common(
         common = np.asarray(correct.all(axis=0))
         if not common.any():
             notes[str(section)] = "No image is diagnosed correctly by every seed of every row."
+        weights = next(iter(answers.values())).weights(statistics.RESAMPLES)
         for at, ids in rows[COLUMNS.run_ids].items():
-            every = np.stack([_sampled(answers[run], common) for run in ids.split()])
+            every = np.stack([_sampled(answers[run], common, weights) for run in ids.split()])
             low, high = nested_interval(COMMON, every[:, 0], every[:, 1:])
             value = Estimate(float(every[:, 0].mean()), low, high, int(common.sum()), 0)
             found[at] = score(COMMON, value) | {COLUMNS.n_common: int(common.sum())}
@@ -81,9 +82,8 @@ def _correct(one: Answered) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _sampled(one: Answered, common: np.ndarray) -> np.ndarray:
+def _sampled(one: Answered, common: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(1 + R,) the mean F1 over the common images, first on the images as they are."""
-    weights = one.weights(statistics.RESAMPLES)
     trials = list(zip(one.sheet.trials, one.said, strict=True))
     f1 = [said.values[_F1][positions(said.ids, trial.test)] for trial, said in trials]
     drawn = [weights[:, positions(one.images, trial.test)] for trial, _ in trials]

@@ -107,12 +107,16 @@ def location(
     seed: int | None = None,
 ) -> Path:
     """The file of a split of the data set of this name and fingerprint; the rest as of `frozen`."""
-    folder = f"{_plain(dataset)}-{fingerprint[:12]}"
     given = {name: value for name, value in sorted(options.items()) if value is not None}
     values = [f"{_plain(name)}={_plain(str(value))}" for name, value in given.items()]
     values += [] if seed is None else [f"seed={seed}"]
     name = "-".join([_plain(task), f"v{_plain(task_version)}", *values])
-    return Path(out) / "v1" / "splits" / folder / f"{name}.csv"
+    return folder(out, dataset, fingerprint) / f"{name}.csv"
+
+
+def folder(out: str | Path, dataset: str, fingerprint: str) -> Path:
+    """Where the splits of the data set of this name and fingerprint lie."""
+    return Path(out) / "v1" / "splits" / f"{_plain(dataset)}-{fingerprint[:12]}"
 
 
 def read(path: Path, of_trial: OfTrial) -> FrozenSplit:

@@ -17,10 +17,10 @@ from datetime import UTC
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from benchmark.errors import DataError, UserError
 from benchmark.leaderboard.baselines import OF_CORRECT_IMAGES
+from benchmark.leaderboard.part import Tables
 from benchmark.records.index import Head, Index, opened
 from benchmark.records.predictions import Predictions, submissions
 from benchmark.records.record import (
@@ -39,7 +39,7 @@ from benchmark.submissions.faults import shown
 from benchmark.submissions.manifest import MANIFEST, Asked
 from benchmark.submissions.question import Matched, classes_of, matched
 from benchmark.submissions.tables import Table
-from tasks.base import Score, Trial
+from tasks.base import Score, Trial, trial_record
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Submitted:
     """
 
     records: tuple[Record, ...] = ()
-    tables: Mapping[str, Mapping[str, Mapping[str, pd.DataFrame]]] = field(default_factory=dict)
+    tables: Mapping[str, Tables] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
 
@@ -64,7 +64,7 @@ def submitted(results: str | Path, index: Index) -> Submitted:
         index: of the records of its runs; they know the questions.
     """
     found: list[Record] = []
-    tables: dict[str, dict[str, dict[str, pd.DataFrame]]] = {}
+    tables: dict[str, Tables] = {}
     problems: list[str] = []
     for name in keep.names(results):
         try:
@@ -116,10 +116,9 @@ def _scored(results: str | Path, name: str, index: Index) -> tuple[Record, dict[
     ours = matched(str(where / MANIFEST), results, asked, records)
     said = [_sound(where, ours, trial, kept.said[trial.name]) for trial in ours.sheet.trials]
     overall, scores = scored(ours.sheet, said, [None] * len(said))
-    trials = tuple(map(_trial, ours.sheet.trials, scores))
-    return _record(kept, ours, overall, trials), {
-        trial.name: score for trial, score in zip(ours.sheet.trials, scores, strict=True)
-    }
+    pairs = list(zip(ours.sheet.trials, scores, strict=True))
+    trials = tuple(trial_record(trial, score.metrics) for trial, score in pairs)
+    return _record(kept, ours, overall, trials), {trial.name: score for trial, score in pairs}
 
 
 def _asked_alike(index: Index, asked: Asked) -> Iterable[Head]:
@@ -146,21 +145,6 @@ def _sound(where: Path, ours: Matched, trial: Trial, said: Predictions) -> Predi
             raise DataError(f"{told}: {shown(metric)} is no score of maps: restore the folder")
     rows = places(table, trial)
     return replace(sound, values={name: each[rows] for name, each in said.values.items()})
-
-
-def _trial(trial: Trial, score: Score) -> TrialRecord:
-    return TrialRecord(
-        name=trial.name,
-        split_fingerprint=trial.fingerprint,
-        test_fingerprint=trial.test_fingerprint,
-        labelled_fingerprint=trial.labelled_fingerprint,
-        n_train=len(trial.train),
-        n_unlabelled=len(trial.unlabelled),
-        n_validation=len(trial.validation),
-        n_test=len(trial.test),
-        stages=(),
-        metrics=score.metrics,
-    )
 
 
 def _record(
