@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError
 
 from benchmark.errors import DataError, UserError
 from benchmark.files import write_text
-from benchmark.records.authored import Link, Name, Part, Text
+from benchmark.records.authored import Link, Name, Part, Text, fault_told
 from benchmark.submissions.faults import shown
 from benchmark.submissions.manifest import read_part
 
@@ -83,8 +83,8 @@ def note(record: str, why: str, by: str, link: str, date: datetime.date) -> Note
         return Note(record=record, why=why, by=by, link=link, date=date)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        told = first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
-        raise UserError(f"--{'.'.join(map(str, first['loc']))}: {told}") from None
+        flag = ".".join(map(str, first["loc"]))
+        raise UserError(f"--{flag}: {fault_told(first['msg'])}") from None
 
 
 def contested(results: str | Path, known: Collection[str]) -> Contested:

@@ -65,3 +65,8 @@ class About(Part):
     def more_data(self) -> bool:
         """Whether images or labels beyond the training part are told of: all but "none"."""
         return self.extra_data.strip().rstrip(".").casefold() != "none"
+
+
+def fault_told(message: str) -> str:
+    """What pydantic says of a fault, as the second half of a sentence of ours."""
+    return message.removeprefix("Value error, ").replace("Input should", "it should")

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from benchmark.config import Option
-from benchmark.records.authored import About, Name, Part
+from benchmark.records.authored import About, Name, Part, fault_told
 from benchmark.submissions.faults import BundleError, shown
 
 MANIFEST = "manifest.json"
@@ -161,8 +161,7 @@ def _fault(where: str, error: ValidationError, hint: str) -> BundleError:
         return BundleError(where, f"field {field} is missing", f"add it; {hint}")
     if first["type"] == "extra_forbidden":
         return BundleError(where, f"unknown field {field}", f"remove it; {hint}")
-    told = first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
-    return BundleError(where, f"field {field}: {told}", hint)
+    return BundleError(where, f"field {field}: {fault_told(first['msg'])}", hint)
 
 
 TEMPLATE_HINT = "`python -m benchmark submit --template` shows every field"
