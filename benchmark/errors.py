@@ -19,6 +19,15 @@ class RunInProgressError(UserError):
     """Another process computes this very run."""
 
 
+# By name: neither framework need be there. PyTorch on a CPU has no class of its own for it.
+_OUT_OF_MEMORY = ("MemoryError", "OutOfMemoryError", "ResourceExhaustedError")
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory did not suffice, the machine's or the accelerator's, in either framework."""
+    return type(error).__name__ in _OUT_OF_MEMORY or "can't allocate memory" in str(error)
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
     """The error for a name that is not registered, with the nearest known ones."""
     known = sorted(known)

@@ -3,6 +3,8 @@
 import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 # Signals that come closer together are one: a cluster signals a sweep, which passes it on, and the
@@ -11,12 +13,18 @@ MOMENT_SECONDS = 5.0
 
 _asked = False
 _asked_at = 0.0
+_held = False
+
+
+class Asked(KeyboardInterrupt):
+    """Raised by `check`, between two steps: nothing was cut in the middle."""
 
 
 def heed() -> None:
-    """From now on remember Ctrl-C, for `check`; where it is ignored, it stays so."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _remember)
+    """From now on remember Ctrl-C and SIGTERM, for `check`; where they are ignored, it stays so."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL):
+            signal.signal(number, _remember)
 
 
 def obey() -> None:
@@ -32,16 +40,28 @@ def check() -> None:
     """Between two steps of a long loop.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C was pressed and what it raised was dropped.
+        Asked: Ctrl-C was pressed and is held back, or what it raised was dropped.
     """
     if _asked:
-        raise KeyboardInterrupt
+        raise Asked
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """In the body the first Ctrl-C waits for the next `check`; a second one is raised at once."""
+    global _held
+    _held = True
+    try:
+        yield
+    finally:
+        _held = False
 
 
 def _remember(number: int, frame: FrameType | None) -> None:
     global _asked
-    _asked = True
-    raise KeyboardInterrupt
+    first, _asked = not _asked, True
+    if not (_held and first):
+        raise KeyboardInterrupt
 
 
 def _remember_or_end(number: int, frame: FrameType | None) -> None:
@@ -49,5 +69,5 @@ def _remember_or_end(number: int, frame: FrameType | None) -> None:
     if not _asked:
         _asked_at = time.monotonic()
         _remember(number, frame)
-    if time.monotonic() - _asked_at >= MOMENT_SECONDS:
+    elif time.monotonic() - _asked_at >= MOMENT_SECONDS:
         os._exit(128 + number)

@@ -123,7 +123,7 @@ def execute(
             display.say(f"note: {note}")
 
         with watch("record"):
-            notes = (*caveats, *score.notes)
+            notes = (*caveats, *_divided(results), *score.notes)
             record = _record(
                 config, name, task, weights, dataset, earlier, results, score, watch, leaking, notes
             )
@@ -334,6 +334,18 @@ def _record(
     )
 
 
+def _divided(results: list[TrialResult]) -> tuple[str, ...]:
+    """What a reader must know where memory did not suffice for whole batches."""
+    logs = [log for result in results for log in result.logs if isinstance(log, StageLog)]
+    most = max((log.micro_batches for log in logs), default=1)
+    if most == 1:
+        return ()
+    return (
+        f"memory did not suffice: batches were divided into up to {most} micro-batches, each"
+        " normalised by its own statistics (BatchNorm); losses and steps are of whole batches",
+    )
+
+
 def _parameters(config: RunConfig, task: Task, results: list[TrialResult]) -> int:
     """Of what answers of an image: where each disease has a network, of all of them."""
     method = METHODS.get(config.method)
@@ -371,4 +383,5 @@ def _summary(log: StageLog | Adjusted, task: Task) -> TrainingSummary:
         images_per_second=round(log.images_per_second, 2),
         seconds=round(log.seconds, 3),
         recipe=log.recipe.model_dump(mode="json"),
+        micro_batches=log.micro_batches,
     )

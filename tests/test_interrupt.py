@@ -32,7 +32,7 @@ def test_an_interrupt_that_a_finaliser_swallowed_is_raised_at_the_next_check():
     done = _run("default_int_handler")
     assert done.stdout == "went on\n"
     assert "Exception ignored" in done.stderr
-    assert done.stderr.rstrip().endswith("KeyboardInterrupt")
+    assert done.stderr.rstrip().endswith("interrupt.Asked")
 
 
 OBEYED = """\
@@ -63,3 +63,47 @@ def test_a_process_of_a_sweep_obeys_one_signal_in_order_and_a_later_one_at_once(
 
 def test_where_interrupts_are_ignored_they_stay_so():
     assert _run("SIG_IGN").stdout == "went on\nstill going\n"
+
+
+HELD = """\
+import os, signal
+from benchmark import interrupt
+
+interrupt.{install}()
+try:
+    with interrupt.held():
+        os.kill(os.getpid(), signal.{number})
+        print("the step is finished")
+        interrupt.check()
+        print("still going")
+except interrupt.Asked:
+    print("between two steps")
+"""
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("install", ["heed", "obey"])
+def test_a_step_is_not_cut_in_the_middle(install, number):
+    script = HELD.format(install=install, number=number)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "the step is finished\nbetween two steps\n"
+
+
+IMPATIENT = """\
+import os, signal
+from benchmark import interrupt
+
+interrupt.heed()
+try:
+    with interrupt.held():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        print("still going")
+except KeyboardInterrupt as error:
+    print(type(error).__name__)
+"""
+
+
+def test_a_second_one_ends_a_step_that_hangs():
+    done = subprocess.run([sys.executable, "-c", IMPATIENT], capture_output=True, text=True)
+    assert done.stdout == "KeyboardInterrupt\n"

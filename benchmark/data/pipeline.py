@@ -60,6 +60,7 @@ def training_batches(
     count: int | None = None,
     stream: tuple[int, int] = LABELLED_STREAM,
     threads: int | None = None,
+    first: int = 0,
 ) -> Iterator[tuple[tuple[np.ndarray, ...], np.ndarray]]:
     """One epoch of random batches: ((images, ...), places), one array of images for each view.
 
@@ -79,6 +80,7 @@ def training_batches(
             once more. None: N.
         stream: which random numbers, `LABELLED_STREAM` or `UNLABELLED_STREAM`.
         threads: workers; None: one per core.
+        first: how many of its batches are left out; those after them are what they would be.
 
     Raises:
         ValueError: the shares are no distribution over the classes, or give some to a class that
@@ -112,7 +114,7 @@ def training_batches(
         shown = tuple(view(number, ranges) for number, ranges in enumerate(views))
         return shown, sample
 
-    examples = grain.MapDataset.range(len(order)).map(example)
+    examples = grain.MapDataset.range(first * batch_size, len(order)).map(example)
     batches = examples.batch(batch_size, drop_remainder=len(order) >= batch_size)
     return iter(batches.to_iter_dataset(_read_options(threads)))
 

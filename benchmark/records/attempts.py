@@ -14,14 +14,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from benchmark.errors import UserError
+from benchmark.errors import UserError, out_of_memory
 from benchmark.files import write_json
 
 _LONGEST_REASON = 300
 # A published reason names nobody's folders: of a path its last part is kept.
 _FOLDERS = re.compile(r"(?<![\w.:/])/(?:[^\s/'\"]+/)+")
-# Of Python, PyTorch and TensorFlow, by name, for neither framework is imported here.
-_OUT_OF_MEMORY = ("MemoryError", "OutOfMemoryError", "ResourceExhaustedError")
 
 
 class Attempt(BaseModel):
@@ -113,8 +111,7 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, UserError):
         return first
     kind = type(error).__name__
-    # PyTorch on a CPU has no class of its own for it.
-    if kind in _OUT_OF_MEMORY or "can't allocate memory" in first:
+    if out_of_memory(error):
         return f"out of memory ({kind}): a smaller --image-size or a larger machine is needed"
     return f"{kind}: {first}"
 

@@ -94,6 +94,9 @@ class TrainingSummary(_Part):
     seconds: float
     chosen: str = Field("", description="what an adjustment without training chose")
     recipe: dict[str, object] = Field({}, description="the stage's own, where it is trained")
+    micro_batches: int = Field(
+        1, description="into how many each batch was divided, where memory did not suffice"
+    )
 
 
 class TrialRecord(_Part):

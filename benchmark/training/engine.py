@@ -3,13 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from scipy.special import softmax
 
 from architectures.network import Network
-from benchmark.errors import UserError
+from benchmark.errors import UserError, out_of_memory
 from benchmark.methods.base import Activations, Batch, Stage, Tensor
 
 # Adam's epsilon differs between the libraries' defaults (torch 1e-8, Keras 1e-7); here it does not.
@@ -46,9 +47,19 @@ class Engine(ABC):
     """Trains one network, stage by stage, and computes with it.
 
     All images are (N, H, W, 3) uint8 RGB numpy arrays; everything comes back as numpy.
+
+    Attributes:
+        micro_batches: into how many parts images are divided where memory does not suffice for a
+            batch's activations; 1: none. The loss still sees all features and logits together: the
+            network runs part by part, without keeping what a gradient needs, and once more for the
+            gradient of each part, which are added up (GradCache: Gao et al., arXiv 2101.06983). So
+            a step is that of the whole batch, whatever the loss, but for BatchNorm, which
+            normalises each part by its own statistics; the running ones become the mean of the
+            parts'. A stage begins undivided.
     """
 
     network: Network
+    micro_batches: int
 
     def __init__(self, network: Network, seed: int) -> None:
         self.network = network
@@ -69,6 +80,7 @@ class Engine(ABC):
             if stage.recipe.bn_momentum is not None:
                 network.set_bn_momentum(stage.recipe.bn_momentum)
         self._teacher_judged = stage.teacher is not None and stage.teacher.judged
+        self.micro_batches = 1
         self._start(stage)
 
     def end(self) -> None:
@@ -103,12 +115,22 @@ class Engine(ABC):
         image's logits depend on the others in it.
         """
         if not batch_statistics:
-            return np.concatenate([self._logits(images, False) for images in batches])
+            return np.concatenate([self._alone(images) for images in batches])
         before = self.judged.tensors()
         try:
             return np.concatenate([self._logits(images, True) for images in batches])
         finally:
             self.judged.assign(before)
+
+    def _alone(self, images: np.ndarray) -> np.ndarray:
+        """Logits that do not depend on the other images: in halves where memory is short."""
+        try:
+            return self._logits(images, False)
+        except Exception as error:
+            if len(images) == 1 or not out_of_memory(error):
+                raise
+        half = len(images) // 2
+        return np.concatenate([self._alone(images[:half]), self._alone(images[half:])])
 
     def predict(self, batches: Iterator[np.ndarray], batch_statistics: bool = False) -> np.ndarray:
         """Softmax probabilities, (N, K) float32, of each disease on its own; see `logits`."""
@@ -163,6 +185,12 @@ def each_softmax(logits: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
     """(N, K) softmax of logits (N, K), of each run of these sizes on its own."""
     parts = np.split(logits, np.cumsum(sizes)[:-1], axis=1)
     return np.concatenate([softmax(part, axis=1) for part in parts], axis=1)
+
+
+def parts(count: int, micro_batches: int) -> list[slice]:
+    """The parts of so many images, of equal size or one more; at most as many as there are."""
+    ends = [count * number // micro_batches for number in range(micro_batches + 1)]
+    return [slice(a, b) for a, b in pairwise(ends) if a < b]
 
 
 def _below(prefix: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -1,6 +1,6 @@
 """The Keras engine on TensorFlow: a traced step per stage, losses through keras.ops."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -10,7 +10,14 @@ import tensorflow as tf
 from architectures.network import Forward, Network
 from benchmark.methods.base import Activations, Batch, Stage
 from benchmark.recipe import Recipe
-from benchmark.training.engine import ADAM_EPSILON, SGD_MOMENTUM, Engine, InTraining, no_cuda
+from benchmark.training.engine import (
+    ADAM_EPSILON,
+    SGD_MOMENTUM,
+    Engine,
+    InTraining,
+    no_cuda,
+    parts,
+)
 
 
 class KerasEngine(Engine):
@@ -47,13 +54,29 @@ class KerasEngine(Engine):
         self._optimiser = optimiser
         # torch's SGD and Adam add the decay to the gradient; Keras' own would decouple it.
         coupled = 0.0 if stage.recipe.optimiser == "adamw" else stage.recipe.weight_decay
-        network = InTraining(
-            lambda images: self.network.forward(images, True),
-            self._teach(stage),
-            self._parameters,
-            self._memory,
-            lambda name, value: self._memory[name].assign(value),
-        )
+
+        def update(gradients: list[Any], keeps: Any) -> None:
+            # As torch does, what the loss does not touch is left alone, decay included.
+            touched = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
+            if coupled:
+                touched = [(g + coupled * v, v) for g, v in touched]
+            optimiser.apply([g for g, _ in touched], [v for _, v in touched])
+            for average, trained in averages:
+                average.assign_add((1 - keeps) * (trained - average))
+            for copy, current in copies:
+                copy.assign(current)
+
+        def once(images: Any) -> Activations:
+            return self.network.forward(images, True)
+
+        def again(images: Any, gradients: list[Any]) -> list[Any]:
+            with tf.GradientTape() as tape:
+                found = self.network.forward(images, True)
+            pairs = [(f, g) for f, g in zip(found, gradients, strict=True) if g is not None]
+            targets, given = [f for f, _ in pairs], [g for _, g in pairs]
+            return tape.gradient(targets, self.network.trainable(), given)
+
+        network = self._in_training(once, self._teach(stage))
 
         def step(
             views: tuple[Any, ...],
@@ -64,19 +87,12 @@ class KerasEngine(Engine):
         ) -> tf.Tensor:
             with tf.GradientTape() as tape:
                 loss = stage.loss(network, Batch(views, labels, inputs, unlabelled))
-            gradients = tape.gradient(loss, variables)
-            # As torch does, what the loss does not touch is left alone, decay included.
-            touched = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
-            if coupled:
-                touched = [(g + coupled * v, v) for g, v in touched]
-            optimiser.apply([g for g, _ in touched], [v for _, v in touched])
-            for average, trained in averages:
-                average.assign_add((1 - keeps) * (trained - average))
-            for copy, current in copies:
-                copy.assign(current)
+            update(tape.gradient(loss, variables), keeps)
             return loss
 
-        self._step = tf.function(step)
+        self._stage, self._step, self._update = stage, tf.function(step), tf.function(update)
+        self._once, self._again = tf.function(once), tf.function(again)
+        self._taught = tf.function(self._teach(stage))
 
     def train_step(self, batch: Batch, learning_rate: float, keeps: float = 1.0) -> Any:
         """One optimiser step."""
@@ -85,15 +101,82 @@ class KerasEngine(Engine):
             # An array: another Python number would be traced anew.
             rate = np.float32(keeps)
             inputs = dict(batch.inputs)
-            return self._step(batch.views, batch.labels, inputs, batch.unlabelled, rate)
+            if self.micro_batches == 1:
+                return self._step(batch.views, batch.labels, inputs, batch.unlabelled, rate)
+            tensors = (batch.views, batch.labels, inputs, batch.unlabelled)
+            loss, gradients = self._divided(
+                Batch(*tf.nest.map_structure(tf.convert_to_tensor, tensors))
+            )
+            self._update(gradients, rate)
+            return loss
 
-    def _teach(self, stage: Stage) -> Any:
-        """The teacher's forward pass; without a teacher nothing to call."""
+    def _in_training(
+        self, forward: Callable[[Any], Activations], teach: Callable[[Any], Activations]
+    ) -> InTraining:
+        return InTraining(
+            forward,
+            teach,
+            self._parameters,
+            self._memory,
+            lambda name, value: self._memory[name].assign(value),
+        )
+
+    def _divided(self, batch: Batch) -> tuple[Any, list[Any]]:
+        """The loss of a batch and its gradients, see `micro_batches`."""
+        calls: list[tuple[Any, list[Any], Forward]] = []
+
+        def forward(images: Any) -> Forward:
+            with tape.stop_recording():
+                found, seeds = self._in_parts(self.network, self._once, images)
+            tape.watch(found)
+            calls.append((images, seeds, found))
+            return found
+
+        def taught(images: Any) -> Forward:
+            assert self._teacher is not None, "the stage has no teacher"
+            with tape.stop_recording():
+                return self._in_parts(self._teacher, self._taught, images)[0]
+
+        with tf.GradientTape() as tape:
+            loss = self._stage.loss(self._in_training(forward, taught), batch)
+        own = list(self._parameters.values())
+        of_own, of_calls = tape.gradient(loss, (own, [found for _, _, found in calls]))
+        sums = [None] * len(self.network.trainable())
+        # A part that runs again must neither count twice nor drop other units.
+        changed = [*self.network.statistics(), *self._seeds()]
+        after = _values(changed)
+        for (images, seeds, _), of_call in zip(calls, of_calls, strict=True):
+            for part, before in zip(parts(len(images), self.micro_batches), seeds, strict=True):
+                _assign(self._seeds(), before)
+                of_part = [g if g is None else g[part] for g in of_call]
+                sums = _added(sums, self._again(images[part], of_part))
+        _assign(changed, after)
+        return loss, [*sums, *of_own]
+
+    def _in_parts(
+        self, network: Network, forward: Callable[[Any], Activations], images: Any
+    ) -> tuple[Forward, list[Any]]:
+        """A network's pass, part by part, and the state of dropout before each."""
+        statistics = network.statistics()
+        before = _values(statistics)
+        after, seeds, found = before, [], []
+        for part in parts(len(images), self.micro_batches):
+            seeds.append(_values(self._seeds()))
+            found.append(forward(images[part]))
+            share = (part.stop - part.start) / len(images)
+            now = _values(statistics)
+            after = [m + share * (n - b) for m, n, b in zip(after, now, before, strict=True)]
+            _assign(statistics, before)
+        _assign(statistics, after)
+        return Forward(*(tf.concat(each, 0) for each in zip(*found, strict=True))), seeds
+
+    def _teach(self, stage: Stage) -> Callable[[Any], Activations]:
+        """The teacher's forward pass; without a teacher nobody calls it."""
         teacher, told = self._teacher, stage.teacher
-        if teacher is None or told is None:
-            return None
 
         def taught(images: Any) -> Activations:
+            assert teacher is not None
+            assert told is not None
             found = teacher.forward(images, told.training)
             return Forward(*(tf.stop_gradient(tensor) for tensor in found))
 
@@ -158,6 +241,21 @@ class KerasEngine(Engine):
         modules = [network.module for network in (self.network, self._teacher) if network]
         variables = [variable for module in modules for variable in module.variables]
         return [v for v in variables if v.path.endswith("seed_generator_state")]
+
+
+def _values(variables: list[Any]) -> list[Any]:
+    return [tf.identity(variable.value) for variable in variables]
+
+
+def _added(sums: list[Any], further: list[Any]) -> list[Any]:
+    """Gradients, None where there is none."""
+    pairs = zip(sums, further, strict=True)
+    return [b if a is None else a if b is None else a + b for a, b in pairs]
+
+
+def _assign(variables: list[Any], values: list[Any]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 def _optimiser(recipe: Recipe) -> keras.optimizers.Optimizer:

@@ -2,37 +2,32 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import repeat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmark import interrupt
-from benchmark.data.dataset import UNLABELLED
-from benchmark.data.pipeline import (
-    UNLABELLED_STREAM,
-    Samples,
-    plain_batches,
-    steps_per_epoch,
-    training_batches,
-)
+from benchmark.data.pipeline import Samples, plain_batches
 from benchmark.data.pixels import Progress, silent
-from benchmark.errors import UserError
-from benchmark.methods.base import Batch, Picks, Stage
-from benchmark.progress import Display
+from benchmark.errors import UserError, out_of_memory
+from benchmark.methods.base import Stage
+from benchmark.progress import Display, EpochDisplay
 from benchmark.recipe import Recipe
-from benchmark.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from benchmark.training.batches import StageData
+from benchmark.training.checkpoint import Begun, Checkpoint, load_checkpoint, save_checkpoint
 from benchmark.training.engine import Engine
 
 # A checkpoint of a large network takes a second to write; this bounds its share of the time.
 CHECKPOINT_SECONDS = 30.0
 PREDICTION_BATCH = 32
 _READINGS_PER_SECOND = 4
-# Streams of random numbers; the pipeline's are 0, 1, 4 and 5.
-_INPUTS, _TOGETHER = 2, 3
+# Least images in a micro-batch: BatchNorm has nothing to normalise one by.
+_LEAST_IMAGES = 2
+# A stream of random numbers; the pipeline's are 0, 1, 4 and 5, that of the batches' inputs is 2.
+_TOGETHER = 3
 
 # selection(labels (N,), probabilities (N, K)) -> higher is better
 Selection = Callable[[np.ndarray, np.ndarray], float]
@@ -43,7 +38,7 @@ class StageLog:
     """What happened in a stage, one dictionary per epoch.
 
     `chosen` tells whether `best_epoch` is the best of all, else it is the last. `recipe` is the
-    stage's own.
+    stage's own. `micro_batches` tells into how many each batch was divided in the last epoch.
     """
 
     stage: str
@@ -51,6 +46,7 @@ class StageLog:
     epochs: list[dict[str, Any]] = field(default_factory=list)
     best_epoch: int = 0
     chosen: bool = True
+    micro_batches: int = 1
 
     @property
     def best_score(self) -> float | None:
@@ -85,42 +81,54 @@ def train_stage(
 
     The epoch with the highest validation score is kept, ties keep the earlier one; where the stage
     has nothing to choose by, the last. A checkpoint at `checkpoint` is continued from, with the
-    exact batches that would have come next. `batch_statistics` is of validation, see
-    `Engine.logits`. Of `unlabelled`, of the same pixels as `train`, labels are not read.
+    exact batches that would have come next; one is written at the ends of epochs and where training
+    is interrupted between two steps. Where memory does not suffice, the batches are divided, see
+    `Engine.micro_batches`. `batch_statistics` is of validation, see `Engine.logits`. Of
+    `unlabelled`, of the same pixels as `train`, labels are not read.
+
+    Raises:
+        UserError: training diverged, or memory does not suffice for the smallest micro-batches.
+        KeyboardInterrupt: it was interrupted.
     """
-    recipe = stage.recipe
     engine.begin(stage)
-    log = StageLog(stage.name, recipe, chosen=stage.choose)
-    best: dict[str, np.ndarray] = {}
-    saved = load_checkpoint(checkpoint)
-    if saved is not None:
-        log.epochs, log.best_epoch, best = saved.epochs, saved.best_epoch, saved.best
-        engine.assign(saved.weights)
-        engine.restore_optimiser(saved.optimiser)
-        display.say(f"{stage.name}: continuing after epoch {len(log.epochs)}")
-    last_write = -math.inf
-    data = _Data.of_stage(stage, train, unlabelled)
+    training = _Training(engine, stage, StageData.of(stage, train, unlabelled), seed, display)
 
     def validate() -> float:
-        together = recipe.batch_size if batch_statistics else None
+        together = stage.recipe.batch_size if batch_statistics else None
         return selection(validation.labels, predict(engine, validation, together, seed))
 
-    while not _finished(log, recipe):
-        row = _epoch(engine, stage, data, seed, len(log.epochs), display, validate)
-        best_score = log.best_score
-        log.epochs.append(row)
-        if not stage.choose or best_score is None or row["validation"] > best_score:
-            log.best_epoch = len(log.epochs)
-            best = engine.tensors()
-        if _finished(log, recipe) or time.monotonic() - last_write > CHECKPOINT_SECONDS:
-            state = Checkpoint(
-                log.epochs, log.best_epoch, engine.tensors(), best, engine.optimiser_state()
-            )
-            save_checkpoint(checkpoint, state)
-            last_write = time.monotonic()
-    engine.assign(best)
+    first: Checkpoint | None = None
+    saved = load_checkpoint(checkpoint, display.say)
+    if saved is None:
+        first = training.state()
+    else:
+        training.restore(saved)
+        display.say(f"{stage.name}: continuing after {training.told}")
+    last_write = -math.inf
+    while not training.finished:
+        exhausted: str | None = None
+        try:
+            with interrupt.held():
+                training.epoch(validate)
+        except interrupt.Asked:
+            save_checkpoint(checkpoint, training.state())
+            raise
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            exhausted = type(error).__name__
+        if exhausted is not None:
+            # Here, where nothing holds the tensors of the failed step any more.
+            smaller = training.smaller_micro_batches(exhausted)
+            before = load_checkpoint(checkpoint, display.say) or first
+            assert before is not None
+            training.restore(replace(before, micro_batches=smaller))
+        elif training.finished or time.monotonic() - last_write > CHECKPOINT_SECONDS:
+            save_checkpoint(checkpoint, training.state())
+            last_write, first = time.monotonic(), None
+    engine.assign(training.best)
     engine.end()
-    return log
+    return training.log
 
 
 def predict(
@@ -147,8 +155,14 @@ def predict(
         order = np.random.default_rng((seed, _TOGETHER)).permutation(len(samples))
     drawn = Samples(samples.pixels, samples.rows[order], samples.labels[order])
     batches = progress(plain_batches(drawn, size), "predicting", -(-len(samples) // size))
-    found = engine.predict(iter(batches), batch_statistics=together is not None)
+    found = engine.predict(_interruptible(batches), batch_statistics=together is not None)
     return found[np.argsort(order)]
+
+
+def _interruptible(batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    for batch in batches:
+        interrupt.check()
+        yield batch
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
@@ -164,114 +178,128 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
 
 
-@dataclass(frozen=True)
-class _Data:
-    """What a stage trains on: what it knows the labels of, and all there is without labels."""
+class _Training:
+    """One stage under way: its log, its best weights, how far the epoch has come."""
 
-    labelled: Samples
-    everything: Samples
-    # A row for each labelled image.
-    beside: Mapping[str, np.ndarray]
+    def __init__(
+        self, engine: Engine, stage: Stage, data: StageData, seed: int, display: Display
+    ) -> None:
+        self.log = StageLog(stage.name, stage.recipe, chosen=stage.choose)
+        self.best: dict[str, np.ndarray] = {}
+        self._begun = Begun()
+        self._engine, self._stage, self._data = engine, stage, data
+        self._seed, self._display = seed, display
 
-    @classmethod
-    def of_stage(cls, stage: Stage, train: Samples, unlabelled: Samples | None) -> "_Data":
-        beside = stage.beside
-        if stage.of is not None:
-            train = Samples(train.pixels, train.rows[stage.of], train.labels[stage.of])
-            beside = {name: rows[stage.of] for name, rows in beside.items()}
-        rows = train.rows if unlabelled is None else np.append(train.rows, unlabelled.rows)
-        everything = Samples(train.pixels, rows, np.full(len(rows), UNLABELLED, np.int64))
-        if stage.picks is not None and len(stage.picks.places):
-            train = _with_picks(train, unlabelled, stage.picks)
-        return cls(train, everything, beside)
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done, or patience is over."""
+        recipe, done = self._stage.recipe, len(self.log.epochs)
+        waited = done - self.log.best_epoch
+        return done >= recipe.epochs or (recipe.patience is not None and waited >= recipe.patience)
 
-    def batches(self, stage: Stage, seed: int, number: int) -> Iterator[Batch]:
-        """One epoch of numpy batches."""
-        # Not the pipeline's generators: what a loss draws leaves the batches as they are.
-        generator = np.random.default_rng((seed, number, _INPUTS))
-        size, total = stage.recipe.batch_size, len(self.everything)
-        views = (stage.recipe.augmentation,) if stage.views is None else stage.views
-        labelled = training_batches(
-            self.labelled, views, size, seed, number, stage.class_shares, total
+    @property
+    def told(self) -> str:
+        """How far it is."""
+        step = len(self._begun.losses)
+        return f"epoch {len(self.log.epochs)}" + (f" and {step} steps" if step else "")
+
+    def state(self) -> Checkpoint:
+        """What `restore` goes on from."""
+        engine = self._engine
+        return Checkpoint(
+            list(self.log.epochs),
+            self.log.best_epoch,
+            self._begun,
+            engine.micro_batches,
+            engine.tensors(),
+            self.best,
+            engine.optimiser_state(),
         )
-        further: Iterator[tuple[tuple[np.ndarray, ...], np.ndarray]] = repeat(((), np.empty(0)))
-        if stage.unlabelled_views:
-            size = stage.unlabelled_ratio * min(size, total)
-            count = steps_per_epoch(total, stage.recipe.batch_size) * size
-            further = training_batches(
-                self.everything,
-                stage.unlabelled_views,
-                size,
-                seed,
-                number,
-                count=count,
-                stream=UNLABELLED_STREAM,
+
+    def restore(self, saved: Checkpoint) -> None:
+        """Go on from a checkpoint."""
+        self.log.epochs, self.log.best_epoch = list(saved.epochs), saved.best_epoch
+        self.best, self._begun = saved.best, saved.begun
+        self._engine.assign(saved.weights)
+        self._engine.restore_optimiser(saved.optimiser)
+        self._engine.micro_batches = self.log.micro_batches = saved.micro_batches
+
+    def smaller_micro_batches(self, exhausted: str) -> int:
+        """Into how many each batch is divided next, after memory did not suffice.
+
+        Raises:
+            UserError: they are as small as they can be.
+        """
+        size, before = self._stage.recipe.batch_size, self._engine.micro_batches
+        if size // (2 * before) < _LEAST_IMAGES:
+            raise UserError(
+                f"{self._stage.name}: out of memory ({exhausted}) with {-(-size // before)} images"
+                " at a time: a smaller --image-size or a larger machine is needed"
             )
-        for (images, places), (unlabelled, _) in zip(labelled, further, strict=False):
-            inputs = stage.inputs(number, len(places), generator) if stage.inputs else {}
-            inputs |= {name: rows[places] for name, rows in self.beside.items()}
-            yield Batch(images, self.labelled.labels[places], inputs, unlabelled)
+        self._display.say(
+            f"{self._stage.name}: out of memory ({exhausted}) with {-(-size // before)} images at a"
+            f" time: going on with {-(-size // (2 * before))}, the gradients of a batch added up"
+        )
+        return 2 * before
 
+    def epoch(self, validate: Callable[[], float]) -> None:
+        """Train and validate what is left of the epoch.
 
-def _with_picks(train: Samples, unlabelled: Samples | None, picks: Picks) -> Samples:
-    if unlabelled is None or len(np.unique(picks.places)) < len(picks.places):
-        raise ValueError("picks are of unlabelled images, none twice")
-    rows = np.append(train.rows, unlabelled.rows[picks.places])
-    return Samples(train.pixels, rows, np.append(train.labels, picks.labels))
+        Raises:
+            UserError: training diverged.
+            interrupt.Asked: between two steps; `state` has those before it.
+        """
+        recipe, data, number = self._stage.recipe, self._data, len(self.log.epochs)
+        watch = self._display.epoch(self._stage.name, number + 1, recipe.epochs, data.steps)
+        begun = self._begun
+        # As if it had never been interrupted.
+        started = time.monotonic() - begun.seconds
+        summary = ""
+        try:
+            self._train(watch, number, started)
+            loss = float(np.mean([float(value) for value in begun.losses]))
+            if not math.isfinite(loss):
+                raise UserError(
+                    f"{self._stage.name}: the loss of epoch {number + 1} is {loss}: training"
+                    f" diverged; a lower learning rate than {recipe.learning_rate:g} is needed"
+                )
+            begun.seconds = time.monotonic() - started
+            score = validate() if self._stage.choose else None
+            told = "" if score is None else f"  validation {score:.3f}"
+            summary = f"loss {loss:.3f}{told}  {begun.images / begun.seconds:.0f} img/s"
+        finally:
+            watch.close(summary)
+        row: dict[str, Any] = {
+            "epoch": number + 1,
+            "learning_rate": learning_rate(recipe, (number + 1) * data.steps - 1, data.steps),
+            "loss": loss,
+            "validation": score,
+            "images": begun.images,
+            "training_seconds": begun.seconds,
+            "seconds": time.monotonic() - started,
+        }
+        self._begun = Begun()
+        best_score = self.log.best_score
+        self.log.epochs.append(row)
+        if not self._stage.choose or best_score is None or row["validation"] > best_score:
+            self.log.best_epoch = number + 1
+            self.best = self._engine.tensors()
 
-
-def _epoch(
-    engine: Engine,
-    stage: Stage,
-    data: _Data,
-    seed: int,
-    number: int,
-    display: Display,
-    validate: Callable[[], float],
-) -> dict[str, Any]:
-    recipe = stage.recipe
-    steps = steps_per_epoch(len(data.everything), recipe.batch_size)
-    watch = display.epoch(stage.name, number + 1, recipe.epochs, steps)
-    started = last_reading = time.monotonic()
-    losses: list[Any] = []
-    images_seen = 0
-    summary = ""
-    try:
-        for step, batch in enumerate(data.batches(stage, seed, number), start=number * steps):
+    def _train(self, watch: EpochDisplay, number: int, started: float) -> None:
+        stage, data, begun = self._stage, self._data, self._begun
+        skipped, last_reading = len(begun.losses), time.monotonic()
+        for _ in range(skipped):
+            watch.step(None, 0.0)
+        batches = data.batches(self._seed, number, skipped)
+        for step, batch in enumerate(batches, start=number * data.steps + skipped):
             interrupt.check()
-            rate = learning_rate(recipe, step, steps)
+            rate = learning_rate(stage.recipe, step, data.steps)
             keeps = stage.teacher.keeps(step) if stage.teacher else 1.0
-            losses.append(engine.train_step(batch, rate, keeps))
-            images_seen += sum(len(of[0]) for of in (batch.views, batch.unlabelled) if of)
+            begun.losses.append(self._engine.train_step(batch, rate, keeps))
+            begun.images += sum(len(of[0]) for of in (batch.views, batch.unlabelled) if of)
             now = time.monotonic()
+            begun.seconds = now - started
             # Reading a loss waits for the device, so it is read a few times a second only.
             due = now - last_reading > 1 / _READINGS_PER_SECOND
-            watch.step(float(losses[-1]) if due else None, images_seen / (now - started))
+            watch.step(float(begun.losses[-1]) if due else None, begun.images / begun.seconds)
             last_reading = now if due else last_reading
-        loss = float(np.mean([float(value) for value in losses]))
-        trained = time.monotonic() - started
-        if not math.isfinite(loss):
-            raise UserError(
-                f"{stage.name}: the loss of epoch {number + 1} is {loss}: training diverged; a"
-                f" lower learning rate than {recipe.learning_rate:g} is needed"
-            )
-        score = validate() if stage.choose else None
-        told = "" if score is None else f"  validation {score:.3f}"
-        summary = f"loss {loss:.3f}{told}  {images_seen / trained:.0f} img/s"
-    finally:
-        watch.close(summary)
-    return {
-        "epoch": number + 1,
-        "learning_rate": rate,
-        "loss": loss,
-        "validation": score,
-        "images": images_seen,
-        "training_seconds": trained,
-        "seconds": time.monotonic() - started,
-    }
-
-
-def _finished(log: StageLog, recipe: Recipe) -> bool:
-    done = len(log.epochs)
-    waited = done - log.best_epoch
-    return done >= recipe.epochs or (recipe.patience is not None and waited >= recipe.patience)

@@ -1,16 +1,25 @@
 """The PyTorch engine: channels_last, bf16 on CUDA, losses through keras.ops on torch tensors."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 import torch
+from torch.utils.checkpoint import checkpoint
 
-from architectures.network import Network
+from architectures.network import Forward, Network
 from benchmark.methods.base import Activations, Batch, Stage
 from benchmark.recipe import Recipe
-from benchmark.training.engine import ADAM_EPSILON, SGD_MOMENTUM, Engine, InTraining, no_cuda
+from benchmark.training.engine import (
+    ADAM_EPSILON,
+    SGD_MOMENTUM,
+    Engine,
+    InTraining,
+    no_cuda,
+    parts,
+)
 
 
 class TorchEngine(Engine):
@@ -60,7 +69,7 @@ class TorchEngine(Engine):
         self._optimiser.zero_grad(set_to_none=True)
         with keras.device(self._keras_device()):
             loss = self._loss(network, tensors)
-        loss.backward()
+        self._backward(loss)
         self._optimiser.step()
         with torch.no_grad():
             if self._averages[0]:
@@ -69,15 +78,56 @@ class TorchEngine(Engine):
                 torch._foreach_copy_(*self._copies)
         return loss.detach()
 
+    def _backward(self, loss: torch.Tensor) -> None:
+        if self.micro_batches == 1:
+            loss.backward()
+            return
+        statistics = self.network.statistics()
+        before = [tensor.clone() for tensor in statistics]
+        loss.backward()
+        # A part that runs again must not count twice.
+        _copy(before, statistics)
+
     def _forward(self, images: torch.Tensor) -> Activations:
-        # Here and not around the loss: what a method computes itself stays float32.
-        with self._precision():
-            return self.network.forward(images, training=True)
+        def forward(part: torch.Tensor) -> Activations:
+            # Here and not around the loss: what a method computes itself stays float32.
+            with self._precision():
+                return self.network.forward(part, training=True)
+
+        # Kept are a part's images alone; in the backward pass it runs again.
+        again = partial(checkpoint, forward, use_reentrant=False)
+        return self._in_parts(self.network, forward if self.micro_batches == 1 else again, images)
 
     def _teach(self, images: torch.Tensor) -> Activations:
-        assert self._teacher is not None, "the stage has no teacher"
+        teacher = self._teacher
+        assert teacher is not None, "the stage has no teacher"
         with torch.no_grad(), self._precision():
-            return self._teacher.forward(images, training=self._teaches_in_training)
+            forward = partial(teacher.forward, training=self._teaches_in_training)
+            return self._in_parts(teacher, forward, images)
+
+    def _in_parts(
+        self,
+        network: Network,
+        forward: Callable[[torch.Tensor], Activations],
+        images: torch.Tensor,
+    ) -> Activations:
+        """Features and logits, computed part by part; see `micro_batches`."""
+        if self.micro_batches == 1:
+            return forward(images)
+        statistics = network.statistics()
+        before = [tensor.clone() for tensor in statistics]
+        after = [tensor.clone() for tensor in statistics]
+        found = []
+        for part in parts(len(images), self.micro_batches):
+            found.append(forward(images[part]))
+            share = (part.stop - part.start) / len(images)
+            for now, first, mean in zip(statistics, before, after, strict=True):
+                mean.add_(now - first, alpha=share)
+            _copy(before, statistics)
+        _copy(after, statistics)
+        return Forward(
+            torch.cat([each.features for each in found]), torch.cat([each.logits for each in found])
+        )
 
     def _remember(self, name: str, value: torch.Tensor) -> None:
         with torch.no_grad():
@@ -151,6 +201,12 @@ class TorchEngine(Engine):
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16)
+
+
+def _copy(values: list[torch.Tensor], into: list[torch.Tensor]) -> None:
+    with torch.no_grad():
+        for value, tensor in zip(values, into, strict=True):
+            tensor.copy_(value)
 
 
 def _optimiser(parameters: list[torch.nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:

@@ -4,26 +4,40 @@ from collections.abc import Callable
 
 import pytest
 
+from benchmark import interrupt
 from benchmark.training import loop
 
 
-@pytest.fixture
-def cut(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
-    """Interrupts training in its third epoch, the first two being kept."""
+@pytest.fixture(params=["killed", "asked"])
+def cut(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Callable[[], object]], None]:
+    """Ends training: killed in its third epoch, or asked to stop before its second step."""
+    epoch, check = loop._Training.epoch, interrupt.check
 
-    def interrupt(train: Callable[[], object]) -> None:
-        epoch, calls = loop._epoch, []
+    def interrupted(train: Callable[[], object]) -> None:
+        calls: list[int] = []
 
-        def interrupted(*arguments):
-            if len(calls) == 2:
-                raise KeyboardInterrupt
+        def killed(*arguments):
             calls.append(1)
+            if len(calls) == 3:
+                raise KeyboardInterrupt
             return epoch(*arguments)
+
+        def asked():
+            calls.append(1)
+            if len(calls) == 2:
+                raise interrupt.Asked
+            check()
 
         with monkeypatch.context() as patch:
             patch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
-            patch.setattr(loop, "_epoch", interrupted)
+            if request.param == "killed":
+                patch.setattr(loop._Training, "epoch", killed)
+            else:
+                patch.setattr(interrupt, "check", asked)
             with pytest.raises(KeyboardInterrupt):
                 train()
+        assert len(calls) > 1
 
-    return interrupt
+    return interrupted

@@ -19,6 +19,8 @@ STAGE = Stage("train", lambda network, batch: None, RECIPE, choose=False)
 class Watcher:
     """An engine that keeps the batches it is given."""
 
+    micro_batches = 1
+
     def __init__(self):
         self.batches = []
 
