@@ -28,7 +28,7 @@ def add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser.add_argument("--overwrite", action="store_true", help="run again although it is done")
     parser.set_defaults(
         command=_run,
-        interrupted="stopped; finished epochs are kept: run the same command again to continue",
+        interrupted="stopped; what was trained is kept: run the same command again to continue",
     )
 
 

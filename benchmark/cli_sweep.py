@@ -181,7 +181,7 @@ def _run(options: argparse.Namespace) -> int:
     told = ", ".join(f"{states[state]} {state}" for state in State if states[state])
     print(f"{options.plan}: {told} of {len(runs)} runs")
     if scheduler.stopped:
-        print("stopped; finished epochs are kept: run the same command again to continue")
+        print("stopped; what was trained is kept: run the same command again to continue")
         return 130
     return 1 if states[State.FAILED] or states[State.TIMED_OUT] else 0
 

@@ -20,12 +20,13 @@ class RunInProgressError(UserError):
 
 
 # By name: neither framework need be there. PyTorch on a CPU has no class of its own for it.
-_OUT_OF_MEMORY = ("MemoryError", "OutOfMemoryError", "ResourceExhaustedError")
+_OUT_OF_MEMORY = ("OutOfMemoryError", "ResourceExhaustedError")
 
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether memory did not suffice, the machine's or the accelerator's, in either framework."""
-    return type(error).__name__ in _OUT_OF_MEMORY or "can't allocate memory" in str(error)
+    told = type(error).__name__ in _OUT_OF_MEMORY or "can't allocate memory" in str(error)
+    return told or isinstance(error, MemoryError)
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:

@@ -1,7 +1,7 @@
 """The process of one run: is told which on its standard input, runs it, tells how it ended.
 
-It stops when that input ends, for then the sweep has ended, and when it is interrupted; finished
-epochs are kept, as by `run`.
+It stops when that input ends, for then the sweep has ended, and when it is interrupted; what was
+trained is kept, as by `run`.
 """
 
 import os
