@@ -48,13 +48,18 @@ def check() -> None:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """In the body the first Ctrl-C waits for the next `check`; a second one is raised at once."""
+    """In the body the first Ctrl-C waits for the next `check`; a second one is raised at once.
+
+    Raises:
+        Asked: by the end of the body there was no further check.
+    """
     global _held
     _held = True
     try:
         yield
     finally:
         _held = False
+    check()
 
 
 def _remember(number: int, frame: FrameType | None) -> None:

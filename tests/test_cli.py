@@ -161,8 +161,8 @@ def test_ctrl_c_ends_cleanly_says_how_to_go_on_and_the_next_run_goes_on(tmp_path
     assert "run the same command again to continue" in rest
     assert "Traceback" not in rest
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
-    # The first epoch is always kept; whether later ones were depends on how long they took.
-    assert re.search(r"continuing after epoch \d", done.stderr)
+    # Not the first alone, which is kept in any case: the interrupt kept what was trained.
+    assert re.search(r"continuing after epoch ([2-9]|1\d)", done.stderr)
     assert "train 20/20" in done.stderr
 
 

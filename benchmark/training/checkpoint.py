@@ -7,7 +7,7 @@ epochs since the other.
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,10 @@ class Begun:
     losses: list[Any] = field(default_factory=list)
     images: int = 0
     seconds: float = 0.0
+
+    def copy(self) -> "Begun":
+        """As it is now."""
+        return replace(self, losses=list(self.losses))
 
 
 @dataclass(frozen=True)

@@ -91,41 +91,30 @@ def train_stage(
         KeyboardInterrupt: it was interrupted.
     """
     engine.begin(stage)
-    training = _Training(engine, stage, StageData.of(stage, train, unlabelled), seed, display)
+    data = StageData.of(stage, train, unlabelled)
+    training = _Training(engine, stage, data, seed, checkpoint, display)
 
     def validate() -> float:
         together = stage.recipe.batch_size if batch_statistics else None
         return selection(validation.labels, predict(engine, validation, together, seed))
 
-    first: Checkpoint | None = None
-    saved = load_checkpoint(checkpoint, display.say)
-    if saved is None:
-        first = training.state()
-    else:
-        training.restore(saved)
-        display.say(f"{stage.name}: continuing after {training.told}")
-    last_write = -math.inf
-    while not training.finished:
-        exhausted: str | None = None
-        try:
-            with interrupt.held():
+    with interrupt.held():
+        while not training.finished:
+            exhausted = ""
+            try:
                 training.epoch(validate)
-        except interrupt.Asked:
-            save_checkpoint(checkpoint, training.state())
-            raise
-        except Exception as error:
-            if not out_of_memory(error):
+            except interrupt.Asked:
+                training.keep()
                 raise
-            exhausted = type(error).__name__
-        if exhausted is not None:
-            # Here, where nothing holds the tensors of the failed step any more.
-            smaller = training.smaller_micro_batches(exhausted)
-            before = load_checkpoint(checkpoint, display.say) or first
-            assert before is not None
-            training.restore(replace(before, micro_batches=smaller))
-        elif training.finished or time.monotonic() - last_write > CHECKPOINT_SECONDS:
-            save_checkpoint(checkpoint, training.state())
-            last_write, first = time.monotonic(), None
+            except Exception as error:
+                if not out_of_memory(error):
+                    raise
+                exhausted = type(error).__name__
+            # Not before, while the error holds the tensors of the step that failed.
+            if exhausted:
+                training.divide(exhausted)
+            elif training.finished or training.unkept_seconds > CHECKPOINT_SECONDS:
+                training.keep()
     engine.assign(training.best)
     engine.end()
     return training.log
@@ -179,16 +168,35 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
 
 
 class _Training:
-    """One stage under way: its log, its best weights, how far the epoch has come."""
+    """One stage under way: its log, its best weights, how far the epoch has come.
+
+    It begins where the checkpoint at `path` ends, if there is one.
+    """
 
     def __init__(
-        self, engine: Engine, stage: Stage, data: StageData, seed: int, display: Display
+        self,
+        engine: Engine,
+        stage: Stage,
+        data: StageData,
+        seed: int,
+        path: Path,
+        display: Display,
     ) -> None:
         self.log = StageLog(stage.name, stage.recipe, chosen=stage.choose)
         self.best: dict[str, np.ndarray] = {}
         self._begun = Begun()
         self._engine, self._stage, self._data = engine, stage, data
-        self._seed, self._display = seed, display
+        self._seed, self._path, self._display = seed, path, display
+        self._kept_at = -math.inf
+        # What there is to go back to before there is a checkpoint.
+        self._first: Checkpoint | None = None
+        saved = load_checkpoint(path, display.say)
+        if saved is None:
+            self._first = self._state()
+            return
+        self._restore(saved)
+        steps = f" and {len(saved.begun.losses)} steps" if saved.begun.losses else ""
+        display.say(f"{stage.name}: continuing after epoch {len(saved.epochs)}{steps}")
 
     @property
     def finished(self) -> bool:
@@ -198,56 +206,60 @@ class _Training:
         return done >= recipe.epochs or (recipe.patience is not None and waited >= recipe.patience)
 
     @property
-    def told(self) -> str:
-        """How far it is."""
-        step = len(self._begun.losses)
-        return f"epoch {len(self.log.epochs)}" + (f" and {step} steps" if step else "")
+    def unkept_seconds(self) -> float:
+        """How long ago `keep` was called."""
+        return time.monotonic() - self._kept_at
 
-    def state(self) -> Checkpoint:
-        """What `restore` goes on from."""
+    def keep(self) -> None:
+        """Write a checkpoint."""
+        save_checkpoint(self._path, self._state())
+        self._kept_at, self._first = time.monotonic(), None
+
+    def divide(self, exhausted: str) -> None:
+        """After memory did not suffice: go back to what is kept, and on in smaller micro-batches.
+
+        Raises:
+            UserError: they are as small as they can be.
+        """
+        size, before = self._stage.recipe.batch_size, self._engine.micro_batches
+        failed = (
+            f"{self._stage.name}: out of memory ({exhausted}) with {-(-size // before)} images at a"
+            " time"
+        )
+        if size // (2 * before) < _LEAST_IMAGES:
+            raise UserError(f"{failed}: a smaller --image-size or a larger machine is needed")
+        self._display.say(
+            f"{failed}: going on with {-(-size // (2 * before))}, the gradients of a batch added up"
+        )
+        saved = self._first or load_checkpoint(self._path, self._display.say)
+        assert saved is not None
+        self._restore(replace(saved, micro_batches=2 * before))
+
+    def _state(self) -> Checkpoint:
         engine = self._engine
         return Checkpoint(
             list(self.log.epochs),
             self.log.best_epoch,
-            self._begun,
+            self._begun.copy(),
             engine.micro_batches,
             engine.tensors(),
             self.best,
             engine.optimiser_state(),
         )
 
-    def restore(self, saved: Checkpoint) -> None:
-        """Go on from a checkpoint."""
+    def _restore(self, saved: Checkpoint) -> None:
         self.log.epochs, self.log.best_epoch = list(saved.epochs), saved.best_epoch
-        self.best, self._begun = saved.best, saved.begun
+        self.best, self._begun = saved.best, saved.begun.copy()
         self._engine.assign(saved.weights)
         self._engine.restore_optimiser(saved.optimiser)
         self._engine.micro_batches = self.log.micro_batches = saved.micro_batches
-
-    def smaller_micro_batches(self, exhausted: str) -> int:
-        """Into how many each batch is divided next, after memory did not suffice.
-
-        Raises:
-            UserError: they are as small as they can be.
-        """
-        size, before = self._stage.recipe.batch_size, self._engine.micro_batches
-        if size // (2 * before) < _LEAST_IMAGES:
-            raise UserError(
-                f"{self._stage.name}: out of memory ({exhausted}) with {-(-size // before)} images"
-                " at a time: a smaller --image-size or a larger machine is needed"
-            )
-        self._display.say(
-            f"{self._stage.name}: out of memory ({exhausted}) with {-(-size // before)} images at a"
-            f" time: going on with {-(-size // (2 * before))}, the gradients of a batch added up"
-        )
-        return 2 * before
 
     def epoch(self, validate: Callable[[], float]) -> None:
         """Train and validate what is left of the epoch.
 
         Raises:
             UserError: training diverged.
-            interrupt.Asked: between two steps; `state` has those before it.
+            interrupt.Asked: between two steps; `keep` keeps those before it.
         """
         recipe, data, number = self._stage.recipe, self._data, len(self.log.epochs)
         watch = self._display.epoch(self._stage.name, number + 1, recipe.epochs, data.steps)
