@@ -71,7 +71,8 @@ class EventLog:
 
     def _write(self, event: _Event) -> None:
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(event.model_dump_json() + "\n")
+            # After a line of its own: the last one may be cut off, for the disk was full.
+            file.write(f"\n{event.model_dump_json()}\n")
 
 
 def read(path: Path) -> Told:
