@@ -59,9 +59,9 @@ class Filler(threading.Thread):
             left = self._random.choice((0, 3000, 70_000, MEBIBYTE, 12 * MEBIBYTE, 40 * MEBIBYTE))
             self._leave(left)
             self.fills += 1
-            self._over.wait(self._random.uniform(0.1, 2.5))
+            self._over.wait(self._random.uniform(0.1, 6.0))
             self._leave(None)
-            self._over.wait(self._random.uniform(0.1, 4.0))
+            self._over.wait(self._random.uniform(0.1, 3.0))
 
     def _leave(self, left: int | None) -> None:
         with self._file.open("ab") as file:
@@ -94,7 +94,7 @@ def test_a_disk_that_is_full_at_random_moments_damages_nothing(tmp_path, disk, c
     filler.start()
     passes, started = 0, time.monotonic()
     try:
-        while passes < 3:
+        while passes < 6 and len(seen) < len(runs):
             passes += 1
             display = TerminalSweepDisplay(runs)
             Scheduler(runs, Ledger(out), LocalExecutor(out, 2), display, rules).run()
