@@ -1,5 +1,6 @@
 """Writing files so that a reader never sees half of one."""
 
+import fcntl
 import json
 import os
 import re
@@ -21,28 +22,28 @@ def atomic_path(target: Path, flush: bool = True) -> Iterator[Path]:
     """Yield a temporary path in `target`'s folder; on success flush it to disk and rename it.
 
     The temporary name keeps the target's suffix, because writers choose a format by it. When the
-    body fails, the temporary file is removed and an existing target stays as it was. Without
-    `flush`, what is written may be lost when the machine crashes.
+    body fails, the temporary file is removed and an existing target stays as it was; what a killed
+    process left is taken over by the next that writes the target. Without `flush`, what is written
+    may be lost when the machine crashes.
 
     Raises:
         UserError: the folder cannot be written, or the disk is full.
     """
     target = Path(target)
     temporary: Path | None = None
+    handle: int | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent
-        )
-        os.close(handle)
-        temporary = Path(name)
+        handle, temporary = _temporary(target)
         yield temporary
-        # mkstemp makes the file private; a result is to be read by whoever may read the folder.
+        # It was made private; a result is to be read by whoever may read the folder.
         temporary.chmod(0o666 & ~_umask())
         if flush:
             with temporary.open("rb") as written:
                 os.fsync(written.fileno())
         os.replace(temporary, target)
+        # The name may be another writer's from here on.
+        temporary = None
     except OSError as error:
         raise UserError(
             f"cannot write {target}: {error.strerror or error}. Free some space or choose another"
@@ -52,6 +53,31 @@ def atomic_path(target: Path, flush: bool = True) -> Iterator[Path]:
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+        if handle is not None:
+            os.close(handle)
+
+
+def _temporary(target: Path) -> tuple[int, Path]:
+    """An empty file beside `target`, ours until its handle is closed.
+
+    All writers of a target have the same name for it, so that killed ones leave one file at most;
+    whom another one is ahead of, or who cannot lock it, takes a name of his own.
+    """
+    common = target.with_name(f".{target.stem}-unfinished{target.suffix}")
+    handle: int | None = None
+    with suppress(OSError):
+        handle = os.open(common, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Until it was locked another one may have renamed or removed it.
+        if os.path.samestat(os.fstat(handle), os.stat(common, follow_symlinks=False)):
+            os.ftruncate(handle, 0)
+            return handle, common
+    if handle is not None:
+        os.close(handle)
+    handle, name = tempfile.mkstemp(
+        prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent
+    )
+    return handle, Path(name)
 
 
 def write_tensors(

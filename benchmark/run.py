@@ -1,5 +1,6 @@
 """One run, from top to bottom: data, split, trials, record. What a trial does is `trial`."""
 
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -91,14 +92,16 @@ def execute(
         # By name first, which takes no time; by pixels once it is clear that the run is to be done.
         guards.refuse_leaks(dataset, trials, divided, with_pixels=False)
         name = run_id(config, _protocol(weights, task, dataset, trials, earlier))
+    folder = RunFolder(out, config, name)
     if not overwrite and store.has(name):
         display.say(f"run {name} is done already; --overwrite runs it again")
-        return store.load(name)
+        record = store.load(name)
+        _tidy(out, folder, record)
+        return record
     with watch("data"):
         leaking = guards.refuse_leaks(dataset, trials, divided, with_pixels=True)
     for frozen in (split, *earlier_splits):
         frozen.keep()
-    folder = RunFolder(out, config, name)
     for note in (*dataset.notes, *caveats, *leaking):
         display.say(f"note: {note}")
     attempt = Attempt(
@@ -112,8 +115,10 @@ def execute(
     )
     with folder.reserved(), attempts.noted(out, attempt):
         if not overwrite and store.has(name):
-            # Another process has finished it since the folder was free.
-            return store.load(name)
+            # Another process has finished it since it was looked for, or all but finished it.
+            record = store.load(name)
+            folder.finish(record)
+            return record
         folder.start(config, overwrite)
         decoded = Decoded(config.image_size, display.track)
         runner = TrialRunner(config, task, method, folder, watch, display, decoded, earlier_parts)
@@ -132,6 +137,16 @@ def execute(
             store.save(record)
             folder.finish(record)
     return record
+
+
+def _tidy(out: Path, folder: RunFolder, record: Record) -> None:
+    """Do what is left to do after a record, where the run was killed in between."""
+    if folder.finished and not attempts.note(out, record.run_id).exists():
+        return
+    # It may be in use, by a run with --overwrite, or not ours to write; the record is there.
+    with suppress(UserError), folder.reserved():
+        folder.finish(record)
+        attempts.forget(out, record.run_id)
 
 
 def question(config: RunConfig) -> tuple[Task, Method]:

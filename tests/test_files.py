@@ -2,7 +2,10 @@
 
 import errno
 import os
+import signal
 import stat
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -25,6 +28,46 @@ def test_a_failed_write_leaves_the_old_file_and_no_debris(tmp_path):
     with pytest.raises(UnicodeEncodeError), atomic_path(target) as temporary:
         temporary.write_text("half of the \ud800", encoding="utf-8")
     assert target.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+WRITER = """\
+import sys, time
+from pathlib import Path
+from benchmark.files import atomic_path
+with atomic_path(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half of what is longer than the next")
+    print(flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_process_left_is_taken_over_and_what_a_living_one_writes_is_not(tmp_path):
+    target = tmp_path / "a.txt"
+    command = [sys.executable, "-c", WRITER, str(target)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        writer.stdout.readline()
+        write_text(target, "beside it")
+        assert target.read_text() == "beside it"
+        assert len(list(tmp_path.iterdir())) == 2
+        writer.send_signal(signal.SIGKILL)
+    write_text(target, "after it")
+    assert target.read_text() == "after it"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_many_that_write_one_file_at_once_leave_one_of_theirs(tmp_path):
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom benchmark.files import write_text\n"
+        "for _ in range(300): write_text(Path(sys.argv[1]), sys.argv[2] * 5000)\n"
+    )
+    target = tmp_path / "a.txt"
+    writers = [
+        subprocess.Popen([sys.executable, "-c", script, str(target), letter]) for letter in "abc"
+    ]
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    text = target.read_text()
+    assert text == text[0] * 5000
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 

@@ -68,7 +68,7 @@ def noted(results: str | Path, attempt: Attempt) -> Iterator[None]:
     Raises:
         UserError: the folder cannot be written before the body has begun.
     """
-    path = folder(results) / f"{attempt.run_id}.json"
+    path = note(results, attempt.run_id)
     write_json(path, attempt.model_dump(mode="json"))
     try:
         yield
@@ -78,7 +78,25 @@ def noted(results: str | Path, attempt: Attempt) -> Iterator[None]:
         with suppress(UserError):
             write_json(path, ended.model_dump(mode="json"))
         raise
-    path.unlink(missing_ok=True)
+    forget(results, attempt.run_id)
+
+
+def note(results: str | Path, run_id: str) -> Path:
+    """Where the attempt of a run is noted."""
+    return folder(results) / f"{run_id}.json"
+
+
+def forget(results: str | Path, run_id: str) -> None:
+    """Remove the note of a run that has its record.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    path = note(results, run_id)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"{path} cannot be deleted: {error.strerror or error}") from error
 
 
 def folder(results: str | Path) -> Path:

@@ -67,6 +67,12 @@ class RunFolder:
         shutil.rmtree(self._checkpoints, ignore_errors=True)
 
     @property
+    def finished(self) -> bool:
+        """Whether there is nothing left for `finish`; so where there is no folder at all."""
+        record = self.path / "record.json"
+        return not self.path.exists() or (record.is_file() and not self._checkpoints.exists())
+
+    @property
     def _checkpoints(self) -> Path:
         return self.path / "checkpoints"
 

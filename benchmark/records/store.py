@@ -59,6 +59,10 @@ class Store:
         """By name of each record file, sorted, its size and when it was written."""
         return {path.name: _stat(path) for path in self._files()}
 
+    def stat(self, run_id: str) -> Stat | None:
+        """Size and times of the record of this run; None where there is none."""
+        return _stat(self._path(run_id)) if self.has(run_id) else None
+
     def has(self, run_id: str) -> bool:
         """Whether there is a record of this run."""
         return bool(_RUN_ID.fullmatch(run_id)) and self._path(run_id).is_file()

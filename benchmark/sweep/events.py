@@ -58,6 +58,7 @@ class EventLog:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._cut = False
 
     def progress(self, progress: Progress) -> None:
         """Tell how far the run is. That it cannot be told is no reason to stop it."""
@@ -70,8 +71,11 @@ class EventLog:
             self._write(end)
 
     def _write(self, event: _Event) -> None:
+        # A full disk may have cut the last line off; what follows is a line of its own.
+        start, self._cut = "\n" if self._cut else "", True
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(event.model_dump_json() + "\n")
+            file.write(f"{start}{event.model_dump_json()}\n")
+        self._cut = False
 
 
 def read(path: Path) -> Told:

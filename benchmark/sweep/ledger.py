@@ -2,7 +2,8 @@
 
 A folder per planned run, named by its id, whichever plan it is in: state.json, written by whoever
 holds claim.lock; log.txt, all that its processes printed; events.jsonl, how far the last one came.
-A claim ends with the process that holds it. That a run is done is not believed without its record.
+A claim ends with the process that holds it. That a run is done is not believed without its record,
+which must be readable.
 """
 
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchmark import locks
+from benchmark.errors import UserError
 from benchmark.files import write_json
-from benchmark.records.store import Store
+from benchmark.records.store import Stat, Store
 from benchmark.sweep import states
 from benchmark.sweep.plan import PlannedRun
 from benchmark.sweep.states import State
@@ -112,6 +114,7 @@ class Ledger:
     def __init__(self, out: Path) -> None:
         self.out = out
         self._store = Store(out)
+        self._sound: dict[str, Stat] = {}
 
     def files(self, run: PlannedRun) -> Files:
         """Where a planned run's files lie."""
@@ -128,13 +131,13 @@ class Ledger:
     def row(self, run: PlannedRun) -> Row:
         """What is stored of a run; a damaged file says as little as none.
 
-        A run that is stored as done and has no record is pending.
+        A run that is stored as done and has no record, or a damaged one, is pending.
         """
         try:
             row = Row.model_validate_json(self.files(run).state.read_bytes())
         except (OSError, ValidationError):
             return Row(id=run.id, name=run.name)
-        if row.state is State.DONE and not self._store.has(row.run_id):
+        if row.state is State.DONE and not self._has_record(row.run_id):
             return row.moved(State.PENDING, run_id="")
         return row
 
@@ -169,6 +172,19 @@ class Ledger:
             return self.keep(run, row.model_copy(update={"anew": True}))
         finally:
             claim.release()
+
+    def _has_record(self, run_id: str) -> bool:
+        """Whether there is a record that can be read; it is read again only when it has changed."""
+        stat = self._store.stat(run_id)
+        if stat is None:
+            return False
+        if self._sound.get(run_id) != stat:
+            try:
+                self._store.load(run_id)
+            except UserError:
+                return False
+            self._sound[run_id] = stat
+        return True
 
     def _claimed(self, run: PlannedRun) -> bool:
         with locks.held(self.files(run).claim) as free:

@@ -144,11 +144,14 @@ class LocalJob:
             name = signal.Signals(-status).name
             told = ": for lack of memory, as a rule" if name == "SIGKILL" else ""
             return End(ending=Ending.DISTURBED, reason=f"killed by {name}{told}", traceback=last)
-        reason = f"the process ended with status {status} and said no more"
         known = {told: ending for ending, told in events.STATUS.items()}
         # A run that went well and could not say so: the next try finds its record.
         known[0] = Ending.DISTURBED
-        return End(ending=known.get(status, Ending.BROKEN), reason=reason, traceback=last)
+        ending = known.get(status, Ending.BROKEN)
+        reason = f"the process ended with status {status} and said no more"
+        if ending is Ending.DISTURBED:
+            reason += ": the disk is full, as a rule"
+        return End(ending=ending, reason=reason, traceback=last)
 
 
 def _last_lines(log: Path) -> str:

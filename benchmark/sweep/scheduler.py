@@ -91,6 +91,8 @@ class Scheduler:
         self._running: list[_Work] = []
         self._elsewhere: list[PlannedRun] = []
         self._states: dict[str, State] = {}
+        # What could not be stored, for the disk is full.
+        self._unstored: dict[str, Row] = {}
         self._costs = Costs()
         self._left: float | None = None
         self._told_left = -math.inf
@@ -133,7 +135,12 @@ class Scheduler:
                     self._sleep(_TICK_SECONDS)
         finally:
             self._display.close()
-        return Counter(self._ledger.seen(run).state for run in self._runs)
+        return Counter(self._state(run) for run in self._runs)
+
+    def _state(self, run: PlannedRun) -> State:
+        """Where a run stands, though it could not be stored."""
+        state, unstored = self._ledger.seen(run).state, self._unstored.get(run.id)
+        return state if unstored is None or state is State.DONE else unstored.state
 
     def _start_due(self) -> None:
         for work in list(self._waiting):
@@ -155,11 +162,9 @@ class Scheduler:
         try:
             work.claim = self._ledger.claim(run)
         except UserError as error:
-            work.refusals += 1
-            if ending_of(error) is not Ending.DISTURBED or work.refusals > self._rules.retries.most:
+            if ending_of(error) is not Ending.DISTURBED:
                 raise
-            work.due = self._clock() + self._rules.retries.wait(work.refusals)
-            self._display.say(f"{run.name}: {error}")
+            self._put_off(work, str(error))
             return False
         if work.claim is None:
             self._waiting.remove(work)
@@ -174,6 +179,19 @@ class Scheduler:
         if work.row.state is not State.PENDING:
             work.row = work.row.pending()
         return True
+
+    def _put_off(self, work: _Work, reason: str) -> None:
+        """Try to claim a run later; where that has not helped, it has failed."""
+        work.refusals += 1
+        if work.refusals <= self._rules.retries.most:
+            work.due = self._clock() + self._rules.retries.wait(work.refusals)
+            self._display.say(f"{work.run.name}: {reason}")
+            return
+        self._waiting.remove(work)
+        row = Row(id=work.run.id, name=work.run.name, state=State.FAILED, reason=reason)
+        self._unstored[work.run.id] = row
+        self._note(work.run, row)
+        self._display.ended(work.run, row, 0.0)
 
     def _missing(self, run: PlannedRun, row: Row) -> bool:
         """Whether there is work: not of what is done, nor of what failed since this sweep began."""
@@ -251,9 +269,11 @@ class Scheduler:
         """Store the row; where that fails the sweep goes on, and the next one sees an older row."""
         assert work.row is not None
         self._note(work.run, work.row)
+        self._unstored.pop(work.run.id, None)
         try:
             self._ledger.keep(work.run, work.row)
         except UserError as error:
+            self._unstored[work.run.id] = work.row
             self._display.say(f"{work.run.name}: {error}")
 
     def _release(self, work: _Work) -> None:

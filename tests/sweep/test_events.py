@@ -1,5 +1,10 @@
 """What a run tells its sweep."""
 
+import errno
+from pathlib import Path
+
+import pytest
+
 from benchmark.progress import SilentDisplay
 from benchmark.sweep import events
 from benchmark.sweep.events import End, EventDisplay, EventLog, Progress
@@ -38,3 +43,22 @@ def test_that_nothing_can_be_told_stops_no_run(tmp_path):
     log = EventLog(tmp_path / "no folder" / "events.jsonl")
     log.progress(Progress())
     log.end(End(ending=Ending.DONE))
+
+
+def test_what_is_told_after_a_line_that_was_cut_off_is_not_lost_with_it(tmp_path):
+    path = tmp_path / "events.jsonl"
+    log = EventLog(path)
+    opened = Path.open
+
+    def full(self, *arguments, **options):
+        file = opened(self, *arguments, **options)
+        file.write('{"doing": "tra')
+        file.close()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Path, "open", full)
+        log.progress(Progress(doing="train"))
+    end = End(ending=Ending.DISTURBED, reason="No space left on device")
+    log.end(end)
+    assert events.read(path).end == end

@@ -55,7 +55,9 @@ def test_of_a_process_that_says_nothing_the_last_lines_are_kept(tmp_path):
 
 @pytest.mark.parametrize("status", [0, STATUS[Ending.DISTURBED]])
 def test_how_it_ended_is_known_where_nothing_could_be_written(tmp_path, status):
-    assert _end(_started(tmp_path, f"import sys; sys.exit({status})")).ending is Ending.DISTURBED
+    end = _end(_started(tmp_path, f"import sys; sys.exit({status})"))
+    assert end.ending is Ending.DISTURBED
+    assert "the disk is full" in end.reason
 
 
 def test_a_process_that_is_killed_from_outside_is_disturbed(tmp_path):

@@ -1,10 +1,15 @@
 """What a sweep does, with runs that only pretend: no process, a clock that is turned by hand."""
 
+import errno
+import importlib
+import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from benchmark.errors import UserError
+from benchmark.records.store import Store
 from benchmark.sweep.events import End, Progress
 from benchmark.sweep.executor import Step
 from benchmark.sweep.ledger import Ledger
@@ -13,9 +18,13 @@ from benchmark.sweep.retries import Ending, Retries
 from benchmark.sweep.scheduler import Rules, Scheduler
 from benchmark.sweep.states import State
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "records"))
+record = importlib.import_module("records_made").record
+
 DONE = End(ending=Ending.DONE)
 DISTURBED = End(ending=Ending.DISTURBED, reason="No space left on device", traceback="...")
 BROKEN = End(ending=Ending.BROKEN, reason="KeyError: 'x'", traceback="Traceback ...")
+REFUSED = End(ending=Ending.REFUSED, reason="the record is damaged")
 BUSY = End(ending=Ending.BUSY, reason="another process is computing it")
 RUNS = [
     planned(Asked(arch="MobileNetV2", task="diagnosis", budget="smoke", seed=seed))
@@ -39,10 +48,9 @@ class FakeJob:
         if not self.over and self.world.time >= self.until:
             self.over = True
             if self.end.ending is Ending.DONE:
-                record = self.world.ledger.out / "v1" / "records" / f"r{self.run.id}.json"
-                record.parent.mkdir(parents=True, exist_ok=True)
-                record.touch()
-                self.end = self.end.model_copy(update={"run_id": record.stem})
+                made = record(f"r{self.run.id}", "accuracy", {}, self.run.config.public())
+                Store(self.world.ledger.out).save(made)
+                self.end = self.end.model_copy(update={"run_id": made.run_id})
         return self.end if self.over else None
 
     def stop(self, step):
@@ -276,6 +284,37 @@ def test_a_damaged_row_costs_no_more_than_asking_again(world):
     world.sweep(RUNS[:1]).run()
     world.ledger.files(RUNS[0]).state.write_text('{"state": "do')
     assert world.sweep(RUNS[:1]).run() == {State.DONE: 1}
+
+
+def test_a_damaged_record_is_not_done(world):
+    world.sweep(RUNS[:1]).run()
+    record_of = world.ledger.out / "v1" / "records" / f"r{RUNS[0].id}.json"
+    record_of.write_bytes(record_of.read_bytes()[:-100])
+    assert world.ledger.row(RUNS[0]).state is State.PENDING
+    world.endings[RUNS[0].id] = [REFUSED]
+    assert world.sweep(RUNS[:1]).run() == {State.FAILED: 1}
+
+
+def test_a_run_that_can_never_be_claimed_has_failed_and_the_others_are_done(world, monkeypatch):
+    claim = Ledger.claim
+
+    def full(self, run):
+        if run is RUNS[1]:
+            raise UserError("cannot lock claim.lock: No space") from OSError(errno.ENOSPC, "full")
+        return claim(self, run)
+
+    monkeypatch.setattr(Ledger, "claim", full)
+    assert world.sweep().run() == {State.DONE: 3, State.FAILED: 1}
+    assert any("No space" in line for line in world.said)
+
+
+def test_what_could_not_be_stored_is_told_all_the_same(world, monkeypatch):
+    def full(self, run, row):
+        raise UserError("cannot write state.json: No space left on device")
+
+    world.endings[RUNS[1].id] = [BROKEN]
+    monkeypatch.setattr(Ledger, "keep", full)
+    assert world.sweep().run() == {State.DONE: 3, State.FAILED: 1}
 
 
 def test_the_sweep_outlives_a_full_disk(world, monkeypatch):
