@@ -17,7 +17,7 @@ from benchmark.cli_records import add_compare, add_contest, add_rescore
 from benchmark.cli_run import add_run
 from benchmark.cli_submit import add_submit, add_verify
 from benchmark.cli_sweep import add_sweep
-from benchmark.errors import UserError
+from benchmark.errors import UserError, out_of_memory
 
 EXAMPLES = """\
 examples:
@@ -46,6 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader of a pipe, such as `head`, has seen enough.
         sys.stderr.close()
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        from benchmark.records.attempts import reason_of
+
+        print(f"error: {reason_of(error)}", file=sys.stderr)
+        return 1
     return 0
 
 

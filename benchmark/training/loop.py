@@ -87,8 +87,10 @@ def train_stage(
     `unlabelled`, of the same pixels as `train`, labels are not read.
 
     Raises:
-        UserError: training diverged, or memory does not suffice for the smallest micro-batches.
+        UserError: training diverged.
         KeyboardInterrupt: it was interrupted.
+        Exception: the framework's own where memory does not suffice for the smallest micro-batches,
+            see `benchmark.errors.out_of_memory`.
     """
     engine.begin(stage)
     data = StageData.of(stage, train, unlabelled)
@@ -107,7 +109,7 @@ def train_stage(
                 training.keep()
                 raise
             except Exception as error:
-                if not out_of_memory(error):
+                if not (out_of_memory(error) and training.divisible):
                     raise
                 exhausted = type(error).__name__
             # Not before, while the error holds the tensors of the step that failed.
@@ -215,21 +217,18 @@ class _Training:
         save_checkpoint(self._path, self._state())
         self._kept_at, self._first = time.monotonic(), None
 
-    def divide(self, exhausted: str) -> None:
-        """After memory did not suffice: go back to what is kept, and on in smaller micro-batches.
+    @property
+    def divisible(self) -> bool:
+        """Whether there are smaller micro-batches than now."""
+        size = self._stage.recipe.batch_size // (2 * self._engine.micro_batches)
+        return size >= _LEAST_IMAGES
 
-        Raises:
-            UserError: they are as small as they can be.
-        """
+    def divide(self, exhausted: str) -> None:
+        """After memory did not suffice: back to what is kept, and on in smaller micro-batches."""
         size, before = self._stage.recipe.batch_size, self._engine.micro_batches
-        failed = (
-            f"{self._stage.name}: out of memory ({exhausted}) with {-(-size // before)} images at a"
-            " time"
-        )
-        if size // (2 * before) < _LEAST_IMAGES:
-            raise UserError(f"{failed}: a smaller --image-size or a larger machine is needed")
         self._display.say(
-            f"{failed}: going on with {-(-size // (2 * before))}, the gradients of a batch added up"
+            f"{self._stage.name}: out of memory ({exhausted}) with {-(-size // before)} images at a"
+            f" time: going on with {-(-size // (2 * before))}, the gradients of a batch added up"
         )
         saved = self._first or load_checkpoint(self._path, self._display.say)
         assert saved is not None
