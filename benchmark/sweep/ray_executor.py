@@ -12,9 +12,7 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-from benchmark.errors import UserError
 from benchmark.sweep import events, ray_cluster
 from benchmark.sweep.events import End, Progress
 from benchmark.sweep.executor import Step
@@ -36,24 +34,13 @@ def opened(
     """An executor on the cluster at an address, see `ray_cluster.joined`.
 
     Raises:
-        UserError: the cluster cannot be joined, a run needs more than any node has, or the results
-            folder cannot be written.
+        UserError: the cluster cannot be joined, or a run needs more than any node has.
     """
     with ray_cluster.joined(address, jobs) as cluster:
         nodes = cluster.nodes()
         needs = {run.id: ray_cluster.resolved(run, nodes, jobs) for run in runs}
-        # By which a node sees whether it sees the same folder.
-        mark = f"v1/sweeps/{uuid4().hex}.here"
-        try:
-            (out / mark).parent.mkdir(parents=True, exist_ok=True)
-            (out / mark).touch()
-        except OSError as error:
-            raise UserError(f"cannot write {out / mark}: {error.strerror or error}") from error
-        try:
-            home = None if address == ray_cluster.LOCAL else _home(out)
-            yield RayExecutor(out.resolve(), mark, cluster, needs, jobs, home)
-        finally:
-            (out / mark).unlink(missing_ok=True)
+        home = None if address == ray_cluster.LOCAL else _home(out)
+        yield RayExecutor(out.resolve(), cluster, needs, jobs, home)
 
 
 def _home(out: Path) -> HomeCalls:
@@ -72,7 +59,6 @@ class RayExecutor:
 
     Args:
         out: the results folder.
-        mark: a file in it that no other folder has.
         cluster: where to.
         needs: of each run, by its id.
         jobs: runs at once, at most; None: as many as the cluster can do.
@@ -82,13 +68,12 @@ class RayExecutor:
     def __init__(
         self,
         out: Path,
-        mark: str,
         cluster: Cluster,
         needs: dict[str, Needs],
         jobs: int | None,
         home: HomeCalls | None,
     ) -> None:
-        self._out, self._mark, self._cluster = out, mark, cluster
+        self._out, self._cluster = out, cluster
         self._needs, self._jobs, self._home = needs, jobs, home
         self._numbers = count(1)
         # All that any run needs: so many of them never wait for one another.
@@ -108,6 +93,7 @@ class RayExecutor:
 
         Raises:
             ConnectionError: no node is left that has what it needs.
+            OSError: the results folder cannot be read or written.
         """
         import ray
 
@@ -128,7 +114,7 @@ class RayExecutor:
             number=next(self._numbers),
             overwrite=overwrite,
             out=self._out,
-            mark=self._mark,
+            row=files.state.read_bytes(),
             folder=str(Path.cwd()),
             environment=sweep_environment(),
         )

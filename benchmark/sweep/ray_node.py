@@ -43,7 +43,7 @@ class Order:
         number: of the try, greater than that of any before.
         overwrite: start anew.
         out: the results folder.
-        mark: a file in it that no other folder has.
+        row: what the file of the run's state says, which no other folder has.
         folder: the sweep's working folder, from which paths are meant.
         environment: what of the sweep's decides about threads and data.
     """
@@ -52,7 +52,7 @@ class Order:
     number: int
     overwrite: bool
     out: Path
-    mark: str
+    row: bytes
     folder: str
     environment: Mapping[str, str]
 
@@ -134,7 +134,7 @@ class Runner:
             return self._watched(order, order.out, None)
         config = self._at_hand(order.run.config)
         order = replace(order, run=replace(order.run, config=config))
-        if (order.out / order.mark).exists():
+        if _sees(order):
             return self._watched(order, order.out, None)
         with scratch.folder(cache_folder() / "ray", "run-") as out:
             return self._watched(order, out, Luggage(self._home, order, out))
@@ -262,6 +262,14 @@ class Luggage:
 def _state(path: Path) -> tuple[int, int, int]:
     found = path.stat()
     return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _sees(order: Order) -> bool:
+    """Whether this node has the results folder, and not another at the same place."""
+    try:
+        return Files(order.out / order.files).state.read_bytes() == order.row
+    except OSError:
+        return False
 
 
 def _settle(order: Order) -> None:

@@ -189,7 +189,7 @@ def _order(tmp_path: Path, number=1, overwrite=False, run=RUN) -> Order:
         number=number,
         overwrite=overwrite,
         out=tmp_path / "home",
-        mark="v1/sweeps/x.here",
+        row=b"running",
         folder=str(tmp_path),
         environment={},
     )
@@ -313,6 +313,20 @@ def test_a_run_that_is_stopped_before_it_begins_does_not_begin(home, tmp_path, m
     assert end.ending is Ending.INTERRUPTED
     assert _files(tmp_path / "home") == set()
     assert list((tmp_path / "cache/ray").iterdir()) == []
+
+
+def test_only_the_very_results_folder_is_worked_in(home, tmp_path, monkeypatch):
+    _node_is_elsewhere(monkeypatch, tmp_path)
+    order = _order(tmp_path)
+    state = tmp_path / "home" / order.files / "state.json"
+    runner = Runner(_calls(home))
+    places: list[Path] = []
+    monkeypatch.setattr(runner, "_watched", lambda order, out, luggage: places.append(out))
+    runner._run(order)
+    for content in ("another try", "running"):
+        _write(state, content)
+        runner._run(order)
+    assert [place == order.out for place in places] == [False, False, True]
 
 
 def test_a_home_that_cannot_be_reached_is_a_disturbance(tmp_path, monkeypatch):

@@ -215,7 +215,6 @@ def test_on_this_machine_alone_everything_is_as_with_the_local_engine(
     assert first_words == {"started", "done", "sweep"}, said
     assert psutil.wait_procs(below, 10)[1] == []
     assert set(Path("/tmp").glob("dermbench-ray-*")) <= before
-    assert not list((tmp_path / "v1" / "sweeps").glob("*.here"))
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["shared", "apart"])
