@@ -111,29 +111,26 @@ class Home:
 
         Raises:
             StaleError: the run has been started again meanwhile.
-            UserError: it cannot be written, or differs from what decides for every run.
+            UserError: it differs from what decides for every run.
+            OSError: it cannot be written.
         """
         self._require_latest(run_id, number)
         target = self._inside(name)
         if last and not offset:
             if _SPLITS in Path(name).parts[:2]:
                 _require_equal(target, piece)
-            with atomic_path(target) as temporary:
-                temporary.write_bytes(piece)
+            _write(target, piece)
             return
         rest = target.with_name(f".{target.name}-{run_id}")
         self._incomplete[run_id] = rest
-        try:
-            rest.parent.mkdir(parents=True, exist_ok=True)
-            with rest.open("ab" if offset else "wb") as file:
-                file.write(piece)
-                if last:
-                    file.flush()
-                    os.fsync(file.fileno())
+        rest.parent.mkdir(parents=True, exist_ok=True)
+        with rest.open("ab" if offset else "wb") as file:
+            file.write(piece)
             if last:
-                os.replace(rest, target)
-        except OSError as error:
-            raise UserError(f"cannot write {target}: {error.strerror or error}") from error
+                file.flush()
+                os.fsync(file.fileno())
+        if last:
+            os.replace(rest, target)
 
     def remove(self, run_id: str, number: int, name: str) -> None:
         """A file that a run has removed.
@@ -185,6 +182,15 @@ class Home:
         if place not in self._listings:
             self._listings[place] = ray_data.listing(place)
         return self._listings[place]
+
+
+def _write(target: Path, content: bytes) -> None:
+    try:
+        with atomic_path(target) as temporary:
+            temporary.write_bytes(content)
+    except UserError as error:
+        # On its way to another machine an exception loses its cause, by which it is judged.
+        raise error.__cause__ or error from None
 
 
 def _require_equal(target: Path, text: bytes) -> None:

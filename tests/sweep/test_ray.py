@@ -1,9 +1,12 @@
 """Runs elsewhere, without a cluster: what a run gets, what it takes along and what comes home."""
 
+import errno
 import json
 import os
+import pickle
 import socket
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -19,7 +22,7 @@ from benchmark.sweep.plan import Asked, Needs, planned
 from benchmark.sweep.ray_cluster import Node, resolved
 from benchmark.sweep.ray_home import PIECE_BYTES, Home, StaleError
 from benchmark.sweep.ray_node import Luggage, Order, Runner
-from benchmark.sweep.retries import Ending
+from benchmark.sweep.retries import Ending, ending_of
 
 RUN = planned(Asked(arch="MobileNetV2", task="diagnosis", budget="smoke"))
 NAME = "v1/runs/diagnosis-MobileNetV2-torch-synthetic-r0123456789ab"
@@ -104,8 +107,10 @@ def test_what_answers_and_is_no_cluster_is_given_up(monkeypatch):
     monkeypatch.setattr(ray_cluster, "_JOIN_SECONDS", 3.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
+        began = time.monotonic()
         with pytest.raises(UserError, match=f"127.0.0.1:{port}: no answer in 3 s"):
             ray_cluster._require_reachable(f"127.0.0.1:{port}")
+    assert time.monotonic() - began < 12
 
 
 # Data.
@@ -265,6 +270,20 @@ def test_a_split_that_another_run_has_frozen_decides(home, tmp_path):
     _write(tmp_path / "away/v1/splits/a/b.csv", "mine")
     with pytest.raises(UserError, match="another run has frozen another split"):
         luggage.bring()
+
+
+@pytest.mark.parametrize("size", [10, PIECE_BYTES + 10])
+def test_a_full_disk_at_home_is_a_disturbance_on_the_node_as_well(
+    home, tmp_path, monkeypatch, size
+):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.replace", full)
+    _write(tmp_path / "away" / NAME / "maps.npz", bytes(size))
+    with pytest.raises(OSError, match="No space left") as raised:
+        Luggage(_calls(home), _order(tmp_path), tmp_path / "away").bring()
+    assert ending_of(pickle.loads(pickle.dumps(raised.value))) is Ending.DISTURBED
 
 
 def test_nothing_is_read_or_written_outside_the_results_folder(home):
