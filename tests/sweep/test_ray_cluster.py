@@ -101,15 +101,17 @@ def sweeps() -> "Iterator[list[subprocess.Popen[str]]]":
             sweep.communicate()
 
 
-def _sweep(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def _sweep(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
     command = [*COMMAND, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=500, check=False, **options
+    )
 
 
-def _start(sweeps, *arguments: str | Path, **options: Any) -> "subprocess.Popen[str]":
+def _start(sweeps, *arguments: str | Path) -> "subprocess.Popen[str]":
     pipe = subprocess.PIPE
     command = [*COMMAND, "run", *map(str, arguments)]
-    sweeps.append(subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, **options))
+    sweeps.append(subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True))
     return sweeps[-1]
 
 
@@ -141,12 +143,12 @@ def _plan(folder: Path, *arguments: str | Path) -> Path:
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory, shared_cache) -> Path:
-    """Two runs of three epochs."""
+    """Two runs of so many epochs that none is over soon after its first."""
     data = ("--data-option", "images=54", "--data-option", "size=64")
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("DERMBENCH_CACHE", str(shared_cache))
         folder = tmp_path_factory.mktemp("plan")
-        return _plan(folder, "--seeds", "0-1", "--epochs", "3", *data)
+        return _plan(folder, "--seeds", "0-1", "--epochs", "8", *data)
 
 
 @pytest.fixture(scope="module")
@@ -332,7 +334,8 @@ def test_a_node_with_another_dermbench_is_named(plan, tmp_path, cluster):
     init.write_text(init.read_text().replace('__version__ = "', '__version__ = "9.'))
     cluster.add(0)
     cluster.add(1, PYTHONPATH=str(other))
-    done = _sweep("run", plan, "--out", tmp_path, "--ray", cluster.address)
+    # Ray has every node look for modules in the folder in which the sweep was started.
+    done = _sweep("run", plan, "--out", tmp_path, "--ray", cluster.address, cwd=tmp_path)
     assert done.returncode == 1
     assert "has DermBench 9." in done.stderr
     assert "Traceback" not in done.stderr
