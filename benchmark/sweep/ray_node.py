@@ -277,7 +277,8 @@ def _settle(order: Order) -> None:
     for name in (threads.SHARE, *threads.LIBRARIES):
         # Ray sets some of them.
         os.environ.pop(name, None)
-    os.environ.update(order.environment)
+    # A node may have its data elsewhere.
+    os.environ.update({**order.environment, **os.environ})
     if Path(order.folder).is_dir():
         os.chdir(order.folder)
     # The same DermBench as this process has, wherever it is from.

@@ -7,6 +7,7 @@ import pickle
 import socket
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from benchmark.sweep.executor import Step
 from benchmark.sweep.plan import Asked, Needs, planned
 from benchmark.sweep.ray_cluster import Node, resolved
 from benchmark.sweep.ray_home import PIECE_BYTES, Home, StaleError
-from benchmark.sweep.ray_node import Luggage, Order, Runner
+from benchmark.sweep.ray_node import Luggage, Order, Runner, _settle
 from benchmark.sweep.retries import Ending, ending_of
 
 RUN = planned(Asked(arch="MobileNetV2", task="diagnosis", budget="smoke"))
@@ -346,6 +347,17 @@ def test_only_the_very_results_folder_is_worked_in(home, tmp_path, monkeypatch):
         _write(state, content)
         runner._run(order)
     assert [place == order.out for place in places] == [False, False, True]
+
+
+def test_a_node_has_the_sweeps_threads_and_its_own_data_folder(tmp_path, monkeypatch):
+    for name, value in {"DERMBENCH_DATA": "own", "OMP_NUM_THREADS": "7"}.items():
+        monkeypatch.setenv(name, value)
+    environment = {"DERMBENCH_DATA": "theirs", "MKL_NUM_THREADS": "2"}
+    _settle(replace(_order(tmp_path), environment=environment))
+    assert os.environ["DERMBENCH_DATA"] == "own"
+    assert os.environ["MKL_NUM_THREADS"] == "2"
+    assert "OMP_NUM_THREADS" not in os.environ
+    assert Path.cwd() == tmp_path
 
 
 def test_a_home_that_cannot_be_reached_is_a_disturbance(tmp_path, monkeypatch):
