@@ -6,7 +6,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 EXTRAS_demo = torch
-EXTRAS_test = all,test,test-keras
+EXTRAS_test = all,ray,test,test-keras
 # Workers of one thread each: as fast as threads, and steadier on a busy machine.
 WORKERS ?= 2
 PART ?= 1/1

@@ -2,6 +2,8 @@
 
 import argparse
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from benchmark.cli_data import add_data_place
@@ -9,6 +11,9 @@ from benchmark.cli_run import add_settings, settings_of
 from benchmark.errors import UserError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmark.sweep.executor import Executor
     from benchmark.sweep.plan import PlannedRun
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -19,6 +24,7 @@ examples:
   python -m benchmark sweep run plan.jsonl --jobs 2 --time-limit 3h
   python -m benchmark sweep status plan.jsonl
   python -m benchmark sweep run plan.jsonl --shard $SLURM_ARRAY_TASK_ID/16
+  python -m benchmark sweep run plan.jsonl --ray head:6379 --out /shared/results
 """
 
 
@@ -77,6 +83,15 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
     )
     add_settings(parser)
     parser.add_argument(
+        "--cpus", type=_cpus, metavar="N", help="cores and threads of a run (default: its share)"
+    )
+    parser.add_argument(
+        "--gpus",
+        type=_gpus,
+        metavar="G",
+        help="1, 0, or with Ray a part of one such as 0.5 (default: 1 where there are GPUs)",
+    )
+    parser.add_argument(
         "--out",
         default="results",
         help="results folder, whose records tell what a run may cost (default: %(default)s)",
@@ -90,7 +105,16 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("plan", metavar="PLAN", help="written by `sweep plan`")
     parser.add_argument(
-        "--jobs", type=int, metavar="N", help="runs at once (default: one for each GPU, else one)"
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="runs at once (default: one for each GPU, else one; with Ray what its nodes can do)",
+    )
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="run on a Ray cluster: HOST:PORT, auto for the one this machine is part of, or local"
+        " for one of this machine alone",
     )
     parser.add_argument(
         "--shard", type=_shard, metavar="I/N", help="of N shares of the plan the I-th, from 1"
@@ -116,6 +140,7 @@ def _add_status(parser: argparse.ArgumentParser) -> None:
 
 def _plan(options: argparse.Namespace) -> None:
     import sys
+    from dataclasses import replace
     from pathlib import Path
 
     from benchmark.records.index import opened
@@ -137,6 +162,8 @@ def _plan(options: argparse.Namespace) -> None:
     with opened(options.out) as index:
         costs = Costs.of_records(index.records(index.heads))
     runs, left_out = make(grid, costs)
+    needs = plan.Needs(cpus=options.cpus, gpus=options.gpus)
+    runs = [replace(run, needs=needs) for run in runs]
     for each in left_out:
         print(f"left out, {len(each.runs)} runs: {each.reason}", file=sys.stderr)
         for name in each.told():
@@ -156,34 +183,50 @@ def _run(options: argparse.Namespace) -> int:
 
     from benchmark.sweep.display import TerminalSweepDisplay
     from benchmark.sweep.ledger import Ledger
-    from benchmark.sweep.local import LocalExecutor, gpus
     from benchmark.sweep.scheduler import Rules, Scheduler
     from benchmark.sweep.states import State
 
     runs = _runs(options)
-    found = gpus()
-    jobs = options.jobs if options.jobs is not None else max(len(found), 1)
-    if jobs < 1:
-        raise UserError(f"--jobs {jobs}: give at least 1")
+    if options.jobs is not None and options.jobs < 1:
+        raise UserError(f"--jobs {options.jobs}: give at least 1")
     out = Path(options.out)
-    scheduler = Scheduler(
-        runs,
-        Ledger(out),
-        LocalExecutor(out, jobs, found),
-        TerminalSweepDisplay(runs),
-        Rules(limit=options.time_limit),
-    )
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # Where Ctrl-C is ignored, as in the background of a script, it stays so.
-        if signal.getsignal(number) is not signal.SIG_IGN:
+    # Where Ctrl-C is ignored, as in the background of a script, it stays so.
+    heeded = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) != signal.SIG_IGN]
+    with _engine(options, runs, out) as executor:
+        scheduler = Scheduler(
+            runs,
+            Ledger(out),
+            executor,
+            TerminalSweepDisplay(runs),
+            Rules(limit=options.time_limit),
+        )
+        for number in heeded:
             signal.signal(number, lambda number, frame: scheduler.stop())
-    states = scheduler.run(options.overwrite)
+        states = scheduler.run(options.overwrite)
     told = ", ".join(f"{states[state]} {state}" for state in State if states[state])
     print(f"{options.plan}: {told} of {len(runs)} runs")
     if scheduler.stopped:
         print("stopped; what was trained is kept: run the same command again to continue")
         return 130
     return 1 if states[State.FAILED] or states[State.TIMED_OUT] else 0
+
+
+@contextmanager
+def _engine(
+    options: argparse.Namespace, runs: "list[PlannedRun]", out: "Path"
+) -> Iterator["Executor"]:
+    """What starts the runs: this machine, or a cluster."""
+    if options.ray is not None:
+        from benchmark.sweep.ray_executor import opened
+
+        with opened(options.ray, out, runs, options.jobs) as executor:
+            yield executor
+        return
+    from benchmark.sweep.local import LocalExecutor, gpus
+
+    found = gpus()
+    jobs = options.jobs if options.jobs is not None else max(len(found), 1)
+    yield LocalExecutor(out, jobs, found)
 
 
 def _status(options: argparse.Namespace) -> None:
@@ -226,6 +269,18 @@ def _shard(text: str) -> tuple[int, int]:
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
         raise argparse.ArgumentTypeError(f"{text!r}: write 1/4 to 4/4")
     return int(match[1]), int(match[2])
+
+
+def _cpus(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r}: write a whole number such as 4")
+    return int(text)
+
+
+def _gpus(text: str) -> float:
+    if not re.fullmatch(r"[01]|0?\.\d+", text):
+        raise argparse.ArgumentTypeError(f"{text!r}: write 1, 0 or a part of one such as 0.5")
+    return float(text)
 
 
 def _seconds(text: str) -> float:

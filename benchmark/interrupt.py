@@ -28,12 +28,14 @@ def heed() -> None:
 
 
 def obey() -> None:
-    """As a process of a sweep: SIGINT and SIGTERM interrupt, even where they were ignored.
+    """As a process of a sweep: SIGINT and SIGTERM interrupt, even if they were ignored or blocked.
 
     Another one, a moment later, ends the process at once.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _remember_or_end)
+    # As they are by the threads of Ray, from which a process inherits it.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
 
 
 def check() -> None:

@@ -5,7 +5,7 @@ import os
 SHARE = "DERMBENCH_THREADS"
 _OPENMP = "OMP_NUM_THREADS"
 # What the libraries that compute heed: BLAS (of which MKL decides for PyTorch), OpenCV, TensorFlow.
-_LIBRARIES = (
+LIBRARIES = (
     _OPENMP,
     "MKL_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -28,13 +28,17 @@ def cores() -> int:
 
 
 def divided(jobs: int) -> dict[str, str]:
-    """The environment of each of so many processes; fewer threads that the user sets stay.
+    """The environment of each of so many processes; fewer threads that the user sets stay."""
+    return environment(max(available() // jobs, 1))
+
+
+def environment(share: int) -> dict[str, str]:
+    """The environment of a process of so many threads; fewer that the user sets stay.
 
     OMP_NUM_THREADS is taken as what the user wants of every library.
     """
-    share = max(available() // jobs, 1)
     most = _fewer(_OPENMP, share)
-    return {SHARE: str(share), **{name: str(_fewer(name, most)) for name in _LIBRARIES}}
+    return {SHARE: str(share), **{name: str(_fewer(name, most)) for name in LIBRARIES}}
 
 
 def _fewer(name: str, most: int) -> int:

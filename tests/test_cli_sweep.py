@@ -19,6 +19,8 @@ def _signals_are_left_alone(monkeypatch):
     ("arguments", "hint"),
     [
         ((*PLAN, "--seeds", "0..4"), "write 0-4, or 0,3,7-9"),
+        ((*PLAN, "--cpus", "0"), "write a whole number such as 4"),
+        ((*PLAN, "--gpus", "2"), "write 1, 0 or a part of one such as 0.5"),
         (("sweep", "run", "plan.jsonl", "--shard", "5/4"), "write 1/4 to 4/4"),
         (("sweep", "run", "plan.jsonl", "--shard", "0/4"), "write 1/4 to 4/4"),
         (("sweep", "run", "plan.jsonl", "--time-limit", "90"), "write 90m, 3h or 30s"),
@@ -46,3 +48,11 @@ def test_a_plan_names_what_it_leaves_out_and_what_its_runs_may_cost(tmp_path, ca
     assert "left out, 3 runs: method sall trains one network for several diseases" in said.err
     assert "    MobileNetV2/torch/diagnosis/sall/synthetic/3,0,1" in said.err
     assert [json.loads(line)["seed"] for line in plan.read_text().splitlines()] == [3, 0, 1]
+
+
+def test_a_plan_says_what_its_runs_need(tmp_path):
+    plan = tmp_path / "plan.jsonl"
+    arguments = [*PLAN, *DATA, "--cpus", "4", "--gpus", ".5", "--plan", str(plan)]
+    assert main([*arguments, "--out", str(tmp_path)]) == 0
+    line = json.loads(plan.read_text())
+    assert (line["cpus"], line["gpus"]) == (4, 0.5)

@@ -40,6 +40,7 @@ import os, signal
 from benchmark import interrupt
 
 signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, {{signal.SIGINT, signal.SIGTERM}})
 interrupt.obey()
 try:
     os.kill(os.getpid(), signal.{first})

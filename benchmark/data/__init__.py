@@ -8,7 +8,7 @@ from benchmark.data.dataset import Dataset
 from benchmark.errors import UserError
 from benchmark.registry import DATASETS
 
-__all__ = ["Dataset", "load"]
+__all__ = ["Dataset", "load", "located"]
 
 
 def load(name: str, data_dir: str | Path | None = None, **options: Any) -> Dataset:
@@ -43,11 +43,19 @@ def load(name: str, data_dir: str | Path | None = None, **options: Any) -> Datas
     return layout.read(root, **options)
 
 
-def _find(path: Path) -> Path:
+def located(path: Path) -> Path | None:
+    """Where what is called `path` lies: there, or below $DERMBENCH_DATA; None if nowhere."""
     if path.exists():
         return path
     below = os.environ.get("DERMBENCH_DATA")
     if below and not path.is_absolute() and (Path(below) / path).exists():
         return Path(below) / path
+    return None
+
+
+def _find(path: Path) -> Path:
+    if found := located(path):
+        return found
+    below = os.environ.get("DERMBENCH_DATA")
     looked = f" (nor below DERMBENCH_DATA={below})" if below else ""
     raise UserError(f"data folder {path} does not exist{looked}: check the path")

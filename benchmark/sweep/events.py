@@ -95,6 +95,23 @@ def read(path: Path) -> Told:
     return told
 
 
+class Follower:
+    """How far a run is, as it tells in its events; read again only when it has told more."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._progress, self._read_bytes = Progress(), 0
+
+    def progress(self) -> Progress:
+        """The last that was told."""
+        with suppress(FileNotFoundError):
+            told_bytes = self._path.stat().st_size
+            if told_bytes != self._read_bytes:
+                self._progress = read(self._path).progress
+                self._read_bytes = told_bytes
+        return self._progress
+
+
 class EventDisplay:
     """A run's display that prints as usual and tells the sweep as well."""
 

@@ -36,7 +36,9 @@ class Executor(Protocol):
     results folder of the sweep.
     """
 
-    slots: int
+    @property
+    def slots(self) -> int:
+        """How many at once; it may change."""
 
     def start(self, run: PlannedRun, files: Files, overwrite: bool) -> Job:
         """Start a run in a process of its own."""

@@ -1,5 +1,7 @@
 """Runs as processes of this machine: each with its share of the cores and, where there are, a GPU.
 
+What the plan says a run needs comes before its share; how many run at once is the caller's to say.
+
 A process ends with the sweep that started it, however that ends: its standard input is a pipe of
 the sweep's, see `child`.
 """
@@ -20,7 +22,7 @@ from benchmark.sweep.child import Order
 from benchmark.sweep.events import End, Progress
 from benchmark.sweep.executor import Step
 from benchmark.sweep.ledger import Files
-from benchmark.sweep.plan import PlannedRun
+from benchmark.sweep.plan import Needs, PlannedRun
 from benchmark.sweep.retries import Ending
 
 _COMMAND = (sys.executable, "-m", "benchmark.sweep.child")
@@ -77,7 +79,7 @@ class LocalExecutor:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **self._environment(slot)},
+                env={**os.environ, **self._environment(slot, run.needs)},
                 # Ctrl-C on the terminal is the sweep's to pass on.
                 start_new_session=True,
             )
@@ -88,13 +90,16 @@ class LocalExecutor:
             process.stdin.flush()
         return LocalJob(process, files, lambda: self._free.append(slot))
 
-    def _environment(self, slot: int) -> dict[str, str]:
-        found = threads.divided(self.slots)
-        if self._gpus:
+    def _environment(self, slot: int, needs: Needs) -> dict[str, str]:
+        found = threads.environment(needs.cpus) if needs.cpus else threads.divided(self.slots)
+        shared = self._gpus and self.slots > len(self._gpus)
+        if needs.gpus == 0:
+            found["CUDA_VISIBLE_DEVICES"] = ""
+        elif self._gpus:
             found["CUDA_VISIBLE_DEVICES"] = self._gpus[slot % len(self._gpus)]
-            if self.slots > len(self._gpus):
-                # TensorFlow would take all the memory of a GPU that others use as well.
-                found["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
+        if shared or 0 < (needs.gpus or 0) < 1:
+            # TensorFlow would take all the memory of a GPU that others use as well.
+            found["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
         return found
 
 
@@ -106,16 +111,11 @@ class LocalJob:
     ) -> None:
         self._process, self._files, self._freed = process, files, freed
         self._end: End | None = None
-        self._progress, self._read_bytes = Progress(), 0
+        self._follower = events.Follower(files.events)
 
     def progress(self) -> Progress:
-        """How far it is, as it says itself; read again only when it has said more."""
-        with suppress(FileNotFoundError):
-            told_bytes = self._files.events.stat().st_size
-            if told_bytes != self._read_bytes:
-                self._progress = events.read(self._files.events).progress
-                self._read_bytes = told_bytes
-        return self._progress
+        """How far it is, as it says itself."""
+        return self._follower.progress()
 
     def ended(self) -> End | None:
         """How it ended: as it says itself, else as its exit status tells."""

@@ -1,14 +1,15 @@
 """The file of a sweep: one line of JSON for each run, to be read, compared and edited by people.
 
-A line holds what `benchmark.config.configure` is asked, an id and an estimate of what it costs. The
-id stands for the resolved settings and the version of the task: what a line means cannot change
-unnoticed, with another DermBench for instance. What grid it is from is `grid`'s.
+A line holds what `benchmark.config.configure` is asked, an id, what of a machine the run needs and
+an estimate of what it costs. The id stands for the resolved settings and the version of the task:
+what a line means cannot change unnoticed, with another DermBench for instance. What grid it is from
+is `grid`'s.
 """
 
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -67,7 +68,19 @@ class Asked(Settings):
         return config
 
 
-class _Stored(Asked):
+class Needs(Settings):
+    """What a run needs of a machine; None leaves it to the engine.
+
+    Attributes:
+        cpus: cores, and threads of the run.
+        gpus: 1, a part of one that others share, or 0.
+    """
+
+    cpus: int | None = Field(None, ge=1)
+    gpus: float | None = Field(None, ge=0, le=1)
+
+
+class _Stored(Asked, Needs):
     """A line as it is written."""
 
     id: str | None = Field(None, pattern="^p[0-9a-f]{12}$")
@@ -84,12 +97,14 @@ class PlannedRun:
         asked: as the line says it.
         config: resolved.
         estimate: of its cost, where there is one.
+        needs: of a machine; they make no other run.
     """
 
     id: str
     asked: Asked
     config: RunConfig
     estimate: Estimate | None = None
+    needs: Needs = field(default_factory=Needs)
 
     @property
     def name(self) -> str:
@@ -161,10 +176,11 @@ def _id(config: RunConfig) -> str:
 
 def _line(run: PlannedRun) -> str:
     asked = run.asked.model_dump(mode="json")
-    usual = {name: field.get_default() for name, field in Asked.model_fields.items()}
+    usual = {name: each.get_default() for name, each in Asked.model_fields.items()}
     fields = {"id": run.id} | {name: asked[name] for name in _AXES}
     fields["dataset"] = run.config.dataset
     fields |= {n: v for n, v in asked.items() if n not in _AXES and v != _plain(usual[n])}
+    fields |= run.needs.model_dump(exclude_none=True)
     if run.estimate is not None:
         fields["estimated_seconds"] = round(run.estimate.seconds, 1)
         fields["estimated_from"] = run.estimate.source
@@ -194,7 +210,8 @@ def _parsed(path: Path, number: int, text: str) -> PlannedRun:
             f"these settings are {run.id} and not {stored.id}: the line was edited, or this"
             " DermBench reads it otherwise: if it says what you mean, take the id out",
         )
-    return PlannedRun(run.id, run.asked, run.config, estimate)
+    needs = Needs(cpus=stored.cpus, gpus=stored.gpus)
+    return PlannedRun(run.id, run.asked, run.config, estimate, needs)
 
 
 def _first_fault(error: ValidationError) -> str:

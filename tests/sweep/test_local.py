@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from benchmark.sweep.events import STATUS, End
 from benchmark.sweep.executor import Step
 from benchmark.sweep.ledger import Files
 from benchmark.sweep.local import LocalExecutor
-from benchmark.sweep.plan import Asked, planned
+from benchmark.sweep.plan import Asked, Needs, planned
 from benchmark.sweep.retries import Ending
 
 RUN = planned(Asked(arch="MobileNetV2", task="diagnosis", budget="smoke"))
@@ -127,6 +128,25 @@ def test_jobs_share_cores_and_have_a_gpu_each(tmp_path, monkeypatch):
     _end(executor.start(RUN, folders[2], False))
     told = [files.log.read_text().splitlines()[-1] for files in folders]
     assert told == [str([gpu, "2", "2"]) for gpu in ("GPU-a", "GPU-b", "GPU-a")]
+
+
+@pytest.mark.parametrize(
+    ("needs", "told"),
+    [
+        (Needs(cpus=3), ["GPU-a", "3", None]),
+        (Needs(gpus=0), ["", "2", None]),
+        (Needs(gpus=0.5), ["GPU-a", "2", "true"]),
+    ],
+)
+def test_what_the_plan_says_a_run_needs_comes_before_its_share(tmp_path, monkeypatch, needs, told):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("benchmark.threads.cores", lambda: 4)
+    names = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "TF_FORCE_GPU_ALLOW_GROWTH")
+    script = READ + f"print([os.environ.get(name) for name in {names}])"
+    command = [sys.executable, "-c", script]
+    executor = LocalExecutor(tmp_path, 2, gpus=["GPU-a", "GPU-b"], command=command)
+    _end(executor.start(replace(RUN, needs=needs), Files(tmp_path), False))
+    assert (tmp_path / "log.txt").read_text().splitlines()[-1] == str(told)
 
 
 def test_gpus_are_those_the_user_leaves_visible(monkeypatch):

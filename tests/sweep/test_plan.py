@@ -1,12 +1,13 @@
 """The file of a sweep: written the same every time, read with suspicion."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from benchmark.errors import UserError
 from benchmark.sweep import plan
-from benchmark.sweep.plan import Asked, Estimate, planned
+from benchmark.sweep.plan import Asked, Estimate, Needs, planned
 
 
 def _asked(**settings):
@@ -53,6 +54,15 @@ def test_the_id_is_of_what_decides_the_result():
     assert planned(_asked(dataset="synthetic")).id == ids[0]
 
 
+def test_what_a_run_needs_is_in_its_line_and_not_in_its_id(tmp_path):
+    run = replace(planned(_asked()), needs=Needs(cpus=4, gpus=0.5))
+    (line,) = _written(tmp_path / "plan.jsonl", run)
+    assert (json.loads(line)["cpus"], json.loads(line)["gpus"]) == (4, 0.5)
+    assert [(each.id, each.needs) for each in plan.read(tmp_path / "plan.jsonl")] == [
+        (planned(_asked()).id, run.needs)
+    ]
+
+
 def test_another_version_of_the_task_is_another_run(tmp_path, monkeypatch):
     _written(tmp_path / "plan.jsonl", planned(_asked()))
     monkeypatch.setattr("tasks.diagnosis.Diagnosis.version", "99")
@@ -68,6 +78,8 @@ def test_another_version_of_the_task_is_another_run(tmp_path, monkeypatch):
         ('{"task": "diagnosis"}', "arch is missing"),
         ('{"arch": "MobileNetV2", "task": "diagnosis", "seeds": 1}', "there is no setting 'seeds'"),
         ('{"arch": "MobileNetV2", "task": "diagnosis", "seed": "x"}', "seed: "),
+        ('{"arch": "MobileNetV2", "task": "diagnosis", "cpus": 0}', "cpus: "),
+        ('{"arch": "MobileNetV2", "task": "diagnosis", "gpus": 2}', "gpus: "),
         ('{"arch": "MobilNetV2", "task": "diagnosis"}', "did you mean MobileNetV2"),
         ('{"arch": "MobileNetV2", "task": "diagnosis", "method": "sall"}', "task grading"),
         (

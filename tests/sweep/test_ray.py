@@ -1,0 +1,395 @@
+"""Runs elsewhere, without a cluster: what a run gets, what it takes along and what comes home."""
+
+import errno
+import json
+import os
+import pickle
+import socket
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmark.cli import main
+from benchmark.config import configure
+from benchmark.data import load
+from benchmark.errors import UserError
+from benchmark.records.splits import location
+from benchmark.sweep import ray_cluster, ray_data, scratch
+from benchmark.sweep.executor import Step
+from benchmark.sweep.plan import Asked, Needs, planned
+from benchmark.sweep.ray_cluster import Node, resolved
+from benchmark.sweep.ray_home import PIECE_BYTES, Home, StaleError
+from benchmark.sweep.ray_node import Luggage, Order, Runner, _settle
+from benchmark.sweep.retries import Ending, ending_of
+
+RUN = planned(Asked(arch="MobileNetV2", task="diagnosis", budget="smoke"))
+NAME = "v1/runs/diagnosis-MobileNetV2-torch-synthetic-r0123456789ab"
+SMALL, LARGE, GPUS = Node("a", "a", 4, 0), Node("b", "b", 16, 0), Node("c", "c", 16, 4)
+
+
+@pytest.fixture(autouse=True)
+def _this_process_stays_where_it_is(monkeypatch):
+    monkeypatch.setattr("benchmark.interrupt.heed", lambda: None)
+    monkeypatch.chdir(os.curdir)
+    # They are set for good where a run is, which here is this process.
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+
+
+# What a run gets.
+
+
+def _run(device="auto", **needs):
+    run = planned(Asked(arch="MobileNetV2", task="diagnosis", budget="smoke", device=device))
+    return type(run)(run.id, run.asked, run.config, None, Needs(**needs))
+
+
+@pytest.mark.parametrize(
+    ("run", "nodes", "jobs", "cpus", "gpus"),
+    [
+        (_run(), [LARGE], None, 16, 0),
+        (_run(), [LARGE, SMALL], None, 4, 0),
+        (_run(), [LARGE, LARGE], 8, 4, 0),
+        (_run(), [LARGE], 64, 1, 0),
+        (_run(), [GPUS, LARGE], None, 4, 1),
+        (_run(), [GPUS], 2, 8, 1),
+        (_run(), [GPUS], 64, 4, 1),
+        (_run(device="cpu"), [GPUS], None, 16, 0),
+        (_run(gpus=0.5), [GPUS], None, 2, 0.5),
+        (_run(cpus=3), [GPUS, SMALL], None, 3, 1),
+        (_run(cpus=2, gpus=0), [GPUS], None, 2, 0),
+    ],
+)
+def test_a_run_gets_what_its_plan_says_and_else_its_share(run, nodes, jobs, cpus, gpus):
+    assert resolved(run, nodes, jobs) == Needs(cpus=cpus, gpus=gpus)
+
+
+@pytest.mark.parametrize(("cpus", "gpus", "held"), [(4, 0, 4), (3, 1, 4), (6, 1, 2), (1, 0.5, 8)])
+def test_a_node_does_as_many_runs_as_it_has_room_for(cpus, gpus, held):
+    assert GPUS.holds(Needs(cpus=cpus, gpus=gpus)) == held
+
+
+@pytest.mark.parametrize("needs", [{"cpus": 17}, {"gpus": 1.0}])
+def test_a_run_that_no_node_can_do_is_refused(needs):
+    with pytest.raises(UserError, match=r"no node has as many \(they have 16 and 0, 4 and 0\)"):
+        resolved(_run(**needs), [SMALL, LARGE], None)
+
+
+# How a cluster is joined.
+
+
+def test_without_ray_the_command_that_installs_it_is_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    plan = tmp_path / "plan.jsonl"
+    plan.write_text(json.dumps({"arch": "MobileNetV2", "task": "diagnosis"}) + "\n")
+    for address in ("local", "auto"):
+        assert main(["sweep", "run", str(plan), "--out", str(tmp_path), "--ray", address]) == 1
+        assert capsys.readouterr().err.count("pip install 'dermbench[ray]'") == 1
+
+
+@pytest.mark.parametrize("address", ["head", "ray://head:10001", "head:port", ":1"])
+def test_an_address_that_is_none_is_refused(address):
+    with pytest.raises(UserError, match="write local, auto or HOST:PORT"):
+        ray_cluster._require_reachable(address)
+
+
+def test_where_nothing_answers_the_sweep_does_not_wait(monkeypatch):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        with pytest.raises(UserError, match=rf"127.0.0.1:{port}: nothing answers.*ray start"):
+            ray_cluster._require_reachable(f"127.0.0.1:{port}")
+
+
+def test_what_answers_and_is_no_cluster_is_given_up(monkeypatch):
+    pytest.importorskip("ray")
+    monkeypatch.setattr(ray_cluster, "_JOIN_SECONDS", 3.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        began = time.monotonic()
+        with pytest.raises(UserError, match=f"127.0.0.1:{port}: no answer in 3 s"):
+            ray_cluster._require_reachable(f"127.0.0.1:{port}")
+    assert time.monotonic() - began < 12
+
+
+# Data.
+
+
+def _data(folder: Path) -> Path:
+    for name, content in {"a/1.png": b"one", "a/2.png": b"", "b/3.png": b"three" * 9}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.mark.parametrize("most", [1, 4, 7, 1000])
+def test_data_are_the_same_after_they_were_shipped_in_pieces(tmp_path, most):
+    there, here = _data(tmp_path / "there"), tmp_path / "here"
+    files, at, pieces = ray_data.listing(there), (0, 0), 0
+    while at is not None:
+        parts, at = ray_data.piece(there, files, at, most)
+        ray_data.put(here, parts)
+        pieces += 1
+    assert ray_data.listing(here) == files
+    assert ray_data.content(here, files) == ray_data.content(there, files)
+    assert (pieces == 1) is (most == 1000)
+
+
+def test_a_file_is_shipped_as_a_folder_is(tmp_path):
+    there, here = tmp_path / "weights.h5", tmp_path / "copy.h5"
+    there.write_bytes(b"weights")
+    files = ray_data.listing(there)
+    parts, at = ray_data.piece(there, files, (0, 0), 1000)
+    ray_data.put(here, parts)
+    assert (here.read_bytes(), at) == (b"weights", None)
+
+
+def test_paths_of_the_settings_are_named_and_moved_and_the_record_does_not_change(tmp_path):
+    (tmp_path / "net.safetensors").touch()
+    config = configure(
+        "MobileNetV2",
+        "semi-supervised",
+        budget="smoke",
+        dataset="dermxdb",
+        data_dir="here/dermxdb",
+        dataset_options={"images": "here/one:here/two"},
+        task_options={"unlabelled": "here/more"},
+        pretrain_on=["folder:here/own", "synthetic"],
+        weights="imagenet",
+    )
+    named = ["here/dermxdb", "here/own", "here/more", "here/one", "here/two"]
+    assert sorted(ray_data.named(config)) == sorted(named)
+    moved = ray_data.moved(config, {path: path.replace("here", "/there/abc") for path in named})
+    assert moved.data_dir == "/there/abc/dermxdb"
+    assert moved.pretrain_on == ("folder:/there/abc/own", "synthetic")
+    assert moved.public() == config.public()
+    assert moved.identity() == config.identity()
+    with_file = config.model_copy(update={"weights": str(tmp_path / "net.safetensors")})
+    assert str(tmp_path / "net.safetensors") in ray_data.named(with_file)
+
+
+def test_a_place_without_a_name_of_its_own_is_not_shipped():
+    with pytest.raises(UserError, match="give the folder by its name"):
+        ray_data.shipped_name("..")
+    assert ray_data.shipped_name("data/isic/") == "isic"
+
+
+# What a run takes along and brings back.
+
+
+@pytest.fixture
+def home(tmp_path) -> Home:
+    (tmp_path / "home").mkdir()
+    return Home(str(tmp_path / "home"), str(tmp_path), {})
+
+
+def _calls(home: Home):
+    return lambda method, *arguments: getattr(home, method)(*arguments)
+
+
+def _order(tmp_path: Path, number=1, overwrite=False, run=RUN) -> Order:
+    return Order(
+        run=run,
+        number=number,
+        overwrite=overwrite,
+        out=tmp_path / "home",
+        row=b"running",
+        folder=str(tmp_path),
+        environment={},
+    )
+
+
+def _write(path: Path, content: str | bytes = "x") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def _files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_a_run_leaves_comes_home_its_record_last(home, tmp_path):
+    away = tmp_path / "away"
+    luggage = Luggage(_calls(home), _order(tmp_path), away)
+    luggage.fetch()
+    _write(away / NAME / "checkpoints/main.safetensors", bytes(PIECE_BYTES + 5))
+    _write(away / NAME / "run.lock")
+    _write(away / NAME / ".half-written")
+    _write(away / "v1/records/r0.json", "{}")
+    luggage.bring()
+    assert _files(tmp_path / "home") == {f"{NAME}/checkpoints/main.safetensors"}
+    brought = tmp_path / "home" / NAME / "checkpoints/main.safetensors"
+    assert brought.read_bytes() == bytes(PIECE_BYTES + 5)
+    (away / NAME / "checkpoints/main.safetensors").unlink()
+    _write(away / "v1/predictions/r0.npz", "p")
+    luggage.bring(records=True)
+    assert _files(tmp_path / "home") == {"v1/records/r0.json", "v1/predictions/r0.npz"}
+
+
+def test_a_run_goes_on_from_what_came_home_of_it_and_of_no_other(home, tmp_path):
+    of_another = planned(Asked(arch="MobileNetV2", task="diagnosis", budget="smoke", seed=1))
+    other = NAME[:-1] + "c"
+    for name, run in ((NAME, RUN), (other, of_another)):
+        _write(tmp_path / "home" / name / "config.json", run.config.model_dump_json())
+        _write(tmp_path / "home" / name / "checkpoints/main.safetensors", name)
+    split = str(location("", "synthetic", "f" * 64, "diagnosis", "1", {}))
+    _write(tmp_path / "home" / split)
+    _write(tmp_path / f"home/v1/sweeps/{RUN.id}/log.txt", "first try\n")
+    Luggage(_calls(home), _order(tmp_path), tmp_path / "away").fetch()
+    assert _files(tmp_path / "away") == {
+        f"{NAME}/config.json",
+        f"{NAME}/checkpoints/main.safetensors",
+        split,
+        f"v1/sweeps/{RUN.id}/log.txt",
+    }
+    Luggage(_calls(home), _order(tmp_path, overwrite=True), tmp_path / "anew").fetch()
+    assert _files(tmp_path / "anew") == {split, f"v1/sweeps/{RUN.id}/log.txt"}
+
+
+def test_of_a_run_that_was_started_again_only_the_last_try_is_heard(home, tmp_path):
+    first = Luggage(_calls(home), _order(tmp_path), tmp_path / "one")
+    first.fetch()
+    _write(tmp_path / "one/v1/unfinished/r0.json")
+    first.bring()
+    second = Luggage(_calls(home), _order(tmp_path, number=2), tmp_path / "two")
+    second.fetch()
+    _write(tmp_path / "one/v1/records/r0.json")
+    with pytest.raises(StaleError):
+        first.bring(records=True)
+    (tmp_path / "one/v1/unfinished/r0.json").unlink()
+    with pytest.raises(StaleError):
+        first.bring()
+    assert _files(tmp_path / "home") == {"v1/unfinished/r0.json"}
+
+
+def test_a_split_that_another_run_has_frozen_decides(home, tmp_path):
+    _write(tmp_path / "home/v1/splits/a/b.csv", "theirs")
+    luggage = Luggage(_calls(home), _order(tmp_path), tmp_path / "away")
+    _write(tmp_path / "away/v1/splits/a/b.csv", "mine")
+    with pytest.raises(UserError, match="another run has frozen another split"):
+        luggage.bring()
+
+
+@pytest.mark.parametrize("size", [10, PIECE_BYTES + 10])
+def test_a_full_disk_at_home_is_a_disturbance_on_the_node_as_well(
+    home, tmp_path, monkeypatch, size
+):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.replace", full)
+    _write(tmp_path / "away" / NAME / "maps.npz", bytes(size))
+    with pytest.raises(OSError, match="No space left") as raised:
+        Luggage(_calls(home), _order(tmp_path), tmp_path / "away").bring()
+    assert ending_of(pickle.loads(pickle.dumps(raised.value))) is Ending.DISTURBED
+
+
+def test_nothing_is_read_or_written_outside_the_results_folder(home):
+    for name in ("../x", "/etc/hostname", "v1/../../x", "other/x"):
+        with pytest.raises(ValueError, match="no file of a results folder"):
+            home.read(name, 0)
+        with pytest.raises(ValueError, match="no file of a results folder"):
+            home.put("p", 1, name, 0, b"", True)
+
+
+# A node, without Ray.
+
+
+def _node_is_elsewhere(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DERMBENCH_CACHE", str(tmp_path / "cache"))
+
+
+def test_data_that_a_node_lacks_are_copied_there_once(home, tmp_path, monkeypatch):
+    _node_is_elsewhere(monkeypatch, tmp_path)
+    data = _data(tmp_path / "data")
+    config = RUN.config.model_copy(update={"data_dir": str(data)})
+    asked: list[str] = []
+
+    def away(method, *arguments):
+        asked.append(method)
+        return getattr(home, method)(*arguments)
+
+    runner = Runner(away)
+    assert runner._at_hand(config) == config
+    monkeypatch.setattr(ray_data, "found", lambda path: None)
+    monkeypatch.setattr(Home, "_place", lambda self, path: data)
+    monkeypatch.setattr(Home, "outline", lambda self, path: "differs")
+    copied = Path(runner._at_hand(config).data_dir)
+    assert copied.is_relative_to(tmp_path / "cache")
+    assert copied.name == "data"
+    assert ray_data.listing(copied) == ray_data.listing(data)
+    assert runner._at_hand(config).data_dir == str(copied)
+    assert asked.count("piece") == 1
+
+
+def test_a_run_that_is_stopped_before_it_begins_does_not_begin(home, tmp_path, monkeypatch):
+    _node_is_elsewhere(monkeypatch, tmp_path)
+    runner = Runner(_calls(home))
+    runner.stop(Step.ASK)
+    end = runner.run(_order(tmp_path))
+    assert end.ending is Ending.INTERRUPTED
+    assert _files(tmp_path / "home") == set()
+    assert list((tmp_path / "cache/ray").iterdir()) == []
+
+
+def test_only_the_very_results_folder_is_worked_in(home, tmp_path, monkeypatch):
+    _node_is_elsewhere(monkeypatch, tmp_path)
+    order = _order(tmp_path)
+    state = tmp_path / "home" / order.files / "state.json"
+    runner = Runner(_calls(home))
+    places: list[Path] = []
+    monkeypatch.setattr(runner, "_watched", lambda order, out, luggage: places.append(out))
+    runner._run(order)
+    for content in ("another try", "running"):
+        _write(state, content)
+        runner._run(order)
+    assert [place == order.out for place in places] == [False, False, True]
+
+
+def test_a_node_has_the_sweeps_threads_and_its_own_data_folder(tmp_path, monkeypatch):
+    for name, value in {"DERMBENCH_DATA": "own", "OMP_NUM_THREADS": "7"}.items():
+        monkeypatch.setenv(name, value)
+    environment = {"DERMBENCH_DATA": "theirs", "MKL_NUM_THREADS": "2"}
+    _settle(replace(_order(tmp_path), environment=environment))
+    assert os.environ["DERMBENCH_DATA"] == "own"
+    assert os.environ["MKL_NUM_THREADS"] == "2"
+    assert "OMP_NUM_THREADS" not in os.environ
+    assert Path.cwd() == tmp_path
+
+
+def test_a_home_that_cannot_be_reached_is_a_disturbance(tmp_path, monkeypatch):
+    _node_is_elsewhere(monkeypatch, tmp_path)
+
+    def lost(method, *arguments):
+        raise ConnectionError("the sweep's machine cannot be reached")
+
+    end = Runner(lost).run(_order(tmp_path))
+    assert end.ending is Ending.DISTURBED
+    assert "cannot be reached" in end.reason
+
+
+def test_folders_of_processes_that_were_killed_are_cleared_away(tmp_path):
+    (tmp_path / "run-old").mkdir()
+    os.utime(tmp_path / "run-old", (0, 0))
+    (tmp_path / "run-young").mkdir()
+    with scratch.folder(tmp_path, "run-") as held:
+        os.utime(held, (0, 0))
+        with scratch.folder(tmp_path, "run-") as other:
+            assert {path.name for path in tmp_path.iterdir()} == {
+                "run-young",
+                held.name,
+                other.name,
+            }
+    assert [path.name for path in tmp_path.iterdir()] == ["run-young"]
+
+
+def test_data_below_the_data_folder_are_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("DERMBENCH_DATA", str(tmp_path))
+    (tmp_path / "some").mkdir()
+    assert ray_data.found("some") == tmp_path / "some"
+    assert ray_data.found("others") is None
+    with pytest.raises(UserError, match="others does not exist"):
+        load("folder", "others")
