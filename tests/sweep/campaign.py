@@ -27,6 +27,7 @@ COMMAND = (sys.executable, "-m", "benchmark")
 PASSING = {"created", "seconds", "images_per_second", "peak_memory_bytes"}
 # Likewise, in tables.
 PASSING_COLUMNS = {*PASSING, "seconds_per_image", "training_seconds"}
+_WRITING = "writing a file"
 _MARK = "DERMBENCH_TEST_CAMPAIGN"
 _TIMEOUT = 900
 
@@ -132,7 +133,7 @@ class Sweeps:
     def phases(self) -> list[str]:
         """What the runs that are going on do, by what they told."""
         if being_written(self.out):
-            return ["writing a file"]
+            return [_WRITING]
         ledger = Ledger(self.out)
         going = [run for run in self.runs if ledger.row(run).state is State.RUNNING]
         return [_phase(events.read(ledger.files(run).events)) for run in going] or ["between runs"]
@@ -171,16 +172,16 @@ class Killer:
         return self.victims.total()
 
     def wait(self, sweep: Sweeps) -> None:
-        """A random while, at times until a file is being written."""
-        chance = self._random.random()
-        if chance < 0.25:
-            time.sleep(self._random.uniform(0, 0.1) * self._stretch)
-            deadline = time.monotonic() + 0.1 * self._stretch
-            while time.monotonic() < deadline and not being_written(sweep.out):
-                time.sleep(0.002)
-            return
-        longest = 0.06 if chance < 0.5 else 0.25
-        time.sleep(self._random.uniform(0.005, longest) * self._stretch)
+        """A random while, or until some run is in a phase drawn at random and a moment longer.
+
+        Most of a run so small is its start: by the clock alone the kills would fall there.
+        """
+        wanted = self._random.choice(("any", "training", "evaluation", _WRITING))
+        deadline = time.monotonic() + self._random.uniform(0.02, 0.3) * self._stretch
+        while time.monotonic() < deadline and wanted not in sweep.phases():
+            time.sleep(0.005)
+        if wanted != _WRITING:
+            time.sleep(self._random.uniform(0, 0.5))
 
     def kill(
         self, sweep: Sweeps, commands: "list[subprocess.Popen[bytes]]"
@@ -188,6 +189,7 @@ class Killer:
         """Kill a sweep, a run, or a sweep and all runs; gives the command if it was killed."""
         victim = self._random.choice(("sweep", "run", "both"))
         command = self._random.choice(commands)
+        phases = sweep.phases()
         runs = [] if victim == "sweep" else sweep.processes_of_runs()
         if victim == "run" and runs:
             runs = [self._random.choice(runs)]
@@ -198,7 +200,7 @@ class Killer:
             # Each leads a group of its own.
             with suppress(ProcessLookupError):
                 os.killpg(each.pid, signal.SIGKILL)
-        self.phases.update(sweep.phases())
+        self.phases.update(phases)
         self.victims[victim] += 1
         return None if victim == "run" else command
 

@@ -2,8 +2,11 @@
 
 import importlib
 import json
+import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -87,7 +90,7 @@ def test_a_run_that_takes_too_much_memory_fails_with_its_traceback_and_the_other
 def one_run(tmp_path_factory, shared_cache) -> tuple[Path, Path]:
     """A plan of a single run, and its results."""
     folder = tmp_path_factory.mktemp("one")
-    plan = campaign.write_plan(folder / "plan.jsonl", [campaign.line("torch", "cross-entropy")])
+    plan = campaign.write_plan(folder / "plan.jsonl", [campaign.line("torch", "cross-entropy", 20)])
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("DERMBENCH_CACHE", str(shared_cache))
         with campaign.sweeps(plan, folder / "out") as sweep:
@@ -161,3 +164,29 @@ def test_a_run_killed_after_its_record_is_tidied_up_by_the_same_command(one_run)
     assert campaign.made(out) == before
     assert campaign.left_over(out) == []
     assert campaign.differences(campaign.results(out), whole) == []
+
+
+@pytest.mark.slow
+def test_of_a_damaged_checkpoint_the_one_before_is_taken_and_the_run_ends_as_it_would(
+    one_run, tmp_path
+):
+    plan, whole = one_run
+    with campaign.sweeps(plan, tmp_path / "out") as sweep:
+        command = sweep.start()
+        deadline = time.monotonic() + 300
+        while not (kept := list(sweep.out.rglob("checkpoints/[!.]*"))):
+            assert time.monotonic() < deadline, sweep.told.read_text()
+            time.sleep(0.01)
+        command.send_signal(signal.SIGTERM)
+        assert command.wait(120) == 130
+        (newest,) = kept
+        # That of the interrupt, and that of the first epoch.
+        assert len(list(newest.parent.iterdir())) == 2
+        _cut(newest)
+        sweep.finish()
+        (log,) = sweep.out.glob("v1/sweeps/*/log.txt")
+        told = log.read_text()
+        assert re.search(r"checkpoint \S+ is damaged \(.*\): the one before it is taken", told)
+        assert "continuing after epoch 1\n" in told
+        assert campaign.left_over(sweep.out) == []
+        assert campaign.differences(campaign.results(whole), campaign.results(sweep.out)) == []
