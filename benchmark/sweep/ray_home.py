@@ -132,6 +132,15 @@ class Home:
         if last:
             os.replace(rest, target)
 
+    def move(self, run_id: str, number: int, name: str, target: str) -> None:
+        """A file that has another name now.
+
+        Raises:
+            StaleError: the run has been started again meanwhile.
+        """
+        self._require_latest(run_id, number)
+        os.replace(self._inside(name), self._inside(target))
+
     def remove(self, run_id: str, number: int, name: str) -> None:
         """A file that a run has removed.
 

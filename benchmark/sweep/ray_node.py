@@ -11,6 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -222,6 +223,7 @@ class Luggage:
     def bring(self, records: bool = False) -> None:
         """Bring home what has changed, and the record once all the rest is there."""
         found = self._found()
+        self._move(found)
         for name in set(self._known) - set(found):
             self._home("remove", self._order.run.id, self._order.number, name)
             del self._known[name]
@@ -229,6 +231,16 @@ class Luggage:
         for name in sorted(found, key=lambda name: (name.startswith("v1/records/"), name)):
             if records or not name.startswith("v1/records/"):
                 self._bring(name)
+
+    def _move(self, found: list[str]) -> None:
+        """What is at home under an earlier name, as a checkpoint is once there is a newer one."""
+        earlier = {state: name for name, state in self._known.items()}
+        for name in found:
+            with suppress(FileNotFoundError):
+                before = earlier.get(_state(self._out / name), name)
+                if before != name:
+                    self._home("move", self._order.run.id, self._order.number, before, name)
+                    self._known[name] = self._known.pop(before)
 
     def _found(self) -> list[str]:
         """What is to be at home as it is here: all but locks and what is being written."""

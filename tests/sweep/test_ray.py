@@ -229,6 +229,27 @@ def test_what_a_run_leaves_comes_home_its_record_last(home, tmp_path):
     assert _files(tmp_path / "home") == {"v1/records/r0.json", "v1/predictions/r0.npz"}
 
 
+def test_a_checkpoint_that_is_the_one_before_now_is_not_sent_again(home, tmp_path):
+    away, sent = tmp_path / "away", []
+
+    def calls(method, *arguments):
+        sent.append((method, *arguments[2:4]))
+        return getattr(home, method)(*arguments)
+
+    luggage = Luggage(calls, _order(tmp_path), away)
+    newest, before = (f"{NAME}/checkpoints/main{part}.safetensors" for part in ("", ".before"))
+    for content in ("one", "two", "three"):
+        if (away / newest).exists():
+            (away / newest).replace(away / before)
+        _write(away / newest, content)
+        sent.clear()
+        luggage.bring()
+    assert sent == [("move", newest, before), ("put", newest, 0)]
+    assert (tmp_path / "home" / newest).read_text() == "three"
+    assert (tmp_path / "home" / before).read_text() == "two"
+    assert len(_files(tmp_path / "home")) == 2
+
+
 def test_a_run_goes_on_from_what_came_home_of_it_and_of_no_other(home, tmp_path):
     of_another = planned(Asked(arch="MobileNetV2", task="diagnosis", budget="smoke", seed=1))
     other = NAME[:-1] + "c"
