@@ -1,4 +1,4 @@
-"""What the tests of faults share: a small sweep of both frameworks, its processes, its results."""
+"""What the tests of real sweeps share: small plans, their processes, what they leave."""
 
 import json
 import os
@@ -205,10 +205,11 @@ class Killer:
         return None if victim == "run" else command
 
 
-def results(out: Path) -> dict[str, Any]:
-    """Every record without its times, and the bytes of predictions, weights and tables."""
+def results(
+    out: Path, parts: Sequence[str] = ("records", "predictions", "splits", "runs")
+) -> dict[str, Any]:
+    """Every record without its times, and the bytes of predictions, splits, weights and tables."""
     kept: dict[str, Any] = {}
-    parts = ("records", "predictions", "runs", "splits")
     for path in (p for part in parts for p in (out / "v1" / part).rglob("*") if p.is_file()):
         name = str(path.relative_to(out))
         if path.name.startswith("history-") or path.suffix in (".png", ".lock", ".html"):

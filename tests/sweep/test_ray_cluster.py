@@ -1,5 +1,6 @@
 """Sweeps on real Ray clusters, all of whose processes listen on the loopback address alone."""
 
+import importlib
 import json
 import os
 import secrets
@@ -20,10 +21,11 @@ import pytest
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'dermbench[ray]'")
 pytestmark = pytest.mark.slow
 
+sys.path.insert(0, str(Path(__file__).parent))
+campaign = importlib.import_module("campaign")
+
 COMMAND = (sys.executable, "-m", "benchmark", "sweep")
 PLAN = ("plan", "--arch", "MobileNetV2", "--task", "diagnosis", "--budget", "smoke")
-# What may differ between two runs of the same: times, and memory, which depends on them.
-PASSING = {"created", "seconds", "images_per_second", "peak_memory_bytes"}
 NODE = Path(__file__).with_name("ray_node.py")
 
 
@@ -115,23 +117,12 @@ def _start(sweeps, *arguments: str | Path) -> "subprocess.Popen[str]":
     return sweeps[-1]
 
 
-def _without_times(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _without_times(each) for name, each in value.items() if name not in PASSING}
-    return [_without_times(each) for each in value] if isinstance(value, list) else value
-
-
-def _results(out: Path) -> dict[str, Any]:
-    """Every record without its times, and the bytes of predictions and splits."""
-    records = {
-        path.name: _without_times(json.loads(path.read_text()))
-        for path in (out / "v1" / "records").glob("*.json")
-    }
-    others = [
-        *(out / "v1" / "predictions").rglob("*.npz"),
-        *(out / "v1" / "splits").rglob("*.csv"),
-    ]
-    return {**records, **{str(path.relative_to(out)): path.read_bytes() for path in others}}
+def _differences(one: Path, other: Path) -> list[str]:
+    # Not the folders of the runs, which name places of this machine.
+    parts = ("records", "predictions", "splits")
+    found = [campaign.results(out, parts) for out in (one, other)]
+    assert found[0]
+    return campaign.differences(*found)
 
 
 def _plan(folder: Path, *arguments: str | Path) -> Path:
@@ -152,7 +143,7 @@ def plan(tmp_path_factory, shared_cache) -> Path:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(plan, tmp_path_factory, shared_cache) -> dict[str, Any]:
+def undisturbed(plan, tmp_path_factory, shared_cache) -> Path:
     """What the local engine leaves of the plan."""
     out = tmp_path_factory.mktemp("undisturbed")
     with pytest.MonkeyPatch.context() as patched:
@@ -160,7 +151,7 @@ def undisturbed(plan, tmp_path_factory, shared_cache) -> dict[str, Any]:
         patched.setenv("OMP_NUM_THREADS", "1")
         done = _sweep("run", plan, "--out", out)
     assert done.returncode == 0, done.stderr
-    return _results(out)
+    return out
 
 
 def _wait(condition, *arguments, seconds: float = 300.0) -> Any:
@@ -210,7 +201,7 @@ def test_on_this_machine_alone_everything_is_as_with_the_local_engine(
     assert _beyond_loopback([*below, psutil.Process(sweep.pid)]) == []
     told, said = sweep.communicate(timeout=300)
     assert sweep.returncode == 0, said
-    assert _results(tmp_path) == undisturbed
+    assert _differences(undisturbed, tmp_path) == []
     assert told == f"{plan}: 2 done of 2 runs\n"
     first_words = {line.split()[0] for line in said.splitlines()}
     assert first_words == {"started", "done", "sweep"}, said
@@ -238,7 +229,7 @@ def test_a_node_that_is_killed_costs_no_more_than_an_epoch(
     assert "2 done of 2 runs" in told
     (retried,) = [line for line in said.splitlines() if line.startswith("retrying")]
     assert "lost with node" in retried
-    assert _results(out) == undisturbed
+    assert _differences(undisturbed, out) == []
     rows = [json.loads(path.read_text()) for path in (out / "v1" / "sweeps").glob("*/state.json")]
     assert sorted(row["tries"] for row in rows) == [1, 2]
     logs = [path.read_text() for path in (out / "v1" / "sweeps").glob("*/log.txt")]
@@ -278,7 +269,7 @@ def test_data_are_shipped_to_a_node_that_lacks_them(tmp_path, sweeps, cluster):
     assert list((cache / "ray").iterdir()) == []
     here = tmp_path / "here"
     assert _sweep("run", plan, "--out", here).returncode == 0
-    assert _results(out) == _results(here)
+    assert _differences(here, out) == []
 
 
 def test_a_sweep_that_is_killed_leaves_no_process_and_is_continued(
@@ -296,7 +287,7 @@ def test_a_sweep_that_is_killed_leaves_no_process_and_is_continued(
     sweep.communicate()
     again = _sweep("run", plan, "--out", out, "--ray", cluster.address)
     assert again.returncode == 0, again.stderr
-    assert _results(out) == undisturbed
+    assert _differences(undisturbed, out) == []
 
 
 def test_a_sweep_on_this_machine_alone_that_is_killed_takes_ray_with_it(plan, tmp_path, sweeps):

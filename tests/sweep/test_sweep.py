@@ -1,5 +1,6 @@
 """Sweeps with real runs: done, disturbed, continued, and by two processes on one folder."""
 
+import importlib
 import json
 import os
 import random
@@ -12,10 +13,11 @@ from typing import Any
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+campaign = importlib.import_module("campaign")
+
 COMMAND = (sys.executable, "-m", "benchmark", "sweep")
 DATA = ("--data-option", "images=54", "--data-option", "size=64")
-# What may differ between two runs of the same: times, and memory, which depends on them.
-PASSING = {"created", "seconds", "images_per_second", "peak_memory_bytes"}
 
 
 def _sweep(*arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -36,24 +38,8 @@ def _one_thread() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
-def _without_times(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _without_times(each) for name, each in value.items() if name not in PASSING}
-    return [_without_times(each) for each in value] if isinstance(value, list) else value
-
-
-def _results(out: Path) -> dict[str, Any]:
-    """Every record without its times, and the bytes of every prediction."""
-    records = {
-        path.name: _without_times(json.loads(path.read_text()))
-        for path in (out / "v1" / "records").glob("*.json")
-    }
-    predictions = {
-        str(path.relative_to(out)): path.read_bytes()
-        for path in (out / "v1" / "predictions").rglob("*")
-        if path.is_file()
-    }
-    return {**records, **predictions}
+def _differences(one: Path, other: Path) -> list[str]:
+    return campaign.differences(campaign.results(one), campaign.results(other))
 
 
 def _states(out: Path) -> dict[str, dict[str, Any]]:
@@ -112,7 +98,7 @@ def test_a_failure_is_told_with_its_reason_and_the_others_are_done(plan, undistu
     rows = _states(undisturbed)
     (failed,) = [row for row in rows.values() if row["state"] == "failed"]
     assert "gone does not exist" in failed["reason"]
-    assert len(_results(undisturbed)) >= 2
+    assert len(campaign.made(undisturbed)) == 2
     told = _sweep("status", plan, "--out", undisturbed).stdout
     assert "done            2" in told
     assert "failed          1" in told
@@ -138,7 +124,7 @@ def test_a_sweep_stopped_killed_and_finished_by_two_gives_the_same(plan, undistu
     said = [line for sweep in both for line in sweep.communicate(timeout=400)[1].splitlines()]
     rows = _states(tmp_path)
     assert sorted(row["state"] for row in rows.values()) == ["done", "done", "failed"], said
-    assert _results(tmp_path) == _results(undisturbed)
+    assert _differences(undisturbed, tmp_path) == []
     done = [line.split()[1] for line in said if line.startswith("done")]
     assert len(done) == len(set(done))
 
@@ -163,4 +149,4 @@ def test_kills_at_random_moments_change_nothing_in_either_framework(tmp_path):
     sweep = _start(plan, cut)
     _, said = sweep.communicate()
     assert sweep.returncode == 0, said
-    assert _results(cut) == _results(whole)
+    assert _differences(whole, cut) == []
