@@ -20,8 +20,10 @@ from benchmark.training.batches import StageData
 from benchmark.training.checkpoint import Begun, Checkpoint, load_checkpoint, save_checkpoint
 from benchmark.training.engine import Engine
 
-# A checkpoint of a large network takes a second to write; this bounds its share of the time.
+# Between two checkpoints lies so much time, and so many times what the last one took to write: a
+# slow disk, or one that many runs share, costs a twentieth of the time.
 CHECKPOINT_SECONDS = 30.0
+_CHECKPOINT_SPACING = 20
 PREDICTION_BATCH = 32
 _READINGS_PER_SECOND = 4
 # Least images in a micro-batch: BatchNorm has nothing to normalise one by.
@@ -115,7 +117,7 @@ def train_stage(
             # Not before, while the error holds the tensors of the step that failed.
             if exhausted:
                 training.divide(exhausted)
-            elif training.finished or training.unkept_seconds > CHECKPOINT_SECONDS:
+            elif training.finished or training.due:
                 training.keep()
     engine.assign(training.best)
     engine.end()
@@ -189,7 +191,7 @@ class _Training:
         self._begun = Begun()
         self._engine, self._stage, self._data = engine, stage, data
         self._seed, self._path, self._display = seed, path, display
-        self._kept_at = -math.inf
+        self._due_at = -math.inf
         # What there is to go back to before there is a checkpoint.
         self._first: Checkpoint | None = None
         saved = load_checkpoint(path, display.say)
@@ -208,14 +210,17 @@ class _Training:
         return done >= recipe.epochs or (recipe.patience is not None and waited >= recipe.patience)
 
     @property
-    def unkept_seconds(self) -> float:
-        """How long ago `keep` was called."""
-        return time.monotonic() - self._kept_at
+    def due(self) -> bool:
+        """Whether it is time for a checkpoint."""
+        return time.monotonic() >= self._due_at
 
     def keep(self) -> None:
         """Write a checkpoint."""
+        started = time.monotonic()
         save_checkpoint(self._path, self._state())
-        self._kept_at, self._first = time.monotonic(), None
+        ended = time.monotonic()
+        self._due_at = ended + max(CHECKPOINT_SECONDS, _CHECKPOINT_SPACING * (ended - started))
+        self._first = None
 
     @property
     def divisible(self) -> bool:

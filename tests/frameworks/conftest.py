@@ -31,7 +31,7 @@ def cut(
             check()
 
         with monkeypatch.context() as patch:
-            patch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+            patch.setattr(loop._Training, "due", True)
             if request.param == "killed":
                 patch.setattr(loop._Training, "epoch", killed)
             else:

@@ -1,10 +1,16 @@
 """Two checkpoints of a stage, of which one may be damaged."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from benchmark.data.pipeline import Samples
 from benchmark.errors import UserError
-from benchmark.training import checkpoint
+from benchmark.methods.base import Stage
+from benchmark.progress import SilentDisplay
+from benchmark.recipe import Recipe
+from benchmark.training import checkpoint, loop
 from benchmark.training.checkpoint import Begun, Checkpoint, load_checkpoint, save_checkpoint
 
 
@@ -130,3 +136,40 @@ def test_a_full_disk_leaves_the_one_before(saved, monkeypatch):
             with pytest.raises(UserError, match="No space left"):
                 save_checkpoint(path, _made(3, np.random.default_rng(1)))
     _same(load_checkpoint(path, lambda line: None), newer)
+
+
+class Engine:
+    """Of a network without weights."""
+
+    micro_batches = 1
+
+    def begin(self, *arguments):
+        return {}
+
+    end = assign = tensors = optimiser_state = begin
+
+
+@pytest.mark.parametrize(("took", "expected"), [(0.0, [1, 4, 7, 8]), (0.3, [1, 6, 8])])
+def test_writing_takes_a_twentieth_of_the_time_at_most(tmp_path, monkeypatch, took, expected):
+    """Epochs of 1.2 s: the first and the last are kept, and one every 3 s or 20 times `took`."""
+    clock, kept = [0.0], []
+
+    def save(path, state):
+        kept.append(len(state.epochs))
+        clock[0] += took
+
+    def epoch(training, validate):
+        clock[0] += 1.2
+        training.log.epochs.append({"validation": 0.5})
+        training.log.best_epoch = 1
+
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 3.0)
+    monkeypatch.setattr(loop, "save_checkpoint", save)
+    monkeypatch.setattr(loop._Training, "epoch", epoch)
+    recipe = Recipe(epochs=8, batch_size=2, optimiser="sgd", learning_rate=0.1, schedule="constant")
+    none = Samples(np.zeros((2, 4, 4, 3), np.uint8), np.arange(2), np.arange(2))
+    stage = Stage("train", lambda network, batch: None, recipe)
+    path = tmp_path / "c.safetensors"
+    loop.train_stage(Engine(), stage, none, none, lambda *_: 0.5, 0, path, SilentDisplay())
+    assert kept == expected
