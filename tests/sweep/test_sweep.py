@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
