@@ -21,12 +21,18 @@ class RunInProgressError(UserError):
 
 # By name: neither framework need be there. PyTorch on a CPU has no class of its own for it.
 _OUT_OF_MEMORY = ("OutOfMemoryError", "ResourceExhaustedError")
+_TOLD = (
+    "can't allocate memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
 
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether memory did not suffice, the machine's or the accelerator's, in either framework."""
-    told = type(error).__name__ in _OUT_OF_MEMORY or "can't allocate memory" in str(error)
-    return told or isinstance(error, MemoryError)
+    named = isinstance(error, MemoryError) or type(error).__name__ in _OUT_OF_MEMORY
+    return named or any(each in str(error) for each in _TOLD)
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:

@@ -70,6 +70,7 @@ HELD = """\
 import os, signal
 from benchmark import interrupt
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 interrupt.{install}()
 try:
     with interrupt.held():
@@ -94,6 +95,7 @@ IMPATIENT = """\
 import os, signal
 from benchmark import interrupt
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 interrupt.heed()
 try:
     with interrupt.held():

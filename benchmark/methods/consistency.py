@@ -34,7 +34,7 @@ def together(network: Trainee, *groups: Tensor) -> list[Forward]:
     """What the network says of several groups of images, (N_i, H, W, 3) each, in a single pass.
 
     In it BatchNorm normalises all groups by the statistics of their union, and its running
-    statistics are of that union too.
+    statistics are of that union too; where memory is short, by those of parts with a share of each.
     """
     from keras import ops
 

@@ -18,9 +18,13 @@ import pandas as pd
 from benchmark import locks
 from benchmark.config import RunConfig
 from benchmark.errors import RunInProgressError
-from benchmark.files import atomic_path, write_json
+from benchmark.files import atomic_path, write_json, write_text
 from benchmark.records import environment
 from benchmark.records.record import Record
+
+_CHECKPOINTS = "checkpoints"
+# Tells there that they are of a run with --overwrite.
+_ANEW = "anew"
 
 
 class RunFolder:
@@ -53,32 +57,33 @@ class RunFolder:
     def start(self, config: RunConfig, overwrite: bool) -> None:
         """Write what is known before training; with `overwrite`, forget earlier checkpoints.
 
+        But not those of an earlier try with `overwrite`, which this one continues.
+
         Raises:
             UserError: the folder cannot be written.
         """
-        if overwrite:
-            shutil.rmtree(self._checkpoints, ignore_errors=True)
+        if overwrite and not begun_anew(self.path):
+            shutil.rmtree(self.path / _CHECKPOINTS, ignore_errors=True)
+            write_text(self.path / _CHECKPOINTS / _ANEW, "")
         write_json(self.path / "config.json", config.model_dump(mode="json"))
         write_json(self.path / "environment.json", environment.packages())
 
     def finish(self, record: Record) -> None:
         """Write the record and drop the checkpoints, which nothing needs any more."""
         write_json(self.path / "record.json", record.model_dump(mode="json"))
-        shutil.rmtree(self._checkpoints, ignore_errors=True)
+        shutil.rmtree(self.path / _CHECKPOINTS, ignore_errors=True)
 
     @property
     def finished(self) -> bool:
         """Whether there is nothing left for `finish`; so where there is no folder at all."""
         record = self.path / "record.json"
-        return not self.path.exists() or (record.is_file() and not self._checkpoints.exists())
-
-    @property
-    def _checkpoints(self) -> Path:
-        return self.path / "checkpoints"
+        return not self.path.exists() or (
+            record.is_file() and not (self.path / _CHECKPOINTS).exists()
+        )
 
     def checkpoint(self, stage: str) -> Path:
-        """Where a stage keeps its state between two epochs."""
-        return self._checkpoints / f"{stage}.safetensors"
+        """Where a stage keeps its state between two steps; the one before lies beside it."""
+        return self.path / _CHECKPOINTS / f"{stage}.safetensors"
 
     def weights(self, name: str) -> Path:
         """Where trained weights are kept."""
@@ -134,6 +139,11 @@ class RunFolder:
         arrays: dict[str, Any] = {"ids": np.asarray(ids, np.str_), **maps}
         with atomic_path(self.path / trial / "maps.npz") as temporary:
             np.savez_compressed(temporary, **arrays)
+
+
+def begun_anew(run_folder: Path) -> bool:
+    """Whether a run with --overwrite was begun there and has not come to its end."""
+    return (run_folder / _CHECKPOINTS / _ANEW).is_file()
 
 
 def _write_csv(

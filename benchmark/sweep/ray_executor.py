@@ -23,8 +23,9 @@ from benchmark.sweep.ray_home import Home
 from benchmark.sweep.ray_node import HomeCalls, Order, Runner, sweep_environment
 from benchmark.sweep.retries import Ending
 
-# That a node may take to kill a run before it is killed with all that is around it.
-_KILL_SECONDS = 30.0
+# That a node may take to kill a run and to bring home what it has kept, before it is killed with
+# all that is around it.
+_KILL_SECONDS = 300.0
 
 
 @contextmanager
@@ -78,8 +79,8 @@ class RayExecutor:
         self._numbers = count(1)
         # All that any run needs: so many of them never wait for one another.
         self._most = Needs(
-            cpus=max(each.cpus or 1 for each in needs.values()),
-            gpus=max(each.gpus or 0 for each in needs.values()),
+            cpus=max((each.cpus or 1 for each in needs.values()), default=1),
+            gpus=max((each.gpus or 0 for each in needs.values()), default=0),
         )
 
     @property

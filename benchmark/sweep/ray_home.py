@@ -6,7 +6,8 @@ Of a run that was started again only the last try is heard.
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 from benchmark.config import RunConfig
 from benchmark.errors import UserError
 from benchmark.files import atomic_path
+from benchmark.records.folder import begun_anew
 from benchmark.records.store import Store
 from benchmark.sweep import ray_data
 from benchmark.sweep.plan import PlannedRun
@@ -53,24 +55,21 @@ class Home:
         """A run begins its try of this number; the files that it may go on from.
 
         Names are below the results folder. With `overwrite` only those are told that every run
-        needs or that it adds to.
+        needs or that it adds to, or that an earlier try with it has left.
         """
         with self._lock:
             self._tries[run.id] = max(number, self._tries.get(run.id, 0))
             if rest := self._incomplete.pop(run.id, None):
                 rest.unlink(missing_ok=True)
         version = self._out / "v1"
-        wanted = [*(version / _SPLITS).rglob("*.csv"), version / "sweeps" / run.id / "log.txt"]
-        if not overwrite:
-            for run_id in self._same(run.config):
+        wanted = [*lasting(version / _SPLITS), version / "sweeps" / run.id / "log.txt"]
+        for run_id in self._same(run.config):
+            if not overwrite:
                 wanted.append(version / "records" / f"{run_id}.json")
-                for folder in (version / "runs").glob(f"*-{run_id}"):
-                    wanted += folder.rglob("*")
-        return [
-            str(path.relative_to(self._out))
-            for path in wanted
-            if path.is_file() and path.suffix != ".lock" and not path.name.startswith(".")
-        ]
+            for folder in (version / "runs").glob(f"*-{run_id}"):
+                if not overwrite or begun_anew(folder):
+                    wanted += lasting(folder)
+        return [str(path.relative_to(self._out)) for path in wanted if path.is_file()]
 
     def _same(self, config: RunConfig) -> list[str]:
         """The runs, done or begun, that had these settings."""
@@ -119,7 +118,8 @@ class Home:
         if last and not offset:
             if _SPLITS in Path(name).parts[:2]:
                 _require_equal(target, piece)
-            _write(target, piece)
+            # What is sent every second need not outlive a crash of the machine.
+            _write(target, piece, flush=Path(name).parts[1] != "sweeps")
             return
         rest = target.with_name(f".{target.name}-{run_id}")
         self._incomplete[run_id] = rest
@@ -148,7 +148,11 @@ class Home:
             StaleError: the run has been started again meanwhile.
         """
         self._require_latest(run_id, number)
-        self._inside(name).unlink(missing_ok=True)
+        target = self._inside(name)
+        target.unlink(missing_ok=True)
+        with suppress(OSError):
+            # It goes with the last file in it, as away from home.
+            target.parent.rmdir()
 
     def _require_latest(self, run_id: str, number: int) -> None:
         if number < self._tries.get(run_id, 0):
@@ -193,9 +197,17 @@ class Home:
         return self._listings[place]
 
 
-def _write(target: Path, content: bytes) -> None:
+def lasting(folder: Path) -> Iterator[Path]:
+    """All files below a folder but locks and what is being written; some may go meanwhile."""
+    for where, _, names in os.walk(folder):
+        for name in names:
+            if not (name.startswith(".") or name.endswith(".lock")):
+                yield Path(where, name)
+
+
+def _write(target: Path, content: bytes, flush: bool) -> None:
     try:
-        with atomic_path(target) as temporary:
+        with atomic_path(target, flush) as temporary:
             temporary.write_bytes(content)
     except UserError as error:
         # On its way to another machine an exception loses its cause, by which it is judged.

@@ -27,7 +27,7 @@ from benchmark.sweep.executor import Step
 from benchmark.sweep.ledger import Files
 from benchmark.sweep.local import LocalExecutor, LocalJob
 from benchmark.sweep.plan import PlannedRun
-from benchmark.sweep.ray_home import PIECE_BYTES
+from benchmark.sweep.ray_home import PIECE_BYTES, lasting
 from benchmark.sweep.retries import ending_of
 
 _POLL_SECONDS = 0.1
@@ -216,7 +216,10 @@ class Luggage:
             target = self._out / name
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("wb") as file:
-                while piece := self._home("read", name, file.tell()):
+                last = False
+                while not last:
+                    piece = self._home("read", name, file.tell())
+                    last = len(piece) < PIECE_BYTES
                     file.write(piece)
             self._known[name] = _state(target)
 
@@ -224,13 +227,14 @@ class Luggage:
         """Bring home what has changed, and the record once all the rest is there."""
         found = self._found()
         self._move(found)
-        for name in set(self._known) - set(found):
-            self._home("remove", self._order.run.id, self._order.number, name)
-            del self._known[name]
         # "records" after "predictions": a record whose predictions are missing is none.
         for name in sorted(found, key=lambda name: (name.startswith("v1/records/"), name)):
             if records or not name.startswith("v1/records/"):
                 self._bring(name)
+        # Last: checkpoints must not be gone before what they led to is there.
+        for name in set(self._known) - set(found) if records else ():
+            self._home("remove", self._order.run.id, self._order.number, name)
+            del self._known[name]
 
     def _move(self, found: list[str]) -> None:
         """What is at home under an earlier name, as a checkpoint is once there is a newer one."""
@@ -244,12 +248,7 @@ class Luggage:
 
     def _found(self) -> list[str]:
         """What is to be at home as it is here: all but locks and what is being written."""
-        paths = (path for path in (self._out / "v1").rglob("*") if path.is_file())
-        return [
-            str(path.relative_to(self._out))
-            for path in paths
-            if path.suffix != ".lock" and not path.name.startswith(".")
-        ]
+        return [str(path.relative_to(self._out)) for path in lasting(self._out / "v1")]
 
     def _bring(self, name: str) -> None:
         path, run = self._out / name, self._order.run.id

@@ -7,6 +7,7 @@ epochs since the other.
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -95,10 +96,11 @@ def load_checkpoint(path: Path, say: Callable[[str], None]) -> Checkpoint | None
     for place in found:
         try:
             return _read(place)
-        except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
             left = "the stage starts over" if place is found[-1] else "the one before it is taken"
             say(f"checkpoint {place} is damaged ({error}): {left}")
-            place.unlink()
+            with suppress(OSError):
+                place.unlink()
     return None
 
 

@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -188,9 +187,13 @@ def each_softmax(logits: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
 
 
 def parts(count: int, micro_batches: int) -> list[slice]:
-    """The parts of so many images, of equal size or one more; at most as many as there are."""
-    ends = [count * number // micro_batches for number in range(micro_batches + 1)]
-    return [slice(a, b) for a, b in pairwise(ends) if a < b]
+    """The parts of so many images, each every so many-th: groups side by side are in all parts."""
+    return [slice(first, count, micro_batches) for first in range(min(micro_batches, count))]
+
+
+def back_in_order(count: int, micro_batches: int) -> np.ndarray:
+    """(count,) int64: where each image is when its parts stand one after the other."""
+    return np.argsort(np.concatenate([np.arange(count)[p] for p in parts(count, micro_batches)]))
 
 
 def _below(prefix: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -15,6 +15,7 @@ from benchmark.training.engine import (
     SGD_MOMENTUM,
     Engine,
     InTraining,
+    back_in_order,
     no_cuda,
     parts,
 )
@@ -163,12 +164,15 @@ class KerasEngine(Engine):
         for part in parts(len(images), self.micro_batches):
             seeds.append(_values(self._seeds()))
             found.append(forward(images[part]))
-            share = (part.stop - part.start) / len(images)
+            share = len(range(len(images))[part]) / len(images)
             now = _values(statistics)
             after = [m + share * (n - b) for m, n, b in zip(after, now, before, strict=True)]
             _assign(statistics, before)
         _assign(statistics, after)
-        return Forward(*(tf.concat(each, 0) for each in zip(*found, strict=True))), seeds
+        order = back_in_order(len(images), self.micro_batches)
+        return Forward(
+            *(tf.gather(tf.concat(f, 0), order) for f in zip(*found, strict=True))
+        ), seeds
 
     def _teach(self, stage: Stage) -> Callable[[Any], Activations]:
         """The teacher's forward pass; without a teacher nobody calls it."""

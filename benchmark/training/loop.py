@@ -13,7 +13,7 @@ from benchmark import interrupt
 from benchmark.data.pipeline import Samples, plain_batches
 from benchmark.data.pixels import Progress, silent
 from benchmark.errors import UserError, out_of_memory
-from benchmark.methods.base import Stage
+from benchmark.methods.base import Batch, Stage
 from benchmark.progress import Display, EpochDisplay
 from benchmark.recipe import Recipe
 from benchmark.training.batches import StageData
@@ -26,7 +26,7 @@ CHECKPOINT_SECONDS = 30.0
 _CHECKPOINT_SPACING = 20
 PREDICTION_BATCH = 32
 _READINGS_PER_SECOND = 4
-# Least images in a micro-batch: BatchNorm has nothing to normalise one by.
+# Least labelled images in a micro-batch: BatchNorm has nothing to normalise one by.
 _LEAST_IMAGES = 2
 # A stream of random numbers; the pipeline's are 0, 1, 4 and 5, that of the batches' inputs is 2.
 _TOGETHER = 3
@@ -104,20 +104,15 @@ def train_stage(
 
     with interrupt.held():
         while not training.finished:
-            exhausted = ""
             try:
                 training.epoch(validate)
             except interrupt.Asked:
                 training.keep()
                 raise
-            except Exception as error:
-                if not (out_of_memory(error) and training.divisible):
-                    raise
-                exhausted = type(error).__name__
-            # Not before, while the error holds the tensors of the step that failed.
-            if exhausted:
-                training.divide(exhausted)
-            elif training.finished or training.due:
+            except _ExhaustedError as error:
+                training.divide(str(error))
+                continue
+            if training.finished or training.due:
                 training.keep()
     engine.assign(training.best)
     engine.end()
@@ -148,7 +143,10 @@ def predict(
         order = np.random.default_rng((seed, _TOGETHER)).permutation(len(samples))
     drawn = Samples(samples.pixels, samples.rows[order], samples.labels[order])
     batches = progress(plain_batches(drawn, size), "predicting", -(-len(samples) // size))
-    found = engine.predict(_interruptible(batches), batch_statistics=together is not None)
+    if together is None:
+        # Else what is drawn in training mode would be drawn twice by a run that is continued.
+        batches = _interruptible(batches)
+    found = engine.predict(iter(batches), batch_statistics=together is not None)
     return found[np.argsort(order)]
 
 
@@ -169,6 +167,10 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
         return recipe.learning_rate * 0.1 ** (step // steps // max(recipe.epochs // 3, 1))
     done = (step - warmup) / max(recipe.epochs * steps - warmup, 1)
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+
+class _ExhaustedError(Exception):
+    """Memory did not suffice for a step, and there are smaller micro-batches."""
 
 
 class _Training:
@@ -222,22 +224,16 @@ class _Training:
         self._due_at = ended + max(CHECKPOINT_SECONDS, _CHECKPOINT_SPACING * (ended - started))
         self._first = None
 
-    @property
-    def divisible(self) -> bool:
-        """Whether there are smaller micro-batches than now."""
-        size = self._stage.recipe.batch_size // (2 * self._engine.micro_batches)
-        return size >= _LEAST_IMAGES
-
     def divide(self, exhausted: str) -> None:
         """After memory did not suffice: back to what is kept, and on in smaller micro-batches."""
-        size, before = self._stage.recipe.batch_size, self._engine.micro_batches
+        further = 2 * self._engine.micro_batches
         self._display.say(
-            f"{self._stage.name}: out of memory ({exhausted}) with {-(-size // before)} images at a"
-            f" time: going on with {-(-size // (2 * before))}, the gradients of a batch added up"
+            f"{self._stage.name}: out of memory ({exhausted}): going on with each batch in"
+            f" {further} parts, their gradients added up"
         )
         saved = self._first or load_checkpoint(self._path, self._display.say)
         assert saved is not None
-        self._restore(replace(saved, micro_batches=2 * before))
+        self._restore(replace(saved, micro_batches=further))
 
     def _state(self) -> Checkpoint:
         engine = self._engine
@@ -264,6 +260,7 @@ class _Training:
         Raises:
             UserError: training diverged.
             interrupt.Asked: between two steps; `keep` keeps those before it.
+            _ExhaustedError: `divide` may help.
         """
         recipe, data, number = self._stage.recipe, self._data, len(self.log.epochs)
         watch = self._display.epoch(self._stage.name, number + 1, recipe.epochs, data.steps)
@@ -311,7 +308,7 @@ class _Training:
             interrupt.check()
             rate = learning_rate(stage.recipe, step, data.steps)
             keeps = stage.teacher.keeps(step) if stage.teacher else 1.0
-            begun.losses.append(self._engine.train_step(batch, rate, keeps))
+            begun.losses.append(self._step(batch, rate, keeps))
             begun.images += sum(len(of[0]) for of in (batch.views, batch.unlabelled) if of)
             now = time.monotonic()
             begun.seconds = now - started
@@ -319,3 +316,14 @@ class _Training:
             due = now - last_reading > 1 / _READINGS_PER_SECOND
             watch.step(float(begun.losses[-1]) if due else None, begun.images / begun.seconds)
             last_reading = now if due else last_reading
+
+    def _step(self, batch: Batch, rate: float, keeps: float) -> Any:
+        try:
+            return self._engine.train_step(batch, rate, keeps)
+        except Exception as error:
+            images = len(batch.labels) // (2 * self._engine.micro_batches)
+            if images < _LEAST_IMAGES or not out_of_memory(error):
+                raise
+            exhausted = type(error).__name__
+        # Here, for the error holds the tensors of the step that failed.
+        raise _ExhaustedError(exhausted)

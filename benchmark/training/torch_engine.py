@@ -17,6 +17,7 @@ from benchmark.training.engine import (
     SGD_MOMENTUM,
     Engine,
     InTraining,
+    back_in_order,
     no_cuda,
     parts,
 )
@@ -120,14 +121,13 @@ class TorchEngine(Engine):
         found = []
         for part in parts(len(images), self.micro_batches):
             found.append(forward(images[part]))
-            share = (part.stop - part.start) / len(images)
+            share = len(images[part]) / len(images)
             for now, first, mean in zip(statistics, before, after, strict=True):
                 mean.add_(now - first, alpha=share)
             _copy(before, statistics)
         _copy(after, statistics)
-        return Forward(
-            torch.cat([each.features for each in found]), torch.cat([each.logits for each in found])
-        )
+        order = torch.from_numpy(back_in_order(len(images), self.micro_batches)).to(self._device)
+        return Forward(*(torch.cat(each)[order] for each in zip(*found, strict=True)))
 
     def _remember(self, name: str, value: torch.Tensor) -> None:
         with torch.no_grad():

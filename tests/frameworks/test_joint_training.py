@@ -17,6 +17,7 @@ from benchmark.recipe import Augmentation, Recipe
 from benchmark.registry import METHODS
 from benchmark.survey import TrialSurvey
 from benchmark.training import loop
+from benchmark.training.batches import StageData
 from benchmark.training.frameworks import make_engine, select_backend
 
 SIZE = 96
@@ -92,7 +93,7 @@ def test_what_stands_beside_an_image_travels_with_it(train):
     plain = RECIPE.model_copy(update={"augmentation": Augmentation()})
     stage = Stage("train", lambda network, batch: 0, plain, of=of, beside={"row": train.rows})
     rows = []
-    for batch in loop._Data.of_stage(stage, train, None).batches(stage, 0, 0):
+    for batch in StageData.of(stage, train, None).batches(0, 0):
         rows.append(batch.inputs["row"])
         np.testing.assert_array_equal(batch.images, train.pixels[rows[-1]])
         np.testing.assert_array_equal(batch.labels, train.labels[rows[-1]])

@@ -119,9 +119,18 @@ def test_a_step_in_parts_is_that_of_the_whole_batch(engine, samples, kind, micro
         np.testing.assert_allclose(divided[name], tensor, rtol=2e-5, atol=2e-6, err_msg=name)
 
 
+def test_every_part_has_a_share_of_groups_that_stand_side_by_side():
+    groups = np.repeat(["labelled", "weak", "strong"], [4, 8, 8])
+    for part in parts(20, 4):
+        assert groups[part].tolist() == ["labelled"] + ["weak"] * 2 + ["strong"] * 2
+    assert [len(range(5)[part]) for part in parts(5, 8)] == [1] * 5
+
+
 def test_running_statistics_become_the_mean_of_the_parts(engine, samples):
     stage = _supervised(samples)
-    batch = _batch(samples, stage)
+    # Both classes in both parts, in other shares.
+    some = [0, 1, 2, 3, 4, 6, 8, 5]
+    batch = Batch((samples.pixels[some],), samples.labels[some])
     expected = []
     for part in parts(8, 2):
         half = Batch((batch.images[part],), batch.labels[part])
@@ -151,7 +160,8 @@ def test_a_part_runs_again_as_it_ran(framework, samples):
 
     def in_halves(network, batch):
         logits = [network(batch.images[part]).logits for part in parts(8, 2)]
-        return losses.cross_entropy(ops.concatenate(logits), batch.labels)
+        labels = [batch.labels[part] for part in parts(8, 2)]
+        return losses.cross_entropy(ops.concatenate(logits), ops.concatenate(labels))
 
     found = []
     for loss, micro_batches in ((in_halves, 1), (_supervised(samples).loss, 2)):
@@ -217,8 +227,8 @@ def test_a_stage_goes_on_with_smaller_micro_batches_from_before_the_step(
     log = _train(failed, samples, tmp_path / "short", display)
     assert log.micro_batches == 8 // fits
     assert display.lines[0] == (
-        "train: out of memory (MemoryError) with 8 images at a time: going on with 4, the"
-        " gradients of a batch added up"
+        "train: out of memory (MemoryError): going on with each batch in 2 parts, their gradients"
+        " added up"
     )
     assert len(display.lines) == {4: 1, 2: 2}[fits]
     from_the_start = engine(normalised=True)
@@ -285,3 +295,19 @@ def test_predictions_are_made_in_halves(engine, samples):
     assert sizes == [16, 8, 4, 4, 8, 4, 4]
     with pytest.raises(MemoryError):
         short.logits(iter([samples.pixels]), batch_statistics=True)
+
+
+def test_what_a_validation_cannot_hold_is_not_divided(engine, samples, tmp_path):
+    """Images that are judged together are so in one piece, however a step is divided."""
+    display, whole = Told(), engine()
+
+    def exhausted(*arguments):
+        raise MemoryError
+
+    whole._logits = exhausted
+    context = Context(samples.labels, ("dark", "red"), RECIPE, features=16)
+    stage = next(CrossEntropy().stages(context))
+    arguments = (whole, stage, samples, samples, lambda *_: 0.5, 0, tmp_path / "c", display, True)
+    with pytest.raises(MemoryError):
+        loop.train_stage(*arguments)
+    assert display.lines == []

@@ -139,7 +139,8 @@ def test_jobs_share_cores_and_have_a_gpu_each(tmp_path, monkeypatch):
     ],
 )
 def test_what_the_plan_says_a_run_needs_comes_before_its_share(tmp_path, monkeypatch, needs, told):
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for name in ("OMP_NUM_THREADS", "TF_FORCE_GPU_ALLOW_GROWTH"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("benchmark.threads.cores", lambda: 4)
     names = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "TF_FORCE_GPU_ALLOW_GROWTH")
     script = READ + f"print([os.environ.get(name) for name in {names}])"

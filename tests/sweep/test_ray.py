@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import pickle
+import shutil
 import socket
 import sys
 import time
@@ -21,7 +22,7 @@ from benchmark.sweep import ray_cluster, ray_data, scratch
 from benchmark.sweep.executor import Step
 from benchmark.sweep.plan import Asked, Needs, planned
 from benchmark.sweep.ray_cluster import Node, resolved
-from benchmark.sweep.ray_home import PIECE_BYTES, Home, StaleError
+from benchmark.sweep.ray_home import PIECE_BYTES, Home, StaleError, lasting
 from benchmark.sweep.ray_node import Luggage, Order, Runner, _settle
 from benchmark.sweep.retries import Ending, ending_of
 
@@ -229,6 +230,45 @@ def test_what_a_run_leaves_comes_home_its_record_last(home, tmp_path):
     assert _files(tmp_path / "home") == {"v1/records/r0.json", "v1/predictions/r0.npz"}
 
 
+def test_checkpoints_stay_at_home_until_what_they_led_to_is_there(home, tmp_path, monkeypatch):
+    away = tmp_path / "away"
+    luggage = Luggage(_calls(home), _order(tmp_path), away)
+    checkpoint = _write(away / NAME / "checkpoints/main.safetensors")
+    luggage.bring()
+    shutil.rmtree(checkpoint.parent)
+    _write(away / NAME / "main/weights.safetensors")
+    luggage.bring()
+    kept = tmp_path / "home" / NAME / "checkpoints"
+    assert kept.is_dir()
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    _write(away / "v1/records/r0.json")
+    with monkeypatch.context() as patch:
+        patch.setattr(Home, "put", full)
+        with pytest.raises(OSError, match="No space"):
+            luggage.bring(records=True)
+    assert kept.is_dir()
+    luggage.bring(records=True)
+    assert not kept.exists()
+
+
+def test_what_vanishes_while_it_is_looked_for_is_passed_over(tmp_path, monkeypatch):
+    _write(tmp_path / "checkpoints/a.safetensors")
+    _write(tmp_path / "record.json")
+    scandir = os.scandir
+
+    def vanishing(path):
+        if str(path).endswith("checkpoints"):
+            os.unlink(f"{path}/a.safetensors")
+            os.rmdir(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", vanishing)
+    assert list(lasting(tmp_path)) == [tmp_path / "record.json"]
+
+
 def test_a_checkpoint_that_is_the_one_before_now_is_not_sent_again(home, tmp_path):
     away, sent = tmp_path / "away", []
 
@@ -268,6 +308,9 @@ def test_a_run_goes_on_from_what_came_home_of_it_and_of_no_other(home, tmp_path)
     }
     Luggage(_calls(home), _order(tmp_path, overwrite=True), tmp_path / "anew").fetch()
     assert _files(tmp_path / "anew") == {split, f"v1/sweeps/{RUN.id}/log.txt"}
+    _write(tmp_path / "home" / NAME / "checkpoints/anew")
+    Luggage(_calls(home), _order(tmp_path, overwrite=True), tmp_path / "again").fetch()
+    assert f"{NAME}/checkpoints/main.safetensors" in _files(tmp_path / "again")
 
 
 def test_of_a_run_that_was_started_again_only_the_last_try_is_heard(home, tmp_path):
@@ -280,9 +323,10 @@ def test_of_a_run_that_was_started_again_only_the_last_try_is_heard(home, tmp_pa
     _write(tmp_path / "one/v1/records/r0.json")
     with pytest.raises(StaleError):
         first.bring(records=True)
-    (tmp_path / "one/v1/unfinished/r0.json").unlink()
+    for path in ("unfinished", "records"):
+        (tmp_path / f"one/v1/{path}/r0.json").unlink()
     with pytest.raises(StaleError):
-        first.bring()
+        first.bring(records=True)
     assert _files(tmp_path / "home") == {"v1/unfinished/r0.json"}
 
 
