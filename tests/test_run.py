@@ -9,6 +9,7 @@ from benchmark.records.folder import RunFolder
 from benchmark.run import run
 
 
+@pytest.mark.slow
 def test_pretraining_on_the_test_images_is_refused(framework, tmp_path):
     settings = {"framework": framework, "budget": "smoke"}
     with pytest.raises(DataError, match="byte for byte"):

@@ -154,6 +154,7 @@ def test_the_same_run_in_another_folder_gives_the_same_numbers(record, tmp_path,
     assert again.metrics == record.metrics
 
 
+@pytest.mark.slow
 def test_a_trained_network_is_scored_again_without_training(record, folder, framework, tmp_path):
     (weights,) = folder.glob("*/weights.safetensors")
     settings = {"framework": framework, "budget": "smoke", "dataset_options": SMALL}
