@@ -185,7 +185,12 @@ def _require_same_version(nodes: Sequence[Node]) -> None:
             num_cpus=0, max_retries=0, scheduling_strategy=there
         )
         asked[task.remote()] = node
-    ready, _ = ray.wait(list(asked), num_returns=len(asked), timeout=_JOIN_SECONDS)
+    ready, silent = ray.wait(list(asked), num_returns=len(asked), timeout=_JOIN_SECONDS)
+    for ref in silent:
+        raise UserError(
+            f"node {asked[ref].host} did not say in {_JOIN_SECONDS:.0f} s which DermBench it has:"
+            " try again, or take it out of the cluster"
+        )
     for ref in ready:
         host = asked[ref].host
         try:
