@@ -1,6 +1,9 @@
 """Whole runs of few labels with a network of two numbers per image, in this process's framework."""
 
+import json
+import random
 import sys
+import zlib
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import architectures
 import benchmark.data
+from benchmark import interrupt
 from benchmark.data import pixels
 from benchmark.data.copies import SMALLEST
 from benchmark.explain.predictions import EXPLAINED, first_by_hash
@@ -20,6 +24,7 @@ from benchmark.pictures.explained import explained_predictions
 from benchmark.records.folder import RunFolder
 from benchmark.registry import METHODS
 from benchmark.run import run
+from benchmark.training import loop
 from benchmark.training.frameworks import select_backend
 from benchmark.trial import TrialRunner
 
@@ -146,3 +151,60 @@ def test_isdl_leaves_what_speaks_for_some_of_its_predictions(framework, tmp_path
             place = dataset.table.index.get_loc(exhibit.id)
             np.testing.assert_array_equal(exhibit.photograph, photographs[place])
         assert (folder / trial / "plots" / "shap-predictions.png").is_file()
+
+
+CUTS = 4
+
+
+class Killed(BaseException):
+    """Nothing is kept and nothing tidied up, as far as can be in one process."""
+
+
+def _left(folder):
+    """Of a run's folder all that no time is in."""
+    record = json.loads((folder / "record.json").read_text())
+    stages = [
+        (stage["stage"], stage["best_epoch"], stage["selection_score"])
+        for trial in record["trials"]
+        for stage in trial["stages"]
+    ]
+    losses = [
+        [row.split(",")[2] for row in path.read_text().splitlines()]
+        for path in sorted(folder.glob("*/history-*.csv"))
+    ]
+    said = [path.read_bytes() for path in sorted(folder.glob("*/predictions.csv"))]
+    assert losses
+    assert said
+    return stages, losses, said, record["metrics"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trained", TRAINED)
+def test_a_run_cut_at_random_steps_ends_as_one_that_was_not(
+    framework, tmp_path, monkeypatch, quick, trained
+):
+    monkeypatch.setattr(loop._Training, "due", True)
+    steps: list[int] = []
+    monkeypatch.setattr(interrupt, "check", lambda: steps.append(1))
+    whole = _left(_run(tmp_path / "whole", framework, trained, "20"))
+    assert len(steps) > 3
+    seed = zlib.crc32(trained.encode())
+    chance, cuts = random.Random(seed), 0
+    for how in (interrupt.Asked, Killed) * (CUTS // 2):
+        # Later and later, for each try has less to do than the one before.
+        left = [chance.randrange(1, max(len(steps) // (cuts + 2), 2))]
+
+        def check(left=left, how=how):
+            left[0] -= 1
+            if left[0] < 0:
+                raise how
+
+        monkeypatch.setattr(interrupt, "check", check)
+        try:
+            _run(tmp_path / "cut", framework, trained, "20")
+        except (KeyboardInterrupt, Killed):
+            cuts += 1
+    monkeypatch.setattr(interrupt, "check", lambda: None)
+    ended = _left(_run(tmp_path / "cut", framework, trained, "20"))
+    assert ended == whole, f"{cuts} cuts, seed {seed}"
+    assert cuts > 1

@@ -112,14 +112,19 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def test_jobs_share_cores_and_have_a_gpu_each(tmp_path, monkeypatch):
-    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+def _two_that_tell(names, folder, monkeypatch) -> LocalExecutor:
+    """Two at once on four cores and two GPUs, whose processes print these of their environment."""
+    for name in names[1:]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("benchmark.threads.cores", lambda: 4)
-    names = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
-    script = READ + f"print([os.environ[name] for name in {names}])"
+    script = READ + f"print([os.environ.get(name) for name in {names}])"
     command = [sys.executable, "-c", script]
-    executor = LocalExecutor(tmp_path, 2, gpus=["GPU-a", "GPU-b"], command=command)
+    return LocalExecutor(folder, 2, gpus=["GPU-a", "GPU-b"], command=command)
+
+
+def test_jobs_share_cores_and_have_a_gpu_each(tmp_path, monkeypatch):
+    names = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+    executor = _two_that_tell(names, tmp_path, monkeypatch)
     folders = [Files(tmp_path / name) for name in ("one", "two", "three")]
     for files in folders:
         files.folder.mkdir()
@@ -139,13 +144,8 @@ def test_jobs_share_cores_and_have_a_gpu_each(tmp_path, monkeypatch):
     ],
 )
 def test_what_the_plan_says_a_run_needs_comes_before_its_share(tmp_path, monkeypatch, needs, told):
-    for name in ("OMP_NUM_THREADS", "TF_FORCE_GPU_ALLOW_GROWTH"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("benchmark.threads.cores", lambda: 4)
     names = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "TF_FORCE_GPU_ALLOW_GROWTH")
-    script = READ + f"print([os.environ.get(name) for name in {names}])"
-    command = [sys.executable, "-c", script]
-    executor = LocalExecutor(tmp_path, 2, gpus=["GPU-a", "GPU-b"], command=command)
+    executor = _two_that_tell(names, tmp_path, monkeypatch)
     _end(executor.start(replace(RUN, needs=needs), Files(tmp_path), False))
     assert (tmp_path / "log.txt").read_text().splitlines()[-1] == str(told)
 
