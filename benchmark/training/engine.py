@@ -52,9 +52,9 @@ class Engine(ABC):
             batch's activations; 1: none. The loss still sees all features and logits together: the
             network runs part by part, without keeping what a gradient needs, and once more for the
             gradient of each part, which are added up (GradCache: Gao et al., arXiv 2101.06983). So
-            a step is that of the whole batch, whatever the loss, but for BatchNorm, which
-            normalises each part by its own statistics; the running ones become the mean of the
-            parts'. A stage begins undivided.
+            a step is that of the whole batch, whatever the loss, but for what dropout draws and for
+            BatchNorm, which normalises each part by its own statistics; the running ones become the
+            mean of the parts'. A stage begins undivided.
     """
 
     network: Network
