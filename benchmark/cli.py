@@ -15,6 +15,7 @@ from benchmark.cli_data import (
 )
 from benchmark.cli_records import add_compare, add_contest, add_rescore
 from benchmark.cli_run import add_run
+from benchmark.cli_speed import add_speed
 from benchmark.cli_submit import add_submit, add_verify
 from benchmark.cli_sweep import add_sweep
 from benchmark.errors import UserError, out_of_memory
@@ -79,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     add_contest(commands)
     add_submit(commands)
     add_verify(commands)
+    add_speed(commands)
     return parser
 
 

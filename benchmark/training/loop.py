@@ -96,7 +96,7 @@ def train_stage(
     """
     engine.begin(stage)
     data = StageData.of(stage, train, unlabelled)
-    training = _Training(engine, stage, data, seed, checkpoint, display)
+    training = StageTraining(engine, stage, data, seed, checkpoint, display)
 
     def validate() -> float:
         together = stage.recipe.batch_size if batch_statistics else None
@@ -104,16 +104,7 @@ def train_stage(
 
     with interrupt.held():
         while not training.finished:
-            try:
-                training.epoch(validate)
-            except interrupt.Asked:
-                training.keep()
-                raise
-            except _ExhaustedError as error:
-                training.divide(str(error))
-                continue
-            if training.finished or training.due:
-                training.keep()
+            training.advance(validate)
     engine.assign(training.best)
     engine.end()
     return training.log
@@ -173,7 +164,7 @@ class _ExhaustedError(Exception):
     """Memory did not suffice for a step, and there are smaller micro-batches."""
 
 
-class _Training:
+class StageTraining:
     """One stage under way: its log, its best weights, how far the epoch has come.
 
     It begins where the checkpoint at `path` ends, if there is one.
@@ -211,12 +202,25 @@ class _Training:
         waited = done - self.log.best_epoch
         return done >= recipe.epochs or (recipe.patience is not None and waited >= recipe.patience)
 
-    @property
-    def due(self) -> bool:
-        """Whether it is time for a checkpoint."""
-        return time.monotonic() >= self._due_at
+    def advance(self, validate: Callable[[], float]) -> None:
+        """Go on to the end of the epoch, or divide its batches where memory does not suffice.
 
-    def keep(self) -> None:
+        Raises:
+            UserError: training diverged.
+            interrupt.Asked: between two steps; those before it are kept.
+        """
+        try:
+            self._epoch(validate)
+        except interrupt.Asked:
+            self._keep()
+            raise
+        except _ExhaustedError as error:
+            self._divide(str(error))
+            return
+        if self.finished or time.monotonic() >= self._due_at:
+            self._keep()
+
+    def _keep(self) -> None:
         """Write a checkpoint."""
         started = time.monotonic()
         save_checkpoint(self._path, self._state())
@@ -224,7 +228,7 @@ class _Training:
         self._due_at = ended + max(CHECKPOINT_SECONDS, _CHECKPOINT_SPACING * (ended - started))
         self._first = None
 
-    def divide(self, exhausted: str) -> None:
+    def _divide(self, exhausted: str) -> None:
         """After memory did not suffice: back to what is kept, and on in smaller micro-batches."""
         further = 2 * self._engine.micro_batches
         self._display.say(
@@ -254,13 +258,13 @@ class _Training:
         self._engine.restore_optimiser(saved.optimiser)
         self._engine.micro_batches = self.log.micro_batches = saved.micro_batches
 
-    def epoch(self, validate: Callable[[], float]) -> None:
+    def _epoch(self, validate: Callable[[], float]) -> None:
         """Train and validate what is left of the epoch.
 
         Raises:
             UserError: training diverged.
-            interrupt.Asked: between two steps; `keep` keeps those before it.
-            _ExhaustedError: `divide` may help.
+            interrupt.Asked: between two steps; `_keep` keeps those before it.
+            _ExhaustedError: `_divide` may help.
         """
         recipe, data, number = self._stage.recipe, self._data, len(self.log.epochs)
         watch = self._display.epoch(self._stage.name, number + 1, recipe.epochs, data.steps)

@@ -1,0 +1,1 @@
+"""Our times beside our peers', measured in turns on one machine: the command `speed`."""

@@ -1,0 +1,167 @@
+"""The times as files: one table of ratios for people and one for programs."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import median
+
+import pandas as pd
+
+from benchmark.files import atomic_path, write_text
+from benchmark.leaderboard.markdown import escape, grid
+from benchmark.speed.measured import FOLDER, Measured, load, machine, ratio
+from benchmark.speed.pairing import Timed
+from benchmark.speed.works import GROUPS, Target, Work
+
+COLUMNS = (
+    "work",
+    "ours",
+    "against",
+    "seconds, ours",
+    "seconds, other",
+    "times as fast",
+    "target",
+    "met",
+)
+_TITLES = {
+    "gradcam": "Grad-CAM",
+    "training": "Training",
+    "pipeline": "Input pipeline",
+    "inference": "Inference",
+    "bootstrap": "Bootstrap",
+    "raters": "Agreement of annotators",
+    "startup": "Start of a command",
+}
+_READING = """\
+Every side of a work runs in a process of its own, on the same data and threads, and they take
+turns: each does the work once to warm up, then all of them do it once a round. Seconds are medians
+over the rounds, in brackets the shortest and the longest; *times as fast* is the ratio of the
+medians, other over ours, in brackets the least and the largest ratio of a round. Where the sides
+compute the same thing, their results were compared before the times were. A machine that does other
+things at the same time widens the brackets; seconds of different machines are not comparable,
+ratios are, roughly."""
+
+
+def rows(work: Work, found: Measured) -> pd.DataFrame:
+    """What a work came to: a row for each target, and for each other side without one."""
+    return pd.DataFrame(list(_rows(work, found)), columns=list(COLUMNS))
+
+
+def write(out: Path) -> list[Path]:
+    """Write speed.md and table.csv from all that was measured so far.
+
+    Raises:
+        UserError: a file of measurements is damaged, or the folder cannot be written.
+    """
+    every = [(work, load(out, work)) for works in GROUPS.values() for work in works]
+    known = [(work, found) for work, found in every if found is not None]
+    folder = out / FOLDER
+    write_text(folder / "speed.md", _page(known))
+    table = pd.concat([rows(*each) for each in known]) if known else pd.DataFrame(columns=COLUMNS)
+    with atomic_path(folder / "table.csv") as temporary:
+        table.to_csv(temporary, index=False)
+    return [folder / "speed.md", folder / "table.csv"]
+
+
+def _page(known: Sequence[tuple[Work, Measured]]) -> str:
+    parts = ["# Speed", _READING]
+    for group in GROUPS:
+        some = [(work, found) for work, found in known if work.what == group]
+        if some:
+            parts += [f"## {_TITLES[group]}", *_section(some)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(some: Sequence[tuple[Work, Measured]]) -> Iterator[str]:
+    table = pd.concat([rows(work, found) for work, found in some])
+    yield grid({name: [escape(cell) for cell in table[name]] for name in table})
+    for note in dict.fromkeys(work.note for work, _ in some if work.note):
+        yield f"Note: {note}."
+    faults = [
+        f"- {work.title}: {side.side} {side.fault}"
+        for work, found in some
+        for side in found.sides
+        if side.fault
+    ]
+    if faults:
+        yield "\n".join(faults)
+    for work, found in some:
+        facts = _facts(found)
+        if facts:
+            yield f"{work.title}: {facts}."
+    yield from dict.fromkeys(_made(found) for _, found in some)
+
+
+def _facts(found: Measured) -> str:
+    told = [
+        f"{side.side} ({', '.join(f'{name} {value}' for name, value in side.facts.items())})"
+        for side in found.sides
+        if side.facts
+    ]
+    return "; ".join(told)
+
+
+def _made(found: Measured) -> str:
+    names = ("dermbench", "python", "torch", "tensorflow", "keras", "timm", "numpy")
+    packages = ", ".join(f"{n} {found.packages[n]}" for n in names if n in found.packages)
+    return (
+        f"Measured {found.created[:10]} by `{found.command}`, {found.rounds} rounds, on"
+        f" {machine(found)}; {packages}."
+    )
+
+
+def _rows(work: Work, found: Measured) -> Iterator[tuple[str, ...]]:
+    promised = {(target.side, target.against) for target in work.targets}
+    ours = work.sides[0].name
+    further = [
+        Target(ours, side.name)
+        for side in work.sides[1:]
+        if not any(side.name in pair for pair in promised)
+    ]
+    for target in (*work.targets, *further):
+        side = found.side(target.side)
+        if side is not None:
+            yield _row(work, target, side, found.side(target.against))
+
+
+def _row(work: Work, target: Target, ours: Timed, other: Timed | None) -> tuple[str, ...]:
+    seconds = _seconds(ours)
+    if not target.against:
+        bound, kept = _bound(target, ours)
+        return work.title, ours.side, "-", seconds, "-", "-", bound, kept
+    if other is None:
+        return work.title, ours.side, target.against, seconds, "-", "-", _at_least(target), "-"
+    times, least, most = ratio(ours, other)
+    met = "-" if target.times is None else _yes(times >= target.times)
+    return (
+        work.title,
+        ours.side,
+        target.against,
+        seconds,
+        _seconds(other),
+        f"{times:.3g} [{least:.3g}, {most:.3g}]",
+        _at_least(target),
+        met,
+    )
+
+
+def _bound(target: Target, ours: Timed) -> tuple[str, str]:
+    """A bound that ours stays below, and whether it does."""
+    if target.memory is not None:
+        held = ours.memory / 2**20
+        bound = target.memory / 2**20
+        return f"at most {bound:.0f} MiB", f"{_yes(held <= bound)}: {held:.0f} MiB"
+    assert target.seconds is not None
+    return f"at most {target.seconds:g} s", _yes(median(ours.seconds) <= target.seconds)
+
+
+def _at_least(target: Target) -> str:
+    return "-" if target.times is None else f"at least {target.times:.2g}"
+
+
+def _yes(met: bool) -> str:
+    return "yes" if met else "no"
+
+
+def _seconds(timed: Timed) -> str:
+    low, middle, high = min(timed.seconds), median(timed.seconds), max(timed.seconds)
+    return f"{middle:.3g} [{low:.3g}, {high:.3g}]"
