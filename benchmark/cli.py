@@ -90,7 +90,8 @@ def _add_list(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         "kind",
         nargs="?",
         default="all",
-        help="architectures, tasks, methods, datasets, explainers, records or all (default)",
+        help="architectures, tasks, methods, datasets, explainers, records, or all but records"
+        " (default)",
     )
     parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
     parser.set_defaults(command=_list)
@@ -137,14 +138,28 @@ def _add_leaderboard(commands: "argparse._SubParsersAction[argparse.ArgumentPars
 
 
 def _list(options: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from benchmark.listed import THINGS, text_of
+
+    for title in THINGS:
+        if options.kind in (title, "all"):
+            print(f"{title}\n\n{text_of(title)}\n")
+    if options.kind == "all":
+        records = sum(1 for _ in Path(options.out).glob("v1/records/*.json"))
+        print(f"records\n\n{records} in {options.out}: see `python -m benchmark list records`")
+    elif options.kind not in THINGS:
+        _list_records(options.kind, options.out)
+
+
+def _list_records(kind: str, out: str) -> None:
     from benchmark.show import listing, text_table
 
-    for title, table in listing(options.kind, options.out).items():
+    for title, table in listing(kind, out).items():
         print(f"{title}\n\n{text_table(table)}\n")
-        if title == "records":
-            from benchmark.show_records import unreadable_records
+    from benchmark.show_records import unreadable_records
 
-            _print_left_out(unreadable_records(options.out))
+    _print_left_out(unreadable_records(out))
 
 
 # Room that `describe` leaves for the names of the facts.

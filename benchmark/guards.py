@@ -13,9 +13,9 @@ from typing import Any
 import pandas as pd
 from pandas.errors import ParserError
 
+from benchmark.cache import cache_folder
 from benchmark.data import Dataset, copies, leaks
 from benchmark.data import splits as drawing
-from benchmark.data.cache import cache_folder
 from benchmark.data.pixels import Decoded
 from benchmark.files import write_text
 from benchmark.progress import Display

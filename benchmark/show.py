@@ -12,11 +12,12 @@ from architectures import catalogue
 from benchmark.config import Options, PaperRun, RunConfig
 from benchmark.errors import UserError, unknown_name
 from benchmark.leaderboard.table import title
+from benchmark.listed import THINGS
 from benchmark.recipe import Augmentation
 from benchmark.records.record import Metric, Record
 from benchmark.registry import DATASETS, EXPLAINERS, METHODS, TASKS, Registry
 
-KINDS = ("architectures", "tasks", "methods", "datasets", "explainers", "records")
+KINDS = (*THINGS, "records")
 
 
 def text_table(table: pd.DataFrame, wrap: int | None = None) -> str:
@@ -98,13 +99,13 @@ def moved_table(moved: pd.DataFrame) -> pd.DataFrame:
 
 
 def listing(kind: str, out: str | Path = "results") -> dict[str, pd.DataFrame]:
-    """What there is of one kind, or of all: title to table.
+    """What there is of one kind, or of all but records: title to table.
 
     Raises:
         UserError: no such kind.
     """
     if kind == "all":
-        return {k: _LISTINGS[k](Path(out)) for k in KINDS}
+        return {k: _LISTINGS[k](Path(out)) for k in THINGS}
     if kind not in KINDS:
         raise unknown_name("kind", kind, (*KINDS, "all"))
     return {kind: _LISTINGS[kind](Path(out))}

@@ -18,7 +18,7 @@ from threading import Lock
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from benchmark.data.cache import cache_folder
+from benchmark.cache import cache_folder
 from benchmark.errors import DataError
 from benchmark.files import atomic_path
 

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import cv2
 import numpy as np
 
+from benchmark.cache import cache_folder
 from benchmark.data import images
-from benchmark.data.cache import cache_folder
 from benchmark.data.dataset import Dataset
 from benchmark.errors import UserError
 from benchmark.files import atomic_path

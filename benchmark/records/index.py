@@ -16,7 +16,7 @@ from sys import intern
 from typing import Any, NamedTuple, TypeVar
 
 from benchmark import sources
-from benchmark.data.cache import cache_folder
+from benchmark.cache import cache_folder
 from benchmark.data.pixels import Progress, silent
 from benchmark.errors import UserError
 from benchmark.records.record import Baseline, Record, text

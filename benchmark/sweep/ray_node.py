@@ -18,8 +18,8 @@ from typing import Any
 
 import benchmark
 from benchmark import locks, threads
+from benchmark.cache import cache_folder
 from benchmark.config import RunConfig
-from benchmark.data.cache import cache_folder
 from benchmark.records.attempts import reason_of
 from benchmark.sweep import ray_data, scratch
 from benchmark.sweep.events import End

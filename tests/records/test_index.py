@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmark import sources
-from benchmark.data.cache import cache_folder
+from benchmark.cache import cache_folder
 from benchmark.records.index import opened
 from benchmark.records.record import Baseline, Metric
 from benchmark.records.store import Store

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from benchmark.data.cache import cache_folder
+from benchmark.cache import cache_folder
 from benchmark.errors import UserError
 from benchmark.progress import TerminalDisplay
 
