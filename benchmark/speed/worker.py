@@ -66,7 +66,7 @@ def _prepare(told: Mapping[str, Any]) -> Prepared:
 
         select_backend(told["framework"])
     module, function = told["code"].split(":")
-    side = getattr(import_module(f"benchmark.speed.sides.{module}"), function)
+    side = getattr(import_module(module), function)
     return side(told["settings"], Path(told["scratch"]))
 
 

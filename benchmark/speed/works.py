@@ -22,7 +22,7 @@ class Side:
 
     Attributes:
         name: as the table calls it.
-        code: "module:function" in `benchmark.speed.sides`; see `worker.Prepared`.
+        code: "module:function", called as `function(settings, scratch)` -> `worker.Prepared`.
         framework: "torch", "keras" or "": what the process runs.
         package: the module of the library that it needs; "": none but ours.
         environment: variables that its process has besides.
@@ -99,18 +99,18 @@ def chosen(what: list[str]) -> list[Work]:
 def _gradcam() -> Iterator[Work]:
     peers = {
         "torch": (
-            Side("pytorch-grad-cam", "gradcam_torch:grad_cam", "torch", "pytorch_grad_cam"),
-            Side("torch-cam", "gradcam_torch:torchcam", "torch", "torchcam"),
-            Side("captum", "gradcam_torch:captum", "torch", "captum"),
+            _side("pytorch-grad-cam", "gradcam_torch:grad_cam", "torch", "pytorch_grad_cam"),
+            _side("torch-cam", "gradcam_torch:torchcam", "torch", "torchcam"),
+            _side("captum", "gradcam_torch:captum", "torch", "captum"),
         ),
-        "keras": (Side("tf-keras-vis", "gradcam_keras:tf_keras_vis", "keras", "tf_keras_vis"),),
+        "keras": (_side("tf-keras-vis", "gradcam_keras:tf_keras_vis", "keras", "tf_keras_vis"),),
     }
     targets = {"pytorch-grad-cam": 2.0, "tf-keras-vis": 3.5}
     for framework, called in _FRAMEWORKS.items():
         for arch, size in _GRADCAM.items():
             sides = (
-                Side(OURS, "gradcam:ours", framework),
-                Side(FORWARD, "gradcam:forward", framework),
+                _side(OURS, "gradcam:ours", framework),
+                _side(FORWARD, "gradcam:forward", framework),
                 *peers[framework],
             )
             promised = {FORWARD: 1 / 1.1} | {n: t for n, t in targets.items() if n in _names(sides)}
@@ -127,8 +127,8 @@ def _gradcam() -> Iterator[Work]:
 
 def _training() -> Iterator[Work]:
     peers = {
-        "torch": Side("torch DataLoader + torchvision", "training_torch:loader", "torch"),
-        "keras": Side("Keras fit + tf.data", "training_keras:fit", "keras"),
+        "torch": _side("torch DataLoader + torchvision", "training_torch:loader", "torch"),
+        "keras": _side("Keras fit + tf.data", "training_keras:fit", "keras"),
     }
     for framework, called in _FRAMEWORKS.items():
         for arch in _TRAINED:
@@ -138,8 +138,8 @@ def _training() -> Iterator[Work]:
                 f"training-{arch}-{framework}",
                 f"training epoch, {arch} at {_SIDE} px, batch {_BATCH}, {called}",
                 (
-                    Side(OURS, "training:ours", framework),
-                    Side(BARE, f"training_{framework}:bare", framework),
+                    _side(OURS, "training:ours", framework),
+                    _side(BARE, f"training_{framework}:bare", framework),
                     peer,
                 ),
                 (Target(OURS, BARE, 0.95), Target(OURS, peer.name, 1.0)),
@@ -163,10 +163,10 @@ def _pipeline() -> Iterator[Work]:
         "pipeline",
         f"input pipeline, JPEG 600 x 450 to augmented batches of {_BATCH} at {_SIDE} px",
         (
-            Side(first, "pipeline:first"),
-            Side(later, "pipeline:later"),
-            Side(torch, "pipeline_torch:loader", "torch", "torchvision"),
-            Side(tensorflow, "pipeline_keras:dataset", "keras", "tensorflow"),
+            _side(first, "pipeline:first"),
+            _side(later, "pipeline:later"),
+            _side(torch, "pipeline_torch:loader", "torch", "torchvision"),
+            _side(tensorflow, "pipeline_keras:dataset", "keras", "tensorflow"),
         ),
         (
             *(Target(first, other, 1.0) for other in (torch, tensorflow)),
@@ -179,8 +179,10 @@ def _pipeline() -> Iterator[Work]:
 
 def _inference() -> Iterator[Work]:
     peers = {
-        "torch": Side("timm-style validation loop", "inference_torch:loop", "torch", "torchvision"),
-        "keras": Side("keras.Model.predict", "inference_keras:predict", "keras"),
+        "torch": _side(
+            "timm-style validation loop", "inference_torch:loop", "torch", "torchvision"
+        ),
+        "keras": _side("keras.Model.predict", "inference_keras:predict", "keras"),
     }
     for framework, called in _FRAMEWORKS.items():
         for arch in _TRAINED:
@@ -189,7 +191,7 @@ def _inference() -> Iterator[Work]:
                 "inference",
                 f"inference-{arch}-{framework}",
                 f"test set of 96 images, {arch} at {_SIDE} px, {called}",
-                (Side(OURS, "inference:ours", framework), peer),
+                (_side(OURS, "inference:ours", framework), peer),
                 (Target(OURS, peer.name, 1.0),),
                 {"arch": arch, "size": _SIDE, "framework": framework, "images": 96},
                 note="the loop reads JPEG files in two workers; predict has an array in memory;"
@@ -204,7 +206,10 @@ def _bootstrap() -> Iterator[Work]:
             "bootstrap",
             f"bootstrap-{metric}",
             f"bootstrap of {called}, 22 rows x 10,000 resamples, 600 images, 7 classes",
-            (Side(OURS, "bootstrap:ours"), Side(peer, "bootstrap:scipy_over_sklearn")),
+            (
+                _side(OURS, "bootstrap:ours"),
+                _side(peer, "bootstrap:scipy_over_sklearn"),
+            ),
             (Target(OURS, peer, 100.0),),
             {"metric": metric, "rows": 22, "resamples": 10_000, "images": 600, "classes": 7},
             tolerance=1e-9,
@@ -218,7 +223,7 @@ def _raters() -> Iterator[Work]:
         "raters",
         "raters",
         "agreement of annotators, from the masks of every tenth image of DermXDB",
-        (Side(OURS, "raters:ours"), Side(peer, "raters:pil_loop")),
+        (_side(OURS, "raters:ours"), _side(peer, "raters:pil_loop")),
         (Target(OURS, peer, 5.0), Target(OURS, memory=2**30)),
         {"dataset": "dermxdb"},
         tolerance=1e-9,
@@ -233,11 +238,18 @@ def _startup() -> Iterator[Work]:
             "startup",
             f"startup-{command.strip('-')}",
             f"python -m benchmark {command}",
-            (Side(OURS, "startup:ours"), Side("python -c pass", "startup:python")),
+            (
+                _side(OURS, "startup:ours"),
+                _side("python -c pass", "startup:python"),
+            ),
             (Target(OURS, seconds=0.5),),
             {"command": command},
             note="no framework is imported",
         )
+
+
+def _side(name: str, code: str, framework: str = "", package: str = "") -> Side:
+    return Side(name, f"benchmark.speed.sides.{code}", framework, package)
 
 
 def _names(sides: tuple[Side, ...]) -> set[str]:

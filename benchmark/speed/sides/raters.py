@@ -25,7 +25,7 @@ def ours(settings: Mapping[str, Any], scratch: Path) -> Prepared:
     dataset = _dataset(settings)
 
     def compared(pairs: pd.DataFrame) -> np.ndarray:
-        of_images = pairs[(pairs["level"] == IMAGE) & (pairs["drew"] > 0)]
+        of_images = pairs[(pairs["level"] == IMAGE) & (pairs["drew"] == 2)]
         return of_images.sort_values(["id", "annotator_1", "annotator_2"])["f1"].to_numpy()
 
     facts = {"images": len(dataset.table), "masks": len(dataset.masks)}
@@ -33,7 +33,7 @@ def ours(settings: Mapping[str, Any], scratch: Path) -> Prepared:
 
 
 def pil_loop(settings: Mapping[str, Any], scratch: Path) -> Prepared:
-    """The F1 of every two annotators of an image, by Pillow and numpy."""
+    """The F1 of every two who marked something on an image, by Pillow and numpy."""
     dataset = _dataset(settings)
 
     def union(paths: list[str]) -> np.ndarray | bool:

@@ -1,0 +1,96 @@
+"""From times to ratios, and the files that hold them."""
+
+import pandas as pd
+import pytest
+
+from benchmark.errors import UserError
+from benchmark.speed import report
+from benchmark.speed.measured import Measured, load, measured, ratio, save
+from benchmark.speed.pairing import Timed
+from benchmark.speed.works import GROUPS, Side, Target, Work, chosen
+
+OURS = Timed("ours", (1.0, 3.0, 2.0), memory=100 * 2**20, deviation=0.0, facts={"threads": 2})
+OTHER = Timed("other", (4.0, 6.0, 6.0), memory=1)
+
+
+def _work(*targets):
+    return Work("gradcam", "one", "one work", (Side("ours", ""), Side("other", "")), targets)
+
+
+def _rows(*targets, sides=(OURS, OTHER)):
+    work = _work(*targets)
+    return report.rows(work, measured(work, sides, 3, "a command")).to_dict("records")
+
+
+def test_the_ratio_is_of_medians_and_its_range_of_rounds():
+    assert ratio(OURS, OTHER) == (3.0, 2.0, 4.0)
+
+
+@pytest.mark.parametrize(("times", "met"), [(3.0, "yes"), (3.1, "no")])
+def test_a_target_is_met_or_not(times, met):
+    (row,) = _rows(Target("ours", "other", times))
+    assert row["met"] == met
+    assert row["times as fast"] == "3 [2, 4]"
+    assert row["seconds, ours"] == "2 [1, 3]"
+
+
+def test_a_side_without_a_target_is_shown_too():
+    (row,) = _rows()
+    assert (row["against"], row["target"], row["met"]) == ("other", "-", "-")
+
+
+def test_bounds_of_seconds_and_memory():
+    seconds, memory, _ = _rows(Target("ours", seconds=1.9), Target("ours", memory=100 * 2**20))
+    assert (seconds["target"], seconds["met"]) == ("at most 1.9 s", "no")
+    assert (memory["target"], memory["met"]) == ("at most 100 MiB", "yes: 100 MiB")
+
+
+def test_who_was_not_measured_leaves_the_target_open():
+    (row,) = _rows(Target("ours", "other", 2.0), sides=(OURS, Timed("other", fault="skipped")))
+    assert (row["times as fast"], row["met"]) == ("-", "-")
+    assert _rows(Target("ours", "other", 2.0), sides=(Timed("ours", fault="x"), OTHER)) == []
+
+
+@pytest.fixture
+def results(tmp_path):
+    work = chosen(["startup"])[0]
+    sides = (Timed("DermBench", (0.1,), facts={"threads": 2}), Timed("python -c pass", fault="no"))
+    save(tmp_path, measured(work, sides, 1, "python -m benchmark speed --what startup"))
+    return tmp_path
+
+
+def test_files_come_back_as_they_were(results):
+    found = load(results, chosen(["startup"])[0])
+    assert isinstance(found, Measured)
+    assert found.sides[0].seconds == (0.1,)
+    assert found.packages["dermbench"]
+    assert load(results, chosen(["startup"])[1]) is None
+
+
+def test_the_page_names_machine_command_and_who_was_left_out(results):
+    page, table = report.write(results)
+    text = page.read_text()
+    for part in ("`python -m benchmark speed --what startup`", "python -c pass no", "cores"):
+        assert part in text
+    assert list(pd.read_csv(table).columns) == list(report.COLUMNS)
+
+
+def test_a_damaged_file_is_named_with_the_remedy(results):
+    path = next((results / "v1" / "speed" / "works").iterdir())
+    path.write_text("{}")
+    with pytest.raises(UserError, match=rf"{path.name}.*delete it.*--what startup"):
+        report.write(results)
+
+
+def test_unknown_works_get_a_suggestion():
+    with pytest.raises(UserError, match="did you mean gradcam"):
+        chosen(["gradcan"])
+
+
+def test_works_have_names_of_their_own_and_targets_of_their_sides():
+    works = chosen([])
+    assert len({work.name for work in works}) == len(works)
+    for work in works:
+        sides = {side.name for side in work.sides}
+        assert {t.side for t in work.targets} | {t.against for t in work.targets} <= sides | {""}
+    assert {work.what for work in works} == set(GROUPS)
