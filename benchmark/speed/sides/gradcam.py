@@ -38,7 +38,12 @@ def forward(settings: Mapping[str, Any], scratch: Path) -> Prepared:
 
 def shown(maps: np.ndarray, size: int) -> np.ndarray:
     """Maps (B, h, w) as libraries hand them out: 0..1 in each image, of the image's size."""
-    return np.stack([_scaled(cv2.resize(_scaled(one), (size, size))) for one in maps])
+    return scaled(np.stack([cv2.resize(_scaled(one), (size, size)) for one in maps]))
+
+
+def scaled(maps: np.ndarray) -> np.ndarray:
+    """Maps (B, h, w) from 0 to 1 in each image."""
+    return np.stack([_scaled(one) for one in maps])
 
 
 def _scaled(one: np.ndarray) -> np.ndarray:

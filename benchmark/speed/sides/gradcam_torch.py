@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark.speed.sides.gradcam import asked, shown
+from benchmark.speed.sides.gradcam import asked, scaled, shown
 from benchmark.speed.worker import Prepared
 
 
@@ -33,7 +33,8 @@ def grad_cam(settings: Mapping[str, Any], scratch: Path) -> Prepared:
     model, images, targets = _asked(settings)
     library = GradCAM(model, [model.layer])
     chosen = [ClassifierOutputTarget(int(target)) for target in targets]
-    return Prepared(lambda: library(images, chosen))
+    # What it adds to a maximum before it divides by it is much where maps are faint.
+    return Prepared(lambda: library(images, chosen), scaled)
 
 
 def torchcam(settings: Mapping[str, Any], scratch: Path) -> Prepared:
