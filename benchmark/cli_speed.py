@@ -52,7 +52,8 @@ def _speed(options: argparse.Namespace) -> int:
             faults += 1
             display.say(f"error: {error}")
             continue
-        found = measured.measured(work, sides, options.rounds, _command(options))
+        made = measured.Circumstances.now(_command(options))
+        found = measured.Measured(work=work.name, made=made, rounds=options.rounds, sides=sides)
         measured.save(out, found)
         for side in sides:
             if side.fault:

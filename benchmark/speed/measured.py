@@ -1,10 +1,10 @@
 """What was measured of a work, as it lies in the results folder: a file each, so none is lost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -16,6 +16,51 @@ from benchmark.speed.pairing import Timed
 from benchmark.speed.works import Work
 
 FOLDER = Path("v1") / "speed"
+# Of the packages, those that decide a time.
+_TOLD = ("dermbench", "python", "torch", "tensorflow", "keras", "timm", "numpy")
+
+Kind = TypeVar("Kind", bound=BaseModel)
+
+
+class Circumstances(BaseModel):
+    """When, by what and on what something was measured.
+
+    Attributes:
+        created: ISO 8601, UTC.
+        command: that measured it.
+        threads: that each process might use.
+        hardware: see `records.environment`.
+        packages: likewise.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    created: str
+    command: str
+    threads: int
+    hardware: Mapping[str, str | int | float | None]
+    packages: Mapping[str, str]
+
+    @classmethod
+    def now(cls, command: str) -> Self:
+        """Of this moment and machine."""
+        return cls(
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            command=command,
+            threads=threads.available(),
+            hardware=environment.hardware({}),
+            packages=environment.packages(),
+        )
+
+    def __str__(self) -> str:
+        known: Mapping[str, Any] = self.hardware
+        memory = (known["memory_bytes"] or 0) / 2**30
+        packages = ", ".join(f"{n} {self.packages[n]}" for n in _TOLD if n in self.packages)
+        return (
+            f"Measured {self.created[:10]} by `{self.command}` on {known['processor']},"
+            f" {known['cores']} cores, {memory:.0f} GiB, {known['system']}; {self.threads} threads"
+            f" a process; {packages}."
+        )
 
 
 class Measured(BaseModel):
@@ -23,43 +68,21 @@ class Measured(BaseModel):
 
     Attributes:
         work: its name, see `works.Work`.
-        created: when, ISO 8601, UTC.
-        command: that measured it.
+        made: under which circumstances.
         rounds: how often each side did it, warming up left out.
-        threads: that each process might use.
-        hardware: see `records.environment`.
-        packages: likewise.
         sides: what each took, in the order of the turns.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     work: str
-    created: str
-    command: str
+    made: Circumstances
     rounds: int
-    threads: int
-    hardware: Mapping[str, str | int | float | None]
-    packages: Mapping[str, str]
     sides: tuple[Timed, ...]
 
     def side(self, name: str) -> Timed | None:
         """One side by its name; None where it was not measured."""
         return next((each for each in self.sides if each.side == name and not each.fault), None)
-
-
-def measured(work: Work, sides: Sequence[Timed], rounds: int, command: str) -> Measured:
-    """What was measured just now, on this machine."""
-    return Measured(
-        work=work.name,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=command,
-        rounds=rounds,
-        threads=threads.available(),
-        hardware=environment.hardware({}),
-        packages=environment.packages(),
-        sides=tuple(sides),
-    )
 
 
 def save(out: Path, found: Measured) -> Path:
@@ -79,15 +102,23 @@ def load(out: Path, work: Work) -> Measured | None:
     Raises:
         UserError: the file is not one of ours.
     """
-    path = _file(out, work.name)
+    return read(_file(out, work.name), Measured, work.what)
+
+
+def read(path: Path, kind: type[Kind], what: str) -> Kind | None:
+    """A file of measurements; None: there is none.
+
+    Raises:
+        UserError: it is not one of ours; `what` measures it again.
+    """
     try:
-        return Measured.model_validate_json(path.read_text(encoding="utf-8"))
+        return kind.model_validate_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError, ValidationError) as error:
         raise UserError(
             f"{path} cannot be read ({str(error).splitlines()[0]}): delete it, and measure again"
-            f" with `python -m benchmark speed --what {work.what}`"
+            f" with `python -m benchmark speed --what {what}`"
         ) from error
 
 
@@ -99,13 +130,3 @@ def ratio(ours: Timed, other: Timed) -> tuple[float, float, float]:
 
 def _file(out: Path, work: str) -> Path:
     return out / FOLDER / "works" / f"{work}.json"
-
-
-def machine(found: Measured) -> str:
-    """What it was measured on, in a line."""
-    known: Mapping[str, Any] = found.hardware
-    memory = (known["memory_bytes"] or 0) / 2**30
-    return (
-        f"{known['processor']}, {known['cores']} cores, {memory:.0f} GiB, {known['system']};"
-        f" {found.threads} threads a process"
-    )

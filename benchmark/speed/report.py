@@ -8,7 +8,7 @@ import pandas as pd
 
 from benchmark.files import atomic_path, write_text
 from benchmark.leaderboard.markdown import escape, grid
-from benchmark.speed.measured import FOLDER, Measured, load, machine, ratio
+from benchmark.speed.measured import FOLDER, Measured, load, ratio
 from benchmark.speed.pairing import Timed
 from benchmark.speed.works import GROUPS, Target, Work
 
@@ -29,6 +29,7 @@ _TITLES = {
     "inference": "Inference",
     "bootstrap": "Bootstrap",
     "raters": "Agreement of annotators",
+    "allocator": "Memory that is kept",
     "startup": "Start of a command",
 }
 _READING = """\
@@ -88,7 +89,7 @@ def _section(some: Sequence[tuple[Work, Measured]]) -> Iterator[str]:
         facts = _facts(found)
         if facts:
             yield f"{work.title}: {facts}."
-    yield from dict.fromkeys(_made(found) for _, found in some)
+    yield from dict.fromkeys(f"{found.rounds} rounds. {found.made}" for _, found in some)
 
 
 def _facts(found: Measured) -> str:
@@ -98,15 +99,6 @@ def _facts(found: Measured) -> str:
         if side.facts
     ]
     return "; ".join(told)
-
-
-def _made(found: Measured) -> str:
-    names = ("dermbench", "python", "torch", "tensorflow", "keras", "timm", "numpy")
-    packages = ", ".join(f"{n} {found.packages[n]}" for n in names if n in found.packages)
-    return (
-        f"Measured {found.created[:10]} by `{found.command}`, {found.rounds} rounds, on"
-        f" {machine(found)}; {packages}."
-    )
 
 
 def _rows(work: Work, found: Measured) -> Iterator[tuple[str, ...]]:

@@ -1,7 +1,7 @@
 """What is measured against what: each work, its sides, and the targets that it is held to."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from benchmark.errors import unknown_name
 
@@ -232,6 +232,35 @@ def _raters() -> Iterator[Work]:
     )
 
 
+def _allocator() -> Iterator[Work]:
+    other = "glibc as it comes"
+    # What is said of its allocator, even the usual, is the user's word, and we leave it.
+    usual = {"GLIBC_TUNABLES": "glibc.malloc.arena_test=8"}
+    for arch, size, done, code in (
+        ("Xception", 299, "forward pass", "gradcam:forward"),
+        ("Xception", 224, "training steps", "training_torch:bare"),
+    ):
+        yield Work(
+            "allocator",
+            f"allocator-{done.split()[0]}",
+            f"{done}, {arch} at {size} px, batch {_BATCH}, PyTorch",
+            (
+                _side(OURS, code, "torch"),
+                replace(_side(other, code, "torch"), environment=usual),
+            ),
+            (),
+            {
+                "arch": arch,
+                "size": size,
+                "batch": _BATCH,
+                "framework": "torch",
+                "images": 2 * _BATCH,
+            },
+            note="both sides run the same code; ours keeps the memory that a pass frees, on a CPU"
+            " with glibc",
+        )
+
+
 def _startup() -> Iterator[Work]:
     for command in ("--help", "list"):
         yield Work(
@@ -264,5 +293,6 @@ GROUPS: dict[str, tuple[Work, ...]] = {
     "inference": tuple(_inference()),
     "bootstrap": tuple(_bootstrap()),
     "raters": tuple(_raters()),
+    "allocator": tuple(_allocator()),
     "startup": tuple(_startup()),
 }

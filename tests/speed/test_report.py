@@ -5,12 +5,17 @@ import pytest
 
 from benchmark.errors import UserError
 from benchmark.speed import report
-from benchmark.speed.measured import Measured, load, measured, ratio, save
+from benchmark.speed.measured import Circumstances, Measured, load, ratio, save
 from benchmark.speed.pairing import Timed
 from benchmark.speed.works import GROUPS, Side, Target, Work, chosen
 
 OURS = Timed("ours", (1.0, 3.0, 2.0), memory=100 * 2**20, deviation=0.0, facts={"threads": 2})
 OTHER = Timed("other", (4.0, 6.0, 6.0), memory=1)
+
+
+def _measured(work, sides):
+    made = Circumstances.now("python -m benchmark speed --what startup")
+    return Measured(work=work.name, made=made, rounds=3, sides=sides)
 
 
 def _work(*targets):
@@ -19,7 +24,7 @@ def _work(*targets):
 
 def _rows(*targets, sides=(OURS, OTHER)):
     work = _work(*targets)
-    return report.rows(work, measured(work, sides, 3, "a command")).to_dict("records")
+    return report.rows(work, _measured(work, sides)).to_dict("records")
 
 
 def test_the_ratio_is_of_medians_and_its_range_of_rounds():
@@ -55,7 +60,7 @@ def test_who_was_not_measured_leaves_the_target_open():
 def results(tmp_path):
     work = chosen(["startup"])[0]
     sides = (Timed("DermBench", (0.1,), facts={"threads": 2}), Timed("python -c pass", fault="no"))
-    save(tmp_path, measured(work, sides, 1, "python -m benchmark speed --what startup"))
+    save(tmp_path, _measured(work, sides))
     return tmp_path
 
 
@@ -63,7 +68,7 @@ def test_files_come_back_as_they_were(results):
     found = load(results, chosen(["startup"])[0])
     assert isinstance(found, Measured)
     assert found.sides[0].seconds == (0.1,)
-    assert found.packages["dermbench"]
+    assert found.made.packages["dermbench"]
     assert load(results, chosen(["startup"])[1]) is None
 
 
