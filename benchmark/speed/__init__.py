@@ -1,0 +1,1 @@
+"""How fast we are: our times beside our peers', and how cost grows with size."""
