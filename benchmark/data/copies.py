@@ -211,9 +211,12 @@ class _Close:
         if not self._screened:
             return self._all(rows, columns)
         bound = self._short[rows] @ self._other_short[columns].T
-        likely = np.argwhere(bound > COARSE - _ROUNDING)
+        # Most rows have none: the largest of each is found faster than all that are large.
+        some = np.flatnonzero(bound.max(axis=1) > COARSE - _ROUNDING)
+        likely = np.argwhere(bound[some] > COARSE - _ROUNDING)
         if len(likely) > _CROWDED * bound.size:
             return self._all(rows, columns)
+        likely[:, 0] = some[likely[:, 0]]
         likely += (rows.start, columns.start)
         kept = [
             part[self._correlation(part) > COARSE]

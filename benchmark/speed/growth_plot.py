@@ -1,4 +1,4 @@
-"""The growth curves as one figure: time and memory of each, on logarithmic axes, with their fits."""
+"""The growth curves as one figure: time and memory of each, logarithmic, with their fits."""
 
 from collections.abc import Sequence
 from pathlib import Path
