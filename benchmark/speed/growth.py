@@ -64,8 +64,8 @@ CURVES: tuple[Curve, ...] = (
         "looking for copies",
         "images",
         "images",
-        (1000, 2000, 4000, 8000),
-        2000,
+        (2000, 4000, 8000, 16000),
+        4000,
         f"{_POINTS}:search_for_copies",
     ),
     Curve(

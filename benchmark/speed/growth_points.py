@@ -60,9 +60,9 @@ def search_for_copies(images: int, scratch: Path) -> Work:
 
     pixels = made.pixels(images, copies.SMALLEST)
 
-    def work() -> None:
+    def work() -> Any:
         thumbnails = copies.thumbnails(pixels, range(images))
-        copies.find(thumbnails, thumbnails)
+        return copies.find(thumbnails, thumbnails)
 
     return work, {"pixel_bytes": pixels.nbytes}
 
