@@ -384,6 +384,8 @@ def resamples(
     whole = np.ones(len(weights), bool)
     for label in np.unique(labels):
         whole &= weights[:, labels == label].any(axis=1)
+    if whole.all():
+        return weights  # a choice of all rows would be a second copy of what may be large
     return weights[whole] if 2 * whole.sum() >= len(weights) else weights[:0]
 
 

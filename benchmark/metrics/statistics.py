@@ -15,6 +15,8 @@ from scipy.stats import rankdata
 RESAMPLES = 2000
 # A mean of fewer images is told with a warning (ours).
 FEW_IMAGES = 30
+# Of one product, at most so many weights as floats (8 MiB), but so many resamples at least.
+_FLOATS, _ROWS = 1 << 20, 64
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,18 @@ def weighted_mean(values: ArrayLike, weights: NDArray) -> NDArray[np.float64]:
 def _mean(values: NDArray[np.float64], weights: NDArray) -> NDArray[np.float64]:
     """`weighted_mean` of values none of which is NaN."""
     drawn = weights.sum(axis=1)
-    return np.divide(weights @ values, drawn, out=np.full(len(drawn), np.nan), where=drawn > 0)
+    return np.divide(
+        _sums(values, weights), drawn, out=np.full(len(drawn), np.nan), where=drawn > 0
+    )
+
+
+def _sums(values: NDArray[np.float64], weights: NDArray) -> NDArray[np.float64]:
+    """The sum of `values` (N,) in each resample: (R,)."""
+    # A product makes floats of all integers that it is given, eight bytes of each: part by part.
+    step = max(_ROWS, _FLOATS // max(len(values), 1) // _ROWS * _ROWS)
+    starts = range(0, max(len(weights) - step, 0) + 1, step)  # the last part has what remains too
+    ends = [*starts[1:], len(weights)]
+    return np.concatenate([weights[a:b] @ values for a, b in zip(starts, ends, strict=True)])
 
 
 @lru_cache(maxsize=16)

@@ -3,7 +3,9 @@
 import platform
 import resource
 import sys
+import threading
 from importlib.metadata import PackageNotFoundError, version
+from typing import Self
 
 import psutil
 
@@ -25,6 +27,8 @@ _PACKAGES = (
     "torch",
     "torchvision",
 )
+
+_LOOK_SECONDS = 0.01
 
 
 def packages() -> dict[str, str]:
@@ -50,10 +54,43 @@ def hardware(device: dict[str, str]) -> dict[str, str | int | float | None]:
 
 
 def peak_memory() -> int:
-    """Most bytes of main memory this process has held."""
+    """Most bytes of main memory this process has held, pages of mapped files among them."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Linux counts in KiB, macOS in bytes.
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+class MemoryWatch:
+    """The most main memory of its own that this process holds while the body runs.
+
+    Pages of mapped files, such as decoded images, do not count: the system takes them back when it
+    needs them. No system keeps this peak, so a thread looks every few milliseconds: what is held
+    for a shorter time is missed.
+    """
+
+    def __init__(self) -> None:
+        self.peak = 0
+        self._process = psutil.Process()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._look()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(_LOOK_SECONDS):
+            self._look()
+
+    def _look(self) -> None:
+        memory = self._process.memory_info()
+        # Only Linux tells apart what is shared with files.
+        self.peak = max(self.peak, memory.rss - getattr(memory, "shared", 0))
 
 
 def _processor() -> str:

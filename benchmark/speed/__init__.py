@@ -1,1 +1,1 @@
-"""Our times beside our peers', measured in turns on one machine: the command `speed`."""
+"""How fast we are: our times beside our peers', and how cost grows with size."""
