@@ -181,10 +181,10 @@ def _plan(options: argparse.Namespace) -> int:
         runs = [replace(run, estimate=costs.estimate(run.config)) for run in runs]
     plan.write(Path(options.plan), runs)
     seconds, known = plan.total_seconds(runs)
-    cost = "their cost is not known: no run like them is done"
+    cost = "their cost is not known: no run like them is done (--calibrate does some)"
     if known:
         of = "" if known == len(runs) else f" for {known} of them, of the others nothing is known"
-        cost = f"about {duration(seconds)}{of}, told from runs like them in {options.out}"
+        cost = f"about {duration(seconds)}{of}, told from runs in {options.out}"
     print(f"{options.plan}: {len(runs)} runs; {cost}")
     return 0
 
