@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,10 @@ from benchmark.errors import UserError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from benchmark.sweep.cost import Costs
     from benchmark.sweep.executor import Executor
     from benchmark.sweep.plan import PlannedRun
+    from benchmark.sweep.scheduler import Scheduler
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _EXAMPLES = """\
@@ -97,6 +99,11 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
         help="results folder, whose records tell what a run may cost (default: %(default)s)",
     )
     parser.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="first do, for three epochs each, the few runs that tell what all may cost",
+    )
+    parser.add_argument(
         "--plan", default="plan.jsonl", metavar="FILE", help="to write (default: %(default)s)"
     )
     parser.set_defaults(command=_plan)
@@ -138,16 +145,16 @@ def _add_status(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_status)
 
 
-def _plan(options: argparse.Namespace) -> None:
+def _plan(options: argparse.Namespace) -> int:
     import sys
     from dataclasses import replace
     from pathlib import Path
 
-    from benchmark.records.index import opened
     from benchmark.sweep import plan
     from benchmark.sweep.cost import Costs
     from benchmark.sweep.display import duration
     from benchmark.sweep.grid import Grid, make
+    from benchmark.sweep.local import gpus
 
     grid = Grid(
         archs=options.arch,
@@ -159,8 +166,8 @@ def _plan(options: argparse.Namespace) -> None:
         settings=settings_of(options),
         exclude=options.exclude,
     )
-    with opened(options.out) as index:
-        costs = Costs.of_records(index.records(index.heads))
+    found = gpus()
+    costs = Costs.of_results(Path(options.out), bool(found))
     runs, left_out = make(grid, costs)
     needs = plan.Needs(cpus=options.cpus, gpus=options.gpus)
     runs = [replace(run, needs=needs) for run in runs]
@@ -168,21 +175,51 @@ def _plan(options: argparse.Namespace) -> None:
         print(f"left out, {len(each.runs)} runs: {each.reason}", file=sys.stderr)
         for name in each.told():
             print(f"    {name}", file=sys.stderr)
+    if options.calibrate:
+        if _calibrate(runs, Path(options.out), costs, found):
+            return 130
+        runs = [replace(run, estimate=costs.estimate(run.config)) for run in runs]
     plan.write(Path(options.plan), runs)
     seconds, known = plan.total_seconds(runs)
-    cost = "their cost is not known: no run like them is done"
+    cost = "their cost is not known: no run like them is done (--calibrate does some)"
     if known:
         of = "" if known == len(runs) else f" for {known} of them, of the others nothing is known"
-        cost = f"about {duration(seconds)}{of}, told from runs like them in {options.out}"
+        cost = f"about {duration(seconds)}{of}, told from runs in {options.out}"
     print(f"{options.plan}: {len(runs)} runs; {cost}")
+    return 0
+
+
+def _calibrate(runs: "list[PlannedRun]", out: "Path", costs: "Costs", gpus: Sequence[str]) -> bool:
+    """Do what tells of these runs; whether it was stopped."""
+    from benchmark.sweep import calibration
+
+    missing = calibration.missing(runs, costs)
+    if not missing:
+        return False
+    with calibration.begun(missing, out, costs, gpus) as scheduler:
+        _heed(scheduler)
+        scheduler.run()
+    if scheduler.stopped:
+        print("stopped; what was measured is kept: run the same command again to continue")
+    return scheduler.stopped
+
+
+def _heed(scheduler: "Scheduler") -> None:
+    """Have Ctrl-C and SIGTERM stop it; where they are ignored, as in a script, it stays so."""
+    import signal
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda number, frame: scheduler.stop())
 
 
 def _run(options: argparse.Namespace) -> int:
-    import signal
     from pathlib import Path
 
+    from benchmark.sweep.cost import Costs
     from benchmark.sweep.display import TerminalSweepDisplay
     from benchmark.sweep.ledger import Ledger
+    from benchmark.sweep.local import gpus
     from benchmark.sweep.scheduler import Rules, Scheduler
     from benchmark.sweep.states import State
 
@@ -190,8 +227,6 @@ def _run(options: argparse.Namespace) -> int:
     if options.jobs is not None and options.jobs < 1:
         raise UserError(f"--jobs {options.jobs}: give at least 1")
     out = Path(options.out)
-    # Where Ctrl-C is ignored, as in the background of a script, it stays so.
-    heeded = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) != signal.SIG_IGN]
     with _engine(options, runs, out) as executor:
         scheduler = Scheduler(
             runs,
@@ -199,9 +234,9 @@ def _run(options: argparse.Namespace) -> int:
             executor,
             TerminalSweepDisplay(runs),
             Rules(limit=options.time_limit),
+            Costs.of_results(out, bool(gpus())),
         )
-        for number in heeded:
-            signal.signal(number, lambda number, frame: scheduler.stop())
+        _heed(scheduler)
         states = scheduler.run(options.overwrite)
     told = ", ".join(f"{states[state]} {state}" for state in State if states[state])
     print(f"{options.plan}: {told} of {len(runs)} runs")
@@ -233,10 +268,14 @@ def _status(options: argparse.Namespace) -> None:
     from pathlib import Path
 
     from benchmark.sweep import plan, status
+    from benchmark.sweep.cost import Costs
     from benchmark.sweep.ledger import Ledger
+    from benchmark.sweep.local import gpus
 
-    ledger = Ledger(Path(options.out))
-    for line in status.told(status.standing(plan.read(Path(options.plan)), ledger), ledger):
+    out = Path(options.out)
+    runs, ledger = plan.read(Path(options.plan)), Ledger(out)
+    costs = Costs.of_results(out, bool(gpus()))
+    for line in status.told(status.standing(runs, ledger, costs), ledger):
         print(line)
 
 

@@ -6,6 +6,7 @@ A claim ends with the process that holds it. That a run is done is not believed 
 which must be readable.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -172,6 +173,14 @@ class Ledger:
             return self.keep(run, row.model_copy(update={"anew": True}))
         finally:
             claim.release()
+
+    def walls(self) -> dict[str, float]:
+        """Seconds that the process of each run took, by the id of its record."""
+        rows = []
+        for path in (self.out / "v1" / "sweeps").glob("*/state.json"):
+            with suppress(OSError, ValidationError):
+                rows.append(Row.model_validate_json(path.read_bytes()))
+        return {row.run_id: row.seconds for row in rows if row.state is State.DONE}
 
     def _has_record(self, run_id: str) -> bool:
         """Whether there is a record that can be read; it is read again only when it has changed."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from filelock import FileLock
 
 from benchmark.errors import UserError
+from benchmark.sweep import measured
 from benchmark.sweep.cost import Costs, seconds_left
 from benchmark.sweep.display import Shown, SweepDisplay
 from benchmark.sweep.events import End, Progress
@@ -68,6 +69,7 @@ class Scheduler:
         executor: starts them.
         display: shows how far it is.
         rules: of time and patience.
+        costs: what is known of runs before it starts.
         clock: seconds, from anywhere.
         sleep: waits so many.
     """
@@ -79,6 +81,7 @@ class Scheduler:
         executor: Executor,
         display: SweepDisplay,
         rules: Rules | None = None,
+        costs: Costs | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -93,7 +96,7 @@ class Scheduler:
         self._states: dict[str, State] = {}
         # What could not be stored, for the disk is full.
         self._unstored: dict[str, Row] = {}
-        self._costs = Costs()
+        self._costs = costs or Costs()
         self._left: float | None = None
         self._told_left = -math.inf
 
@@ -286,8 +289,10 @@ class Scheduler:
             return
         self._states[run.id] = row.state
         self._told_left = -math.inf
-        if row.state is State.DONE:
-            self._costs.add(run.config.public(), row.seconds)
+        if row.state is State.DONE and row.run_id not in self._costs:
+            done = measured.stored(self._ledger.out, row.run_id, row.seconds)
+            if done is not None:
+                self._costs.add(done)
 
     def _show(self) -> None:
         clock = self._clock()

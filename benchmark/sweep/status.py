@@ -29,13 +29,9 @@ class Standing:
     seconds_left: float | None
 
 
-def standing(runs: Sequence[PlannedRun], ledger: Ledger) -> Standing:
-    """How these runs stand."""
+def standing(runs: Sequence[PlannedRun], ledger: Ledger, costs: Costs) -> Standing:
+    """How these runs stand, and what `costs` tell of those that are not done."""
     rows = [(run, ledger.seen(run)) for run in runs]
-    costs = Costs()
-    for run, row in rows:
-        if row.state is State.DONE:
-            costs.add(run.config.public(), row.seconds)
     working = {run.id: _age(row) for run, row in rows if row.state is State.RUNNING}
     unfinished = [run for run, row in rows if row.state in UNFINISHED]
     states = Counter(row.state for _, row in rows)

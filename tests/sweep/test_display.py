@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from benchmark.sweep.cost import Costs
 from benchmark.sweep.display import Shown, TerminalSweepDisplay, duration
 from benchmark.sweep.events import EventLog, Progress
 from benchmark.sweep.ledger import Ledger, Row
@@ -35,7 +36,7 @@ def test_starts_ends_and_tries_are_lines(capsys):
 
 def test_status_tells_what_runs_what_failed_and_what_is_left(tmp_path):
     ledger = Ledger(tmp_path)
-    assert standing(RUNS, ledger).states == {State.PENDING: 3}
+    assert standing(RUNS, ledger, Costs()).states == {State.PENDING: 3}
     row = Row(id=RUNS[0].id, name=RUNS[0].name).moved(State.RUNNING)
     claim = ledger.claim(RUNS[0])
     ledger.keep(RUNS[0], row)
@@ -43,14 +44,14 @@ def test_status_tells_what_runs_what_failed_and_what_is_left(tmp_path):
     ledger.claim(RUNS[1])
     other = Row(id=RUNS[1].id, name=RUNS[1].name).moved(State.RUNNING)
     ledger.keep(RUNS[1], other.moved(State.FAILED, reason="KeyError: 'x'"))
-    text = "\n".join(told(standing(RUNS, ledger), ledger))
+    text = "\n".join(told(standing(RUNS, ledger, Costs()), ledger))
     assert "train 3/8" in text
     assert "KeyError: 'x'" in text
     assert f"{RUNS[1].id}/log.txt" in text
     assert "time left unknown" in text
     claim.release()
     # Nobody works on it any more, whatever is stored.
-    assert standing(RUNS, ledger).states == {State.PENDING: 2, State.FAILED: 1}
+    assert standing(RUNS, ledger, Costs()).states == {State.PENDING: 2, State.FAILED: 1}
 
 
 @pytest.mark.parametrize(
