@@ -1,11 +1,18 @@
 """The command `speed`."""
 
 import argparse
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmark.cli_data import command
 from benchmark.errors import UserError
-from benchmark.speed.works import GROUPS, ROUNDS
+from benchmark.speed.works import GROUPS, GROWTH, ROUNDS
+
+if TYPE_CHECKING:
+    from benchmark.progress import Display
+
+_WHAT = (*GROUPS, GROWTH)
 
 
 def add_speed(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -19,9 +26,10 @@ def add_speed(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.add_argument(
         "--what",
         nargs="+",
-        default=list(GROUPS),
+        choices=_WHAT,
+        default=list(_WHAT),
         metavar="NAME",
-        help=f"what to measure (default: all): {', '.join(GROUPS)}",
+        help=f"what to measure (default: all): {', '.join(_WHAT)}",
     )
     parser.add_argument(
         "--rounds",
@@ -38,36 +46,73 @@ def add_speed(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 def _speed(options: argparse.Namespace) -> int:
     from benchmark.progress import TerminalDisplay
-    from benchmark.show import text_table
-    from benchmark.speed import measured, pairing, report, works
+    from benchmark.speed import report
 
     if options.rounds < 1:
         raise UserError(f"--rounds {options.rounds}: at least one round is needed")
     out, display = Path(options.out), TerminalDisplay()
-    faults = 0
-    for work in works.chosen(options.what):
+    faults = _works(options, out, display)
+    if GROWTH in options.what:
+        faults += _growth(options, out, display)
+    for path in report.write(out):
+        print(path)
+    for fault in faults:
+        print(f"error: {fault}", file=sys.stderr)
+    return 1 if faults else 0
+
+
+def _works(options: argparse.Namespace, out: Path, display: "Display") -> list[str]:
+    """Measure, keep and print works; what could not be compared."""
+    from benchmark.show import text_table
+    from benchmark.speed import pairing, report, works
+    from benchmark.speed.measured import Circumstances, Measured, save
+
+    faults = []
+    for work in works.chosen([name for name in options.what if name != GROWTH]):
         try:
             sides = pairing.measure(work, options.rounds, display.track)
         except UserError as error:
-            faults += 1
-            display.say(f"error: {error}")
+            faults.append(str(error))
             continue
-        made = measured.Circumstances.now(_command(options))
-        found = measured.Measured(work=work.name, made=made, rounds=options.rounds, sides=sides)
-        measured.save(out, found)
+        made = Circumstances.now(_command(options))
+        found = Measured(work=work.name, made=made, rounds=options.rounds, sides=sides)
+        save(out, found)
+        print(f"{work.title}\n")
         for side in sides:
             if side.fault:
-                display.say(f"{work.title}: {side.side} {side.fault}")
+                print(f"{side.side}: {side.fault}")
         table = report.rows(work, found)
         if len(table):
-            print(f"{work.title}\n\n{text_table(table.drop(columns='work'))}\n", flush=True)
-    for path in report.write(out):
-        print(path)
-    return 1 if faults else 0
+            print(text_table(table.drop(columns="work")))
+        print(flush=True)
+    return faults
+
+
+def _growth(options: argparse.Namespace, out: Path, display: "Display") -> list[str]:
+    """Measure, keep and print curves; what could not be measured."""
+    from tempfile import TemporaryDirectory
+
+    from benchmark.show import text_table
+    from benchmark.speed import growth, report
+    from benchmark.speed.measured import Circumstances, Grown, save
+
+    faults = []
+    for curve in growth.CURVES:
+        try:
+            with TemporaryDirectory(prefix="dermbench-speed-") as scratch:
+                points = growth.measure(curve, Path(scratch), display.track)
+        except UserError as error:
+            faults.append(str(error))
+            continue
+        made = Circumstances.now(_command(options))
+        found = Grown(curve=curve.name, made=made, points=tuple(points))
+        save(out, found)
+        print(f"{text_table(report.growth_rows(found))}\n", flush=True)
+    return faults
 
 
 def _command(options: argparse.Namespace) -> str:
     """As it was typed, but for the folder."""
-    what = "" if options.what == list(GROUPS) else f" --what {' '.join(options.what)}"
+    what = "" if options.what == list(_WHAT) else f" --what {' '.join(options.what)}"
     rounds = "" if options.rounds == ROUNDS else f" --rounds {options.rounds}"
     return f"python -m benchmark speed{what}{rounds}"

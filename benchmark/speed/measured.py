@@ -12,8 +12,9 @@ from benchmark import threads
 from benchmark.errors import UserError
 from benchmark.files import write_json
 from benchmark.records import environment
+from benchmark.speed.growth import Curve, Point
 from benchmark.speed.pairing import Timed
-from benchmark.speed.works import Work
+from benchmark.speed.works import GROWTH, Work
 
 FOLDER = Path("v1") / "speed"
 # Of the packages, those that decide a time.
@@ -85,15 +86,24 @@ class Measured(BaseModel):
         return next((each for each in self.sides if each.side == name and not each.fault), None)
 
 
-def save(out: Path, found: Measured) -> Path:
-    """Write a work's times, in the place of earlier ones.
+class Grown(BaseModel):
+    """A curve of `growth` with all its points."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    curve: str
+    made: Circumstances
+    points: tuple[Point, ...]
+
+
+def save(out: Path, found: Measured | Grown) -> None:
+    """Write what was measured, in the place of earlier times of the same.
 
     Raises:
         UserError: the folder cannot be written.
     """
-    target = _file(out, found.work)
-    write_json(target, found.model_dump(mode="json"))
-    return target
+    kind, name = ("works", found.work) if isinstance(found, Measured) else (GROWTH, found.curve)
+    write_json(_file(out, kind, name), found.model_dump(mode="json"))
 
 
 def load(out: Path, work: Work) -> Measured | None:
@@ -102,15 +112,19 @@ def load(out: Path, work: Work) -> Measured | None:
     Raises:
         UserError: the file is not one of ours.
     """
-    return read(_file(out, work.name), Measured, work.what)
+    return _read(_file(out, "works", work.name), Measured, work.what)
 
 
-def read(path: Path, kind: type[Kind], what: str) -> Kind | None:
-    """A file of measurements; None: there is none.
+def load_curve(out: Path, curve: Curve) -> Grown | None:
+    """The last points of a curve; None: it was never measured.
 
     Raises:
-        UserError: it is not one of ours; `what` measures it again.
+        UserError: the file is not one of ours.
     """
+    return _read(_file(out, GROWTH, curve.name), Grown, GROWTH)
+
+
+def _read(path: Path, kind: type[Kind], what: str) -> Kind | None:
     try:
         return kind.model_validate_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -128,5 +142,5 @@ def ratio(ours: Timed, other: Timed) -> tuple[float, float, float]:
     return median(other.seconds) / median(ours.seconds), min(rounds), max(rounds)
 
 
-def _file(out: Path, work: str) -> Path:
-    return out / FOLDER / "works" / f"{work}.json"
+def _file(out: Path, kind: str, name: str) -> Path:
+    return out / FOLDER / kind / f"{name}.json"

@@ -8,7 +8,9 @@ import pandas as pd
 
 from benchmark.files import atomic_path, write_text
 from benchmark.leaderboard.markdown import escape, grid
-from benchmark.speed.measured import FOLDER, Measured, load, ratio
+from benchmark.speed import growth, growth_plot
+from benchmark.speed.growth import CURVES
+from benchmark.speed.measured import FOLDER, Grown, Measured, load, load_curve, ratio
 from benchmark.speed.pairing import Timed
 from benchmark.speed.works import GROUPS, Target, Work
 
@@ -41,6 +43,11 @@ compute the same thing, their results were compared before the times were. A mac
 things at the same time widens the brackets; seconds of different machines are not comparable,
 ratios are, roughly."""
 
+_GROWING = """\
+Each size is measured in a process of its own. *time* and *memory* are power laws of the size n,
+with the exponent's standard error, fitted to the larger sizes; memory is the process's own,
+libraries included, without the mapped pages of files."""
+
 
 def rows(work: Work, found: Measured) -> pd.DataFrame:
     """What a work came to: a row for each target, and for each other side without one."""
@@ -48,7 +55,9 @@ def rows(work: Work, found: Measured) -> pd.DataFrame:
 
 
 def write(out: Path) -> list[Path]:
-    """Write speed.md and table.csv from all that was measured so far.
+    """Write speed.md, table.csv and, of the curves, growth.png and growth.csv.
+
+    They are of all that was measured so far.
 
     Raises:
         UserError: a file of measurements is damaged, or the folder cannot be written.
@@ -56,25 +65,62 @@ def write(out: Path) -> list[Path]:
     every = [(work, load(out, work)) for works in GROUPS.values() for work in works]
     known = [(work, found) for work, found in every if found is not None]
     folder = out / FOLDER
-    write_text(folder / "speed.md", _page(known))
-    table = pd.concat([rows(*each) for each in known]) if known else pd.DataFrame(columns=COLUMNS)
-    with atomic_path(folder / "table.csv") as temporary:
+    grown = [found for curve in CURVES if (found := load_curve(out, curve)) is not None]
+    write_text(folder / "speed.md", _page(known, grown))
+    written = [folder / "speed.md"]
+    if known:
+        written.append(folder / "table.csv")
+        _write_table(pd.concat([rows(*each) for each in known]), written[-1])
+    if grown:
+        points = [point for found in grown for point in found.points]
+        written += [folder / "growth.csv", folder / "growth.png"]
+        _write_table(growth.table(points), written[-2])
+        growth_plot.draw(points, written[-1])
+    return written
+
+
+def growth_rows(found: Grown) -> pd.DataFrame:
+    """The exponents of a curve: columns curve, sizes, time, memory, largest (what that took)."""
+    (curve,) = [curve for curve in CURVES if curve.name == found.curve]
+    kept = growth.fitted(curve, found.points)
+    sizes = [point.size for point in kept]
+    time = growth.exponent(sizes, [point.seconds for point in kept])
+    memory = growth.exponent(sizes, [point.anonymous_bytes for point in kept])
+    last = kept[-1]
+    row = {
+        "curve": f"{curve.title}, by {curve.varies}",
+        "sizes": f"{sizes[0]:,} to {sizes[-1]:,}",
+        "time": str(time),
+        "memory": str(memory),
+        "largest": f"{last.seconds:.3g} s, {last.anonymous_bytes / 1e6:.0f} MB",
+    }
+    return pd.DataFrame([row])
+
+
+def _write_table(table: pd.DataFrame, target: Path) -> None:
+    with atomic_path(target) as temporary:
         table.to_csv(temporary, index=False)
-    return [folder / "speed.md", folder / "table.csv"]
 
 
-def _page(known: Sequence[tuple[Work, Measured]]) -> str:
+def _markdown(table: pd.DataFrame) -> str:
+    return grid({name: [escape(cell) for cell in table[name]] for name in table})
+
+
+def _page(known: Sequence[tuple[Work, Measured]], grown: Sequence[Grown]) -> str:
     parts = ["# Speed", _READING]
     for group in GROUPS:
         some = [(work, found) for work, found in known if work.what == group]
         if some:
             parts += [f"## {_TITLES[group]}", *_section(some)]
+    if grown:
+        parts += ["## How cost grows", _GROWING, "![time and memory against size](growth.png)"]
+        parts.append(_markdown(pd.concat([growth_rows(found) for found in grown])))
+        parts += dict.fromkeys(str(found.made) for found in grown)
     return "\n\n".join(parts) + "\n"
 
 
 def _section(some: Sequence[tuple[Work, Measured]]) -> Iterator[str]:
-    table = pd.concat([rows(work, found) for work, found in some])
-    yield grid({name: [escape(cell) for cell in table[name]] for name in table})
+    yield _markdown(pd.concat([rows(work, found) for work, found in some]))
     for note in dict.fromkeys(work.note for work, _ in some if work.note):
         yield f"Note: {note}."
     faults = [

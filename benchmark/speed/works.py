@@ -1,6 +1,6 @@
 """What is measured against what: each work, its sides, and the targets that it is held to."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from benchmark.errors import unknown_name
@@ -84,8 +84,8 @@ FORWARD = "forward pass"
 BARE = "bare loop"
 
 
-def chosen(what: list[str]) -> list[Work]:
-    """The works of these groups, of all if none is named.
+def chosen(what: Iterable[str]) -> list[Work]:
+    """The works of these groups.
 
     Raises:
         UserError: there is no such group.
@@ -93,7 +93,7 @@ def chosen(what: list[str]) -> list[Work]:
     for name in what:
         if name not in GROUPS:
             raise unknown_name("work", name, GROUPS)
-    return [work for name in what or GROUPS for work in GROUPS[name]]
+    return [work for name in what for work in GROUPS[name]]
 
 
 def _gradcam() -> Iterator[Work]:
@@ -285,6 +285,8 @@ def _names(sides: tuple[Side, ...]) -> set[str]:
     return {side.name for side in sides}
 
 
+# What else can be asked for: no sides, but sizes.
+GROWTH = "growth"
 # As typed after --what, in the order of the table.
 GROUPS: dict[str, tuple[Work, ...]] = {
     "gradcam": tuple(_gradcam()),

@@ -93,7 +93,7 @@ def test_unknown_works_get_a_suggestion():
 
 
 def test_works_have_names_of_their_own_and_targets_of_their_sides():
-    works = chosen([])
+    works = chosen(GROUPS)
     assert len({work.name for work in works}) == len(works)
     for work in works:
         sides = {side.name for side in work.sides}
