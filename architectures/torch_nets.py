@@ -133,7 +133,9 @@ class TorchNetwork(Network):
             if pooled:
                 height, width = height // 2, width // 2
             tail = Head(head, (height, width), architecture.channels, sizes)
-        self.module = TorchModule(pixels, backbone, tail, pooled).eval()
+        module = TorchModule(pixels, backbone, tail, pooled).eval()
+        # Measured on a CPU: Xception trains 1.4 times as fast channels_last.
+        self.module = module.to(memory_format=torch.channels_last)
         self._backbone_fixed = False
 
     # ---- numpy level

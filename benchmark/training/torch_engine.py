@@ -1,4 +1,4 @@
-"""The PyTorch engine: channels_last, bf16 on CUDA, losses through keras.ops on torch tensors."""
+"""The PyTorch engine: bf16 on CUDA, losses through keras.ops on torch tensors."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -33,8 +33,7 @@ class TorchEngine(Engine):
         super().__init__(network, seed)
         self._device = torch.device("cuda" if on_gpu else "cpu")
         self._bf16 = on_gpu and torch.cuda.is_bf16_supported()
-        # Measured on a CPU: Xception trains 1.4 times as fast channels_last.
-        network.module.to(self._device, memory_format=torch.channels_last)
+        network.module.to(self._device)
         if on_gpu:
             torch.backends.cudnn.benchmark = True
             torch.cuda.reset_peak_memory_stats()
