@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from architectures.cams import Cam
 from architectures.catalogue import COSINE_FLOOR, COSINE_SCALE, HEAD_DROPOUT, Architecture
 from architectures.heads import last_layers
 from architectures.network import Forward, Network
@@ -188,11 +189,18 @@ class KerasNetwork(Network):
     def _infer_map(self, images: np.ndarray) -> np.ndarray:
         return tf.cast(self._graph(images)[0], tf.float32).numpy()
 
-    def _infer_gradcam(self, images: np.ndarray, targets: np.ndarray, paper: bool) -> np.ndarray:
-        early = paper and self._rest is not None
-        maps = self._early_graph(images) if early else self._graph(images)[0]
+    def _infer_gradcams(self, images: np.ndarray, asked: list[Cam]) -> list[np.ndarray]:
+        early = [cam.paper and self._rest is not None for cam in asked]
+        # By whether it is the earlier one.
+        maps = {
+            before: self._early_graph(images) if before else self._graph(images)[0]
+            for before in set(early)
+        }
         # A tuple: its length, unlike an axis, is known when the function is traced.
-        return self._cam_graph(maps, tuple(targets.T), paper).numpy()
+        return [
+            self._cam_graph(maps[before], tuple(cam.targets.T), cam.paper).numpy()
+            for before, cam in zip(early, asked, strict=True)
+        ]
 
     def _whole(self, images: Any) -> tuple[Any, Any, Any]:
         maps = self._backbone(self._pixels(images), training=False)

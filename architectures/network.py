@@ -4,7 +4,7 @@ The framework's half lies in `torch_nets` and `keras_nets`; reading and writing 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from architectures import initial, keras_match
 from architectures import weights as files
+from architectures.cams import Cam
 from architectures.catalogue import Architecture, map_shape
 from architectures.heads import last_layers
 from architectures.weights import Row, Slot
@@ -127,28 +128,39 @@ class Network(ABC):
             UserError: the images are not of this network's size; `paper` of several diseases.
             ValueError: the targets do not fit the images or the classes.
         """
-        if paper and len(self.sizes) > 1:
-            raise UserError("the published Grad-CAM rule is not for several diseases: use ours")
-        targets = np.asarray(targets)
-        if targets.ndim not in (1, 2) or len(targets) != len(images) or 0 in targets.shape[1:]:
-            raise ValueError(
-                f"one target per image, or T >= 1: {len(images)} images, targets {targets.shape}"
+        return self.gradcams(images, [Cam(targets, paper)], batch_size)[0]
+
+    def gradcams(
+        self, images: np.ndarray, asked: Sequence[Cam], batch_size: int = 32
+    ) -> list[np.ndarray]:
+        """What `gradcam` gives of each; those of the same layer share the forward pass.
+
+        Raises:
+            UserError, ValueError: as `gradcam`.
+        """
+        targets = [cam.each(len(images), self.sizes) for cam in asked]
+        self._check(images)
+        parts = [
+            self._infer_gradcams(
+                images[some],
+                [Cam(t[some], cam.paper) for t, cam in zip(targets, asked, strict=True)],
             )
-        if targets.size and not (targets.min() >= 0 and targets.max() < self.classes):
-            raise ValueError(f"targets must lie in 0..{self.classes - 1}")
-        several = targets if targets.ndim == 2 else targets[:, None]
-        maps = self._batched(
-            lambda some, chosen: self._infer_gradcam(some, chosen.astype(np.int64), paper),
-            batch_size,
-            images,
-            several,
-        )
-        return maps if targets.ndim == 2 else maps[:, 0]
+            for some in _slices(len(images), batch_size)
+        ]
+        whole = [np.concatenate(each) for each in zip(*parts, strict=True)]
+        return [
+            maps if np.ndim(cam.targets) == 2 else maps[:, 0]
+            for maps, cam in zip(whole, asked, strict=True)
+        ]
 
     def _batched(
-        self, function: Callable[..., np.ndarray], batch_size: int, *arrays: np.ndarray
+        self, function: Callable[[np.ndarray], np.ndarray], batch_size: int, images: np.ndarray
     ) -> np.ndarray:
-        images = arrays[0]
+        self._check(images)
+        parts = [function(images[some]) for some in _slices(len(images), batch_size)]
+        return np.concatenate(parts).astype(np.float32, copy=False)
+
+    def _check(self, images: np.ndarray) -> None:
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or not len(images):
             raise UserError(
                 f"images must be (N, H, W, 3) uint8 with N >= 1, not {images.shape} {images.dtype}"
@@ -158,11 +170,6 @@ class Network(ABC):
                 f"this {self.architecture.name} takes images of {_size(self.image_size)}, not"
                 f" {_size(images.shape[1:3])}: resize them, or build it with another image_size"
             )
-        parts = [
-            function(*(array[start : start + batch_size] for array in arrays))
-            for start in range(0, len(images), batch_size)
-        ]
-        return np.concatenate(parts).astype(np.float32, copy=False)
 
     @abstractmethod
     def _infer(self, images: np.ndarray) -> Forward:
@@ -173,8 +180,8 @@ class Network(ABC):
         """The Grad-CAM layer's output for one batch, (N, h, w, C)."""
 
     @abstractmethod
-    def _infer_gradcam(self, images: np.ndarray, targets: np.ndarray, paper: bool) -> np.ndarray:
-        """Un-normalised Grad-CAM of one batch, targets (N, T) int64 -> (N, T, h, w)."""
+    def _infer_gradcams(self, images: np.ndarray, asked: list[Cam]) -> list[np.ndarray]:
+        """Un-normalised Grad-CAM of one batch, targets (B, T) int64 -> (B, T, h, w) float32."""
 
     # ---- tensor level
 
@@ -422,6 +429,10 @@ class Network(ABC):
     def map_shape(self) -> tuple[int, int]:
         """(h, w) of `feature_map` and `gradcam`."""
         return map_shape(self.architecture, self.image_size)
+
+
+def _slices(count: int, size: int) -> list[slice]:
+    return [slice(start, start + size) for start in range(0, count, size)]
 
 
 def _size(size: tuple[int, ...]) -> str:

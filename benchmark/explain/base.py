@@ -95,6 +95,19 @@ class Explainer(ABC):
         ]
         return np.stack(each, 1)
 
+    def beside_published(
+        self, network: Network, images: np.ndarray, targets: np.ndarray | None, said: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """`maps` of the targets, of None `class_maps`; beside them the published rule's of `said`.
+
+        Two passes at least, which Grad-CAM shares.
+        """
+        if targets is None:
+            own = self.class_maps(network, images)
+        else:
+            own = self.maps(network, images, targets)
+        return own, network.gradcam(images, said, paper=True)
+
     @abstractmethod
     def _maps(self, network: Network, images: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """(B, h, w); what is negative in it counts as zero."""

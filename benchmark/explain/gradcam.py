@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from architectures.cams import Cam
 from architectures.network import Network
 from benchmark.explain.base import Explainer
 
@@ -26,5 +27,16 @@ class GradCam(Explainer):
 
     def class_maps(self, network: Network, images: np.ndarray) -> np.ndarray:
         """See `Explainer.class_maps`; one forward pass."""
-        targets = np.tile(np.arange(network.classes), (len(images), 1))
-        return network.gradcam(images, targets)
+        return network.gradcam(images, _every_class(network, images))
+
+    def beside_published(
+        self, network: Network, images: np.ndarray, targets: np.ndarray | None, said: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See `Explainer.beside_published`."""
+        asked = _every_class(network, images) if targets is None else targets
+        own, published = network.gradcams(images, [Cam(asked), Cam(said, paper=True)])
+        return own, published
+
+
+def _every_class(network: Network, images: np.ndarray) -> np.ndarray:
+    return np.tile(np.arange(network.classes), (len(images), 1))

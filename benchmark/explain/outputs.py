@@ -53,13 +53,13 @@ def explain(
         seen += len(images)
         true, said = labels[here], predicted[here]
         if explainer.every_class:
-            every = explainer.class_maps(network, images)
+            every, published = explainer.beside_published(network, images, None, said)
             rows = np.arange(len(images))
             parts["every"].append(every)
             parts["true"].append(every[rows, true])
             parts["predicted"].append(every[rows, said])
         else:
-            maps = explainer.maps(network, images, true)
+            maps, published = explainer.beside_published(network, images, true, said)
             parts["true"].append(maps)
             # Where the network is right one map serves both.
             other = np.flatnonzero(true != said)
@@ -67,9 +67,10 @@ def explain(
             if len(other):
                 again[other] = explainer.maps(network, images[other], said[other])
             parts["predicted"].append(again)
-        parts["untrained"].append(explainer.maps(untrained, images, true))
-        parts["published"].append(network.gradcam(images, said, paper=True))
-        parts["untrained_published"].append(untrained.gradcam(images, said, paper=True))
+        parts["published"].append(published)
+        floor, published = explainer.beside_published(untrained, images, true, said)
+        parts["untrained"].append(floor)
+        parts["untrained_published"].append(published)
     whole = {name: np.concatenate(found) for name, found in parts.items()}
     return Explanations(
         explainer=explainer.name,

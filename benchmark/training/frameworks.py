@@ -9,6 +9,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from architectures.network import Network
+from benchmark.allocator import keep_freed_memory
 from benchmark.errors import UserError, needs_package
 from benchmark.training.engine import Engine
 
@@ -30,6 +31,7 @@ def select_backend(framework: str) -> None:
             f" another process for --framework {framework}"
         )
     os.environ["KERAS_BACKEND"] = backend
+    keep_freed_memory()
     if framework == "keras":
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with _native_messages_held_back():

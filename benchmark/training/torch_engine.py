@@ -1,4 +1,4 @@
-"""The PyTorch engine: channels_last, bf16 on CUDA, losses through keras.ops on torch tensors."""
+"""The PyTorch engine: bf16 on CUDA, losses through keras.ops on torch tensors."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -33,8 +33,7 @@ class TorchEngine(Engine):
         super().__init__(network, seed)
         self._device = torch.device("cuda" if on_gpu else "cpu")
         self._bf16 = on_gpu and torch.cuda.is_bf16_supported()
-        # Measured on a CPU: Xception trains 1.4 times as fast channels_last.
-        network.module.to(self._device, memory_format=torch.channels_last)
+        network.module.to(self._device)
         if on_gpu:
             torch.backends.cudnn.benchmark = True
             torch.cuda.reset_peak_memory_stats()
@@ -170,10 +169,15 @@ class TorchEngine(Engine):
     def restore_optimiser(self, state: dict[str, np.ndarray]) -> None:
         """Put back what `optimiser_state` gave."""
         slots: dict[int, dict[str, torch.Tensor]] = {}
+        trained = [each for group in self._optimiser.param_groups for each in group["params"]]
         for key, value in state.items():
             if "/" in key:
                 position, name = key.split("/")
-                slots.setdefault(int(position), {})[name] = torch.from_numpy(value)
+                tensor = torch.from_numpy(value)
+                if name != "step":
+                    # A fused step takes numbers as they lie in memory: as the parameter's.
+                    tensor = torch.empty_like(trained[int(position)]).copy_(tensor)
+                slots.setdefault(int(position), {})[name] = tensor
         whole = self._optimiser.state_dict()
         self._optimiser.load_state_dict({**whole, "state": slots})
         torch.set_rng_state(torch.from_numpy(state["generator"]))
@@ -210,15 +214,18 @@ def _copy(values: list[torch.Tensor], into: list[torch.Tensor]) -> None:
 
 
 def _optimiser(parameters: list[torch.nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
-    rate, decay = recipe.learning_rate, recipe.weight_decay
+    # One pass over each parameter instead of one for each operation: measured on a CPU, Adam's step
+    # takes a quarter of the time and SGD's half. A GPU has torch's own choice.
+    fused = True if all(parameter.device.type == "cpu" for parameter in parameters) else None
+    common: dict[str, Any] = {
+        "lr": recipe.learning_rate,
+        "weight_decay": recipe.weight_decay,
+        "fused": fused,
+    }
     if recipe.optimiser == "sgd":
         return torch.optim.SGD(
-            parameters,
-            lr=rate,
-            momentum=SGD_MOMENTUM,
-            nesterov=recipe.nesterov,
-            weight_decay=decay,
+            parameters, momentum=SGD_MOMENTUM, nesterov=recipe.nesterov, **common
         )
     if recipe.optimiser == "adam":
-        return torch.optim.Adam(parameters, lr=rate, eps=ADAM_EPSILON, weight_decay=decay)
-    return torch.optim.AdamW(parameters, lr=rate, eps=ADAM_EPSILON, weight_decay=decay)
+        return torch.optim.Adam(parameters, eps=ADAM_EPSILON, **common)
+    return torch.optim.AdamW(parameters, eps=ADAM_EPSILON, **common)

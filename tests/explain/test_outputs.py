@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import architectures
+from architectures.cams import Cam
 from benchmark.data.pipeline import Samples
 from benchmark.explain.base import Explainer
 from benchmark.explain.gradcam import GradCam
@@ -22,6 +23,7 @@ class Broken(GradCam):
 
     name = "broken"
     every_class = False
+    beside_published = Explainer.beside_published
 
     def maps(self, network, images, targets):
         found = super().maps(network, images, targets)
@@ -59,6 +61,19 @@ def test_true_and_predicted_maps_are_those_of_their_classes(network):
     np.testing.assert_array_equal(found.predicted, found.every[[0, 1, 2], [0, 0, 1]])
     published = network.gradcam(pixels(), np.array([0, 0, 1]), paper=True)
     np.testing.assert_allclose(found.published, published, rtol=1e-5)
+
+
+@pytest.mark.parametrize("arch", ["MobileNetV2", "EfficientNetB0"])
+def test_rules_that_share_a_pass_give_the_maps_of_their_own(arch):
+    """EfficientNetB0's published maps are of an earlier layer than ours."""
+    built = architectures.build(arch, "torch", CLASSES, image_size=SIDE, seed=0)
+    passes: list[int] = []
+    built.module.backbone.conv_stem.register_forward_hook(lambda *_: passes.append(1))
+    every, said = np.array([[0, 1]] * COUNT), np.array([0, 0, 1])
+    together = built.gradcams(pixels(), [Cam(every), Cam(said, paper=True)])
+    assert len(passes) == 1
+    np.testing.assert_array_equal(together[0], built.gradcam(pixels(), every))
+    np.testing.assert_array_equal(together[1], built.gradcam(pixels(), said, paper=True))
 
 
 def test_an_explainer_too_slow_for_every_class_gives_the_same_two_maps(network):

@@ -94,7 +94,7 @@ class PointNetwork(Network):
     def _unasked(self, *arguments):
         raise NotImplementedError
 
-    _infer_map = _infer_gradcam = _unasked
+    _infer_map = _infer_gradcams = _unasked
 
 
 class Heads(keras.layers.Layer):
