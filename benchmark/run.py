@@ -113,7 +113,7 @@ def execute(
         config=config.public(),
         started=attempts.now(),
     )
-    with folder.reserved(), attempts.noted(out, attempt):
+    with folder.reserved(), attempts.noted(out, attempt), environment.MemoryWatch(0.1) as memory:
         if not overwrite and store.has(name):
             # Another process has finished it since it was looked for, or all but finished it.
             record = store.load(name)
@@ -130,7 +130,8 @@ def execute(
         with watch("record"):
             notes = (*caveats, *_divided(results), *score.notes)
             record = _record(
-                config, name, task, weights, dataset, earlier, results, score, watch, leaking, notes
+                *(config, name, task, weights, dataset, earlier, results, score, watch),
+                *(memory.peak, leaking, notes),
             )
             # The checkpoints go last: a full disk must not cost what was computed.
             predictions.save(out, name, [_said(task, result) for result in results])
@@ -317,10 +318,11 @@ def _record(
     results: list[TrialResult],
     score: Score,
     watch: Watch,
+    own_memory: int,
     leaks: tuple[str, ...],
     notes: tuple[str, ...],
 ) -> Record:
-    memory = {"main": environment.peak_memory()}
+    memory = {"main": environment.peak_memory(), "anonymous": own_memory}
     device_memory = [r.device_memory for r in results if r.device_memory is not None]
     if device_memory:
         memory["device"] = max(device_memory)

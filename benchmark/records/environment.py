@@ -28,8 +28,6 @@ _PACKAGES = (
     "torchvision",
 )
 
-_LOOK_SECONDS = 0.01
-
 
 def packages() -> dict[str, str]:
     """Installed versions, Python's among them."""
@@ -64,12 +62,13 @@ class MemoryWatch:
     """The most main memory of its own that this process holds while the body runs.
 
     Pages of mapped files, such as decoded images, do not count: the system takes them back when it
-    needs them. No system keeps this peak, so a thread looks every few milliseconds: what is held
+    needs them. No system keeps this peak, so a thread looks `every` so many seconds: what is held
     for a shorter time is missed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, every: float = 0.01) -> None:
         self.peak = 0
+        self._every = every
         self._process = psutil.Process()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -84,7 +83,7 @@ class MemoryWatch:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._over.wait(_LOOK_SECONDS):
+        while not self._over.wait(self._every):
             self._look()
 
     def _look(self) -> None:

@@ -160,7 +160,10 @@ class Record(_Part):
     packages: dict[str, str]
     hardware: dict[str, str | int | float | None]
     seconds: dict[str, float]
-    peak_memory_bytes: dict[str, int]
+    peak_memory_bytes: dict[str, int] = Field(
+        description="main: all in main memory, pages of mapped files too; anonymous: without those,"
+        " from training on (not in older records); device: of the accelerator"
+    )
     parameters: int | None
     trials: tuple[TrialRecord, ...]
     metrics: dict[str, Metric]

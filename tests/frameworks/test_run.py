@@ -59,6 +59,7 @@ def test_the_record_says_what_was_run_on_what(record, framework):
     assert record.packages["python"]
     assert record.hardware["precision"] == "float32"
     assert record.peak_memory_bytes["main"] > 50e6
+    assert 50e6 < record.peak_memory_bytes["anonymous"] < record.peak_memory_bytes["main"]
     assert record.parameters > 2e6
     (trial,) = record.trials
     assert trial.n_train + trial.n_validation + trial.n_test == SMALL["images"]
