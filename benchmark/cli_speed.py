@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from benchmark.cli_data import command
 from benchmark.errors import UserError
-from benchmark.speed.works import GROUPS, GROWTH, ROUNDS
+from benchmark.speed.works import COSTS, GROUPS, GROWTH, ROUNDS
 
 if TYPE_CHECKING:
     from benchmark.progress import Display
 
-_WHAT = (*GROUPS, GROWTH)
+_WHAT = (*GROUPS, GROWTH, COSTS)
 
 
 def add_speed(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -54,6 +54,8 @@ def _speed(options: argparse.Namespace) -> int:
     faults = _works(options, out, display)
     if GROWTH in options.what:
         faults += _growth(options, out, display)
+    if COSTS in options.what:
+        faults += _costs(options, out)
     for path in report.write(out):
         print(path)
     for fault in faults:
@@ -68,7 +70,7 @@ def _works(options: argparse.Namespace, out: Path, display: "Display") -> list[s
     from benchmark.speed.measured import Circumstances, Measured, save
 
     faults = []
-    for work in works.chosen([name for name in options.what if name != GROWTH]):
+    for work in works.chosen([name for name in options.what if name in GROUPS]):
         try:
             sides = pairing.measure(work, options.rounds, display.track)
         except UserError as error:
@@ -109,6 +111,25 @@ def _growth(options: argparse.Namespace, out: Path, display: "Display") -> list[
         save(out, found)
         print(f"{text_table(report.growth_rows(found))}\n", flush=True)
     return faults
+
+
+def _costs(options: argparse.Namespace, out: Path) -> list[str]:
+    """Estimate runs and do them, keep and print both; what went wrong."""
+    from tempfile import TemporaryDirectory
+
+    from benchmark.show import text_table
+    from benchmark.speed import costs, report
+    from benchmark.speed.measured import Circumstances, Priced, save
+
+    try:
+        with TemporaryDirectory(prefix="dermbench-speed-") as scratch:
+            found = costs.measure(costs.plan(), Path(scratch))
+    except UserError as error:
+        return [str(error)]
+    priced = Priced(made=Circumstances.now(_command(options)), runs=tuple(found))
+    save(out, priced)
+    print(f"{text_table(report.cost_rows(priced))}\n", flush=True)
+    return []
 
 
 def _command(options: argparse.Namespace) -> str:

@@ -12,9 +12,10 @@ from benchmark import threads
 from benchmark.errors import UserError
 from benchmark.files import write_json
 from benchmark.records import environment
+from benchmark.speed.costs import Estimated
 from benchmark.speed.growth import Curve, Point
 from benchmark.speed.pairing import Timed
-from benchmark.speed.works import GROWTH, Work
+from benchmark.speed.works import COSTS, GROWTH, Work
 
 FOLDER = Path("v1") / "speed"
 # Of the packages, those that decide a time.
@@ -96,13 +97,26 @@ class Grown(BaseModel):
     points: tuple[Point, ...]
 
 
-def save(out: Path, found: Measured | Grown) -> None:
+class Priced(BaseModel):
+    """Runs of `costs`, each with its estimate."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    made: Circumstances
+    runs: tuple[Estimated, ...]
+
+
+def save(out: Path, found: Measured | Grown | Priced) -> None:
     """Write what was measured, in the place of earlier times of the same.
 
     Raises:
         UserError: the folder cannot be written.
     """
-    kind, name = ("works", found.work) if isinstance(found, Measured) else (GROWTH, found.curve)
+    kind, name = "works", COSTS
+    if isinstance(found, Measured):
+        name = found.work
+    elif isinstance(found, Grown):
+        kind, name = GROWTH, found.curve
     write_json(_file(out, kind, name), found.model_dump(mode="json"))
 
 
@@ -122,6 +136,15 @@ def load_curve(out: Path, curve: Curve) -> Grown | None:
         UserError: the file is not one of ours.
     """
     return _read(_file(out, GROWTH, curve.name), Grown, GROWTH)
+
+
+def load_costs(out: Path) -> Priced | None:
+    """The last runs of `costs`; None: they were never done.
+
+    Raises:
+        UserError: the file is not one of ours.
+    """
+    return _read(_file(out, "works", COSTS), Priced, COSTS)
 
 
 def _read(path: Path, kind: type[Kind], what: str) -> Kind | None:

@@ -10,7 +10,16 @@ from benchmark.files import atomic_path, write_text
 from benchmark.leaderboard.markdown import escape, grid
 from benchmark.speed import growth, growth_plot
 from benchmark.speed.growth import CURVES
-from benchmark.speed.measured import FOLDER, Grown, Measured, load, load_curve, ratio
+from benchmark.speed.measured import (
+    FOLDER,
+    Grown,
+    Measured,
+    Priced,
+    load,
+    load_costs,
+    load_curve,
+    ratio,
+)
 from benchmark.speed.pairing import Timed
 from benchmark.speed.works import GROUPS, Target, Work
 
@@ -47,6 +56,11 @@ _GROWING = """\
 Each size is measured in a process of its own. *time* and *memory* are power laws of the size n,
 with the exponent's standard error, fitted to the larger sizes; memory is the process's own,
 libraries included, without the mapped pages of files."""
+_PRICING = """\
+What `sweep plan --calibrate` says of a run, told from shorter runs of other combinations, beside
+the seconds that the run then took, start and all."""
+# The larger over the smaller, at most.
+MOST_WRONG = 1.5
 
 
 def rows(work: Work, found: Measured) -> pd.DataFrame:
@@ -66,7 +80,7 @@ def write(out: Path) -> list[Path]:
     known = [(work, found) for work, found in every if found is not None]
     folder = out / FOLDER
     grown = [found for curve in CURVES if (found := load_curve(out, curve)) is not None]
-    write_text(folder / "speed.md", _page(known, grown))
+    write_text(folder / "speed.md", _page(known, grown, load_costs(out)))
     written = [folder / "speed.md"]
     if known:
         written.append(folder / "table.csv")
@@ -97,6 +111,22 @@ def growth_rows(found: Grown) -> pd.DataFrame:
     return pd.DataFrame([row])
 
 
+def cost_rows(found: Priced) -> pd.DataFrame:
+    """A row for each run: columns run, epochs, estimated, taken, factor, at most 1.5."""
+    rows = [
+        {
+            "run": each.run,
+            "epochs": str(each.epochs),
+            "estimated": f"{each.estimated:.0f} s",
+            "taken": f"{each.taken:.0f} s",
+            "factor": f"{each.factor:.2f}",
+            "at most 1.5": _yes(each.factor <= MOST_WRONG),
+        }
+        for each in found.runs
+    ]
+    return pd.DataFrame(rows)
+
+
 def _write_table(table: pd.DataFrame, target: Path) -> None:
     with atomic_path(target) as temporary:
         table.to_csv(temporary, index=False)
@@ -106,7 +136,9 @@ def _markdown(table: pd.DataFrame) -> str:
     return grid({name: [escape(cell) for cell in table[name]] for name in table})
 
 
-def _page(known: Sequence[tuple[Work, Measured]], grown: Sequence[Grown]) -> str:
+def _page(
+    known: Sequence[tuple[Work, Measured]], grown: Sequence[Grown], priced: Priced | None
+) -> str:
     parts = ["# Speed", _READING]
     for group in GROUPS:
         some = [(work, found) for work, found in known if work.what == group]
@@ -116,6 +148,9 @@ def _page(known: Sequence[tuple[Work, Measured]], grown: Sequence[Grown]) -> str
         parts += ["## How cost grows", _GROWING, "![time and memory against size](growth.png)"]
         parts.append(_markdown(pd.concat([growth_rows(found) for found in grown])))
         parts += dict.fromkeys(str(found.made) for found in grown)
+    if priced is not None:
+        parts += ["## What a run will cost", _PRICING, _markdown(cost_rows(priced))]
+        parts.append(str(priced.made))
     return "\n\n".join(parts) + "\n"
 
 

@@ -285,8 +285,8 @@ def _names(sides: tuple[Side, ...]) -> set[str]:
     return {side.name for side in sides}
 
 
-# What else can be asked for: no sides, but sizes.
-GROWTH = "growth"
+# What else can be asked for, without sides: `growth` and `costs`.
+GROWTH, COSTS = "growth", "costs"
 # As typed after --what, in the order of the table.
 GROUPS: dict[str, tuple[Work, ...]] = {
     "gradcam": tuple(_gradcam()),

@@ -5,7 +5,19 @@ import pytest
 
 from benchmark.errors import UserError
 from benchmark.speed import report
-from benchmark.speed.measured import Circumstances, Measured, load, ratio, save
+from benchmark.speed.costs import Estimated
+from benchmark.speed.growth import CURVES, Point
+from benchmark.speed.measured import (
+    Circumstances,
+    Grown,
+    Measured,
+    Priced,
+    load,
+    load_costs,
+    load_curve,
+    ratio,
+    save,
+)
 from benchmark.speed.pairing import Timed
 from benchmark.speed.works import GROUPS, Side, Target, Work, chosen
 
@@ -99,3 +111,32 @@ def test_works_have_names_of_their_own_and_targets_of_their_sides():
         sides = {side.name for side in work.sides}
         assert {t.side for t in work.targets} | {t.against for t in work.targets} <= sides | {""}
     assert {work.what for work in works} == set(GROUPS)
+
+
+MADE = Circumstances.now("a command")
+
+
+def test_a_curve_is_told_by_its_exponents(tmp_path):
+    curve = CURVES[0]
+    points = tuple(Point(curve.name, n, n / 100, n / 100, 10**6, {}) for n in curve.sizes)
+    save(tmp_path, Grown(curve=curve.name, made=MADE, points=points))
+    assert load_curve(tmp_path, curve).points == points
+    assert load_curve(tmp_path, CURVES[1]) is None
+    (row,) = report.growth_rows(load_curve(tmp_path, curve)).to_dict("records")
+    assert row["time"].startswith("n^1.00")
+    assert row["memory"].startswith(("n^0.00", "n^-0.00"))
+    page, *_, picture = report.write(tmp_path)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "n^1.00" in page.read_text()
+
+
+def test_estimates_stand_beside_what_runs_took(tmp_path):
+    assert load_costs(tmp_path) is None
+    runs = (Estimated("a/b", 3, 10.0, 14.0), Estimated("c/d", 3, 40.0, 20.0))
+    save(tmp_path, Priced(made=MADE, runs=runs))
+    assert load_costs(tmp_path).runs == runs
+    table = report.cost_rows(load_costs(tmp_path))
+    assert list(table["factor"]) == ["1.40", "2.00"]
+    assert list(table["at most 1.5"]) == ["yes", "no"]
+    (page,) = report.write(tmp_path)
+    assert "c/d" in page.read_text()
