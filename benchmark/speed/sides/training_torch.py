@@ -26,6 +26,7 @@ class _Loop:
             lr=asked.learning_rate,
             eps=ADAM_EPSILON,
             weight_decay=asked.weight_decay,
+            fused=True,
         )
 
     def step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
