@@ -128,10 +128,20 @@ def execute(
             display.say(f"note: {note}")
 
         with watch("record"):
-            notes = (*caveats, *_divided(results), *score.notes)
+            notes = (*caveats, *divided(results), *score.notes)
             record = _record(
-                *(config, name, task, weights, dataset, earlier, results, score, watch),
-                *(memory.peak, leaking, notes),
+                config,
+                name,
+                task,
+                weights,
+                dataset,
+                earlier,
+                results,
+                score,
+                watch,
+                memory.peak,
+                leaking,
+                notes,
             )
             # The checkpoints go last: a full disk must not cost what was computed.
             predictions.save(out, name, [_said(task, result) for result in results])
@@ -348,18 +358,6 @@ def _record(
         baselines=score.baselines,
         leaks=leaks,
         notes=notes,
-    )
-
-
-def _divided(results: list[TrialResult]) -> tuple[str, ...]:
-    """What a reader must know where memory did not suffice for whole batches."""
-    logs = [log for result in results for log in result.logs if isinstance(log, StageLog)]
-    most = max((log.micro_batches for log in logs), default=1)
-    if most == 1:
-        return ()
-    return (
-        f"memory did not suffice: batches were divided into up to {most} micro-batches, each"
-        " normalised by its own statistics (BatchNorm); losses and steps are of whole batches",
     )
 
 

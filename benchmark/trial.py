@@ -66,6 +66,18 @@ class TrialResult:
     device_memory: int | None
 
 
+def divided(results: Sequence[TrialResult]) -> tuple[str, ...]:
+    """What a reader must know where memory did not suffice for whole batches."""
+    logs = [log for result in results for log in result.logs if isinstance(log, StageLog)]
+    most = max((log.micro_batches for log in logs), default=1)
+    if most == 1:
+        return ()
+    return (
+        f"memory did not suffice: batches were divided into up to {most} micro-batches, each"
+        " normalised by its own statistics (BatchNorm); losses and steps are of whole batches",
+    )
+
+
 @dataclass(frozen=True)
 class TrialRunner:
     """Runs the trials of one run; what they have in common."""
