@@ -36,7 +36,7 @@ from benchmark.registry import EXPLAINERS, METHODS, TASKS
 from benchmark.training.adjust import Adjusted
 from benchmark.training.frameworks import select_backend
 from benchmark.training.loop import StageLog
-from benchmark.trial import TrialResult, TrialRunner, Watch
+from benchmark.trial import TrialResult, TrialRunner, Watch, divided_notes
 from tasks.base import BOOTSTRAP_SEED, ONLY, SPLIT_SEED, Score, Task, Trial, trial_record
 
 
@@ -128,7 +128,7 @@ def execute(
             display.say(f"note: {note}")
 
         with watch("record"):
-            notes = (*caveats, *divided(results), *score.notes)
+            notes = (*caveats, *divided_notes(results), *score.notes)
             record = _record(
                 config,
                 name,

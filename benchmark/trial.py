@@ -66,7 +66,7 @@ class TrialResult:
     device_memory: int | None
 
 
-def divided(results: Sequence[TrialResult]) -> tuple[str, ...]:
+def divided_notes(results: Sequence[TrialResult]) -> tuple[str, ...]:
     """What a reader must know where memory did not suffice for whole batches."""
     logs = [log for result in results for log in result.logs if isinstance(log, StageLog)]
     most = max((log.micro_batches for log in logs), default=1)
