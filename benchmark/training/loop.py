@@ -217,8 +217,13 @@ class StageTraining:
         except _ExhaustedError as error:
             self._divide(str(error))
             return
-        if self.finished or time.monotonic() >= self._due_at:
+        if self.finished or self._due:
             self._keep()
+
+    @property
+    def _due(self) -> bool:
+        """Whether it is time for a checkpoint."""
+        return time.monotonic() >= self._due_at
 
     def _keep(self) -> None:
         """Write a checkpoint."""

@@ -278,7 +278,7 @@ def test_an_interrupted_run_ends_as_one_that_was_not(
     framework, photographs, tmp_path, monkeypatch, stage
 ):
     whole = _run(tmp_path / "whole", framework, photographs, "sall")
-    monkeypatch.setattr(loop._Training, "due", True)
+    monkeypatch.setattr(loop.StageTraining, "_due", True)
     with pytest.raises(KeyboardInterrupt):
         _run(tmp_path / "cut", framework, photographs, "sall", display=_Cut(stage))
     display = _Cut()
