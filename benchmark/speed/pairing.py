@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -147,8 +147,10 @@ class _Process:
         if not self._ready:
             self.facts = self._answer()["facts"]
             self._ready = True
-        self._process.stdin.write("first\n" if first else "again\n")
-        self._process.stdin.flush()
+        # Where it has ended, its last words say why.
+        with suppress(BrokenPipeError):
+            self._process.stdin.write("first\n" if first else "again\n")
+            self._process.stdin.flush()
         answer = self._answer()
         self.memory = answer["memory"]
         return float(answer["seconds"])
