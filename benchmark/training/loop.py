@@ -210,7 +210,7 @@ class StageTraining:
             interrupt.Asked: between two steps; those before it are kept.
         """
         try:
-            self._epoch(validate)
+            self.epoch(validate)
         except interrupt.Asked:
             self._keep()
             raise
@@ -263,13 +263,13 @@ class StageTraining:
         self._engine.restore_optimiser(saved.optimiser)
         self._engine.micro_batches = self.log.micro_batches = saved.micro_batches
 
-    def _epoch(self, validate: Callable[[], float]) -> None:
-        """Train and validate what is left of the epoch.
+    def epoch(self, validate: Callable[[], float]) -> None:
+        """Train and validate what is left of the epoch; nothing is written.
 
         Raises:
             UserError: training diverged.
-            interrupt.Asked: between two steps; `_keep` keeps those before it.
-            _ExhaustedError: `_divide` may help.
+            interrupt.Asked: between two steps.
+            _ExhaustedError: smaller micro-batches may help.
         """
         recipe, data, number = self._stage.recipe, self._data, len(self.log.epochs)
         watch = self._display.epoch(self._stage.name, number + 1, recipe.epochs, data.steps)

@@ -1,6 +1,8 @@
 """Sides that tell the tests what becomes of them; imported by the processes under test."""
 
 import os
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +29,7 @@ def second(settings, scratch):
 
 
 def tenth(settings, scratch):
-    prepared = _noting(settings, "T", times=1e6)
-    return prepared
+    return _noting(settings, "T", times=1e6)
 
 
 def other_result(settings, scratch):
@@ -41,6 +42,22 @@ def other_shape(settings, scratch):
 
 def broken(settings, scratch):
     raise ValueError("no such layer")
+
+
+def leaving(settings, scratch):
+    def work():
+        threading.Timer(0.1, os._exit, (9,)).start()
+        return 1.0
+
+    return Prepared(work, np.atleast_1d)
+
+
+def slow(settings, scratch):
+    def work():
+        time.sleep(1)
+        return 1.0
+
+    return Prepared(work, np.atleast_1d)
 
 
 def killed(settings, scratch):

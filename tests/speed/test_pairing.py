@@ -71,3 +71,9 @@ def test_who_cannot_is_named_and_the_others_go_on(work, side, fault):
     assert not other.seconds
     assert len(ours.seconds) == 2
     assert work.log.read_text() == "AAA"
+
+
+def test_who_ends_while_it_waits_is_named_too(work):
+    (other, ours) = measure(work(_side("leaving"), _side("slow")), 1, TRACK)
+    assert "failed: its process ended with 9" in other.fault
+    assert len(ours.seconds) == 1

@@ -166,7 +166,7 @@ def test_writing_takes_a_twentieth_of_the_time_at_most(tmp_path, monkeypatch, to
     monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 3.0)
     monkeypatch.setattr(loop, "save_checkpoint", save)
-    monkeypatch.setattr(loop.StageTraining, "_epoch", epoch)
+    monkeypatch.setattr(loop.StageTraining, "epoch", epoch)
     recipe = Recipe(epochs=8, batch_size=2, optimiser="sgd", learning_rate=0.1, schedule="constant")
     none = Samples(np.zeros((2, 4, 4, 3), np.uint8), np.arange(2), np.arange(2))
     stage = Stage("train", lambda network, batch: None, recipe)
