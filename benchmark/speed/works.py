@@ -156,8 +156,8 @@ def _training() -> Iterator[Work]:
                     "images": 4 * _BATCH,
                 },
                 note="images are JPEG files of 600 x 450 pixels; ours are decoded since the first"
-                " epoch, the bare loop's are tensors in memory and not augmented; checkpoints, which"
-                " take a twentieth of a run at most, are left out",
+                " epoch, the bare loop's are tensors in memory and not augmented; checkpoints, a"
+                " twentieth of a run at most, are left out",
             )
 
 
