@@ -15,6 +15,8 @@ from scipy.stats import rankdata
 RESAMPLES = 2000
 # A mean of fewer images is told with a warning (ours).
 FEW_IMAGES = 30
+# Groups that are drawn at a time (2 MiB).
+_DRAWN = 1 << 18
 # Of one product, at most so many weights as floats (8 MiB), but so many resamples at least.
 _FLOATS, _ROWS = 1 << 20, 64
 
@@ -59,8 +61,14 @@ def group_weights(
     if count == 1:
         return weights
     generator = np.random.default_rng(seed)
-    for row in weights:
-        row[:] = np.bincount(generator.integers(count, size=count), minlength=count)[member]
+    # Many resamples at a time, with the draws of one after the other.
+    rows = max(_DRAWN // count, 1)
+    for start in range(0, resamples, rows):
+        part = weights[start : start + rows]
+        drawn = generator.integers(count, size=(len(part), count))
+        drawn += count * np.arange(len(part))[:, None]
+        counted = np.bincount(drawn.ravel(), minlength=len(part) * count)
+        part[:] = counted.reshape(-1, count)[:, member]
     return weights
 
 

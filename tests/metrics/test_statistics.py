@@ -45,6 +45,16 @@ def test_same_seed_same_weights_and_another_seed_others():
     assert (group_weights(groups, 50, 0) != group_weights(groups, 50, 1)).any()
 
 
+@pytest.mark.parametrize("count", [2, 7, 600, 3001])
+def test_each_resample_is_the_next_draw_however_many_are_drawn_at_a_time(count):
+    """Records of all times were scored by these draws."""
+    generator = np.random.default_rng(5)
+    one_by_one = [
+        np.bincount(generator.integers(count, size=count), minlength=count) for _ in range(300)
+    ]
+    np.testing.assert_array_equal(group_weights(np.arange(count), 300, 5), one_by_one)
+
+
 def test_every_group_is_drawn_equally_often():
     weights = group_weights(list("abcd"), resamples=20_000, seed=0)
     np.testing.assert_allclose(weights.mean(axis=0), 1, atol=0.03)
