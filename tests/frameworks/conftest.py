@@ -13,7 +13,7 @@ def cut(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[Callable[[], object]], None]:
     """Ends training: killed in its third epoch, or asked to stop before its second step."""
-    epoch, check = loop._Training.epoch, interrupt.check
+    epoch, check = loop.StageTraining.epoch, interrupt.check
 
     def interrupted(train: Callable[[], object]) -> None:
         calls: list[int] = []
@@ -31,9 +31,9 @@ def cut(
             check()
 
         with monkeypatch.context() as patch:
-            patch.setattr(loop._Training, "due", True)
+            patch.setattr(loop.StageTraining, "_due", True)
             if request.param == "killed":
-                patch.setattr(loop._Training, "epoch", killed)
+                patch.setattr(loop.StageTraining, "epoch", killed)
             else:
                 patch.setattr(interrupt, "check", asked)
             with pytest.raises(KeyboardInterrupt):
