@@ -183,7 +183,7 @@ def _left(folder):
 def test_a_run_cut_at_random_steps_ends_as_one_that_was_not(
     framework, tmp_path, monkeypatch, quick, trained
 ):
-    monkeypatch.setattr(loop._Training, "due", True)
+    monkeypatch.setattr(loop.StageTraining, "_due", True)
     steps: list[int] = []
     monkeypatch.setattr(interrupt, "check", lambda: steps.append(1))
     whole = _left(_run(tmp_path / "whole", framework, trained, "20"))

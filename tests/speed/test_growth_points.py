@@ -78,7 +78,7 @@ def test_memory_of_its_own_is_watched_and_mapped_pages_are_not(tmp_path):
         time.sleep(0.2)
         assert memory.peak < before + size / 2
         # Of the system, for what this process has freed before is still its own.
-        with mmap.mmap(-1, size) as held:
+        with mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as held:
             held.write(b"1" * size)
             time.sleep(0.2)
         assert memory.peak > before + size / 2
