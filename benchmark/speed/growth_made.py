@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 from benchmark.config import configure
 from benchmark.data.dataset import MASK_COLUMNS, Dataset
@@ -84,9 +85,7 @@ def judged(images: int, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
     labels = np.arange(images) % classes
     logits = generator.normal(size=(images, classes))
     logits[np.arange(images), labels] += 1
-    exponentials = np.exp(logits)
-    probabilities = (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
-    return labels, probabilities, np.arange(images) // 2
+    return labels, softmax(logits, axis=1).astype(np.float32), np.arange(images) // 2
 
 
 def records(results: Path, count: int) -> int:

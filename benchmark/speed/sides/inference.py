@@ -4,25 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmark.data import load
 from benchmark.data.dataset import Dataset
-from benchmark.data.pipeline import Samples
-from benchmark.data.pixels import open_pixels
 from benchmark.speed.sides import made, nets
+from benchmark.speed.sides.pipeline import samples_of
 from benchmark.speed.worker import Prepared
-from benchmark.training.loop import PREDICTION_BATCH, predict
-
-__all__ = ["PREDICTION_BATCH", "ours", "test_set"]
+from benchmark.training.loop import predict
 
 
 def ours(settings: Mapping[str, Any], scratch: Path) -> Prepared:
     """`benchmark.training.loop.predict`."""
-    dataset = test_set(settings, scratch)
-    pixels = open_pixels(dataset, settings["size"])
-    rows = np.arange(len(pixels))
-    samples = Samples(pixels, rows, dataset.table["label"].to_numpy(np.int64))
+    samples = samples_of(test_set(settings, scratch), settings["size"])
     engine = nets.engine(settings)
     return Prepared(lambda: predict(engine, samples, None, nets.SEED), facts=engine.device())
 

@@ -9,8 +9,9 @@ from scipy.special import softmax
 
 from benchmark.data.images import read_image
 from benchmark.speed.sides import nets
-from benchmark.speed.sides.inference import PREDICTION_BATCH, test_set
+from benchmark.speed.sides.inference import test_set
 from benchmark.speed.worker import Prepared
+from benchmark.training.loop import PREDICTION_BATCH
 
 
 def predict(settings: Mapping[str, Any], scratch: Path) -> Prepared:

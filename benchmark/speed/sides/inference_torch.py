@@ -11,9 +11,10 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from benchmark.speed.sides import nets
-from benchmark.speed.sides.inference import PREDICTION_BATCH, test_set
-from benchmark.speed.sides.pipeline_torch import WORKERS
+from benchmark.speed.sides.inference import test_set
+from benchmark.speed.sides.pipeline import WORKERS
 from benchmark.speed.worker import Prepared
+from benchmark.training.loop import PREDICTION_BATCH
 
 
 def loop(settings: Mapping[str, Any], scratch: Path) -> Prepared:

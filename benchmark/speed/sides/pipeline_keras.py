@@ -1,7 +1,6 @@
 """The same files through tf.data and Keras' random layers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmark.speed.sides import made
-from benchmark.speed.worker import Prepared
-
-WORKERS = 2
-
-
-@dataclass(frozen=True)
-class Loading(Prepared):
-    """A pass over the data set, and the data set: (B, H, W, 3) float32 and labels (B,)."""
-
-    batches: Any = None
+from benchmark.speed.sides.pipeline import WORKERS, Loading
 
 
 def dataset(settings: Mapping[str, Any], scratch: Path) -> Loading:

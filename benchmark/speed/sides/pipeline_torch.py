@@ -1,7 +1,6 @@
 """The same files through torch's DataLoader and torchvision's transforms (v2)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from benchmark.speed.sides import made
-from benchmark.speed.worker import Prepared
-
-WORKERS = 2
-
-
-@dataclass(frozen=True)
-class Loading(Prepared):
-    """A pass over the loader, and the loader: (B, 3, H, W) uint8 and labels (B,)."""
-
-    batches: Any = None
+from benchmark.speed.sides.pipeline import WORKERS, Loading
 
 
 def loader(settings: Mapping[str, Any], scratch: Path) -> Loading:

@@ -6,26 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.config import configure
 from benchmark.data import load
-from benchmark.data.pipeline import Samples
-from benchmark.data.pixels import open_pixels
 from benchmark.methods.base import Stage, on_logits
 from benchmark.progress import SilentDisplay
-from benchmark.recipe import Recipe
 from benchmark.speed.sides import made, nets
+from benchmark.speed.sides.pipeline import samples_of
+from benchmark.speed.sides.recipes import recipe
 from benchmark.speed.worker import Prepared
 from benchmark.training.batches import StageData
 from benchmark.training.loop import StageTraining
-
-# More than are ever measured: the learning rate hardly falls.
-_EPOCHS = 10_000
-
-
-def recipe(settings: Mapping[str, Any]) -> Recipe:
-    """What `run` takes unless told otherwise; the peers have its optimiser and rate too."""
-    usual = configure(settings["arch"], "diagnosis", framework=settings["framework"]).recipe
-    return usual.model_copy(update={"epochs": _EPOCHS, "batch_size": settings["batch"]})
 
 
 def ours(settings: Mapping[str, Any], scratch: Path) -> Prepared:
@@ -35,7 +24,8 @@ def ours(settings: Mapping[str, Any], scratch: Path) -> Prepared:
     """
     from benchmark.methods.losses import cross_entropy
 
-    samples = _samples(settings, scratch)
+    made.files(scratch / "images", settings["images"])
+    samples = samples_of(load("folder", scratch / "images"), settings["size"])
     engine = nets.engine(settings)
     stage = Stage("train", on_logits(cross_entropy), recipe(settings), choose=False)
     engine.begin(stage)
@@ -53,10 +43,3 @@ def ours(settings: Mapping[str, Any], scratch: Path) -> Prepared:
 def trained(images: int) -> np.ndarray:
     """How many images were trained on, for all sides do the same number."""
     return np.array([images])
-
-
-def _samples(settings: Mapping[str, Any], scratch: Path) -> Samples:
-    made.files(scratch / "images", settings["images"])
-    dataset = load("folder", scratch / "images")
-    pixels = open_pixels(dataset, settings["size"])
-    return Samples(pixels, np.arange(len(pixels)), dataset.table["label"].to_numpy(np.int64))

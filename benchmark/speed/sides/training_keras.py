@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from benchmark.speed.sides import made, nets
 from benchmark.speed.sides.pipeline_keras import dataset
-from benchmark.speed.sides.training import recipe, trained
+from benchmark.speed.sides.recipes import recipe
+from benchmark.speed.sides.training import trained
 from benchmark.speed.worker import Prepared
 from benchmark.training.engine import ADAM_EPSILON
 

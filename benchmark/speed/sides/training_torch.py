@@ -9,7 +9,8 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from benchmark.speed.sides import made, nets
 from benchmark.speed.sides.pipeline_torch import loader as batches_of
-from benchmark.speed.sides.training import recipe, trained
+from benchmark.speed.sides.recipes import recipe
+from benchmark.speed.sides.training import trained
 from benchmark.speed.worker import Prepared
 from benchmark.training.engine import ADAM_EPSILON
 
