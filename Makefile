@@ -27,7 +27,7 @@ test: $(VENV)/installed-test
 	$(PYTEST) --dist loadfile --framework keras tests/frameworks
 
 test-slow: $(VENV)/installed-test
-	$(PYTEST) -m slow --part $(PART)
+	$(PYTEST) --dist loadgroup -m slow --part $(PART)
 	$(PYTEST) -m slow --part $(PART) --framework keras tests/frameworks
 
 $(VENV)/installed-%: pyproject.toml constraints.txt | $(VENV)/bin/python

@@ -37,13 +37,15 @@ class Estimate:
 
 def group_weights(
     groups: Sequence | NDArray, resamples: int = RESAMPLES, seed: int = 0
-) -> NDArray[np.int32]:
+) -> NDArray[np.uint8]:
     """How often each image enters each bootstrap resample: (R, N).
 
     Every resample draws as many groups as there are, with replacement (the cluster bootstrap), and
     takes all images of a drawn group. The draw follows the sorted group names, so it does not
     depend on the order of the images. A single group cannot be resampled: its weights are all 0,
-    which leaves every score of every resample undefined (ours).
+    which leaves every score of every resample undefined (ours). A byte holds each number: none of
+    up to 255 groups can be drawn more often, and of more groups the chance is below 1e-500. NumPy
+    multiplies bytes with bools or small integers into bytes, which wrap: give it floats.
 
     Args:
         groups: (N,) the group of each image.
@@ -57,7 +59,7 @@ def group_weights(
         raise ValueError("no image to resample")
     names, member = np.unique(np.asarray(groups), return_inverse=True)
     count = len(names)
-    weights = np.zeros((resamples, len(groups)), dtype=np.int32)
+    weights = np.zeros((resamples, len(groups)), dtype=np.uint8)
     if count == 1:
         return weights
     generator = np.random.default_rng(seed)
@@ -68,7 +70,7 @@ def group_weights(
         drawn = generator.integers(count, size=(len(part), count))
         drawn += count * np.arange(len(part))[:, None]
         counted = np.bincount(drawn.ravel(), minlength=len(part) * count)
-        part[:] = counted.reshape(-1, count)[:, member]
+        part[:] = counted.astype(np.uint8).reshape(-1, count)[:, member]
     return weights
 
 
@@ -151,7 +153,7 @@ def _sums(values: NDArray[np.float64], weights: NDArray) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=16)
-def _kept_weights(groups: tuple, resamples: int, seed: int) -> NDArray[np.int32]:
+def _kept_weights(groups: tuple, resamples: int, seed: int) -> NDArray[np.uint8]:
     """`group_weights`, drawn once for all the scores of the same images."""
     weights = group_weights(groups, resamples, seed)
     weights.flags.writeable = False

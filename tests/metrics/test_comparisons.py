@@ -21,8 +21,8 @@ p_values = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 
 
 def _correct(generator, skill, images):
-    """(N,) whether a network of this accuracy is right; hard images are hard for all."""
-    return images < generator.normal(skill, 0.5, size=len(images))
+    """(N,) 1.0 where a network of this accuracy is right; hard images are hard for all."""
+    return (images < generator.normal(skill, 0.5, size=len(images))).astype(float)
 
 
 def _resampled(correct, weights):

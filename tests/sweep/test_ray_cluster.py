@@ -21,7 +21,9 @@ import pytest
 from benchmark.sweep import events
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'dermbench[ray]'")
-pytestmark = pytest.mark.slow
+# One worker does them all: plans of two workers have runs of the same names, and two clusters that
+# start at a time may choose the same ports.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
 sys.path.insert(0, str(Path(__file__).parent))
 campaign = importlib.import_module("campaign")
@@ -96,13 +98,13 @@ def _below(pid: int) -> list[psutil.Process]:
 
 @pytest.fixture
 def sweeps() -> "Iterator[list[subprocess.Popen[str]]]":
-    """Those that were started, ended if need be."""
+    """Those that were started, ended if need be; what such a one said is shown if a test fails."""
     started: list[subprocess.Popen[str]] = []
     yield started
     for sweep in started:
         if sweep.poll() is None:
             sweep.kill()
-            sweep.communicate()
+            print(*sweep.communicate())
 
 
 def _sweep(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
