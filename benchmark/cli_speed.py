@@ -65,19 +65,27 @@ def _speed(options: argparse.Namespace) -> int:
 
 def _works(options: argparse.Namespace, out: Path, display: "Display") -> list[str]:
     """Measure, keep and print works; what could not be compared."""
+    import psutil
+
     from benchmark.show import text_table
     from benchmark.speed import pairing, report, works
     from benchmark.speed.measured import Circumstances, Measured, save
 
     faults = []
     for work in works.chosen([name for name in options.what if name in GROUPS]):
+        psutil.cpu_times_percent()  # the next call is about the time since this one
         try:
             sides = pairing.measure(work, options.rounds, display.track)
         except UserError as error:
             faults.append(str(error))
             continue
-        made = Circumstances.now(_command(options))
-        found = Measured(work=work.name, made=made, rounds=options.rounds, sides=sides)
+        found = Measured(
+            work=work.name,
+            made=Circumstances.now(_command(options)),
+            rounds=options.rounds,
+            stolen=getattr(psutil.cpu_times_percent(), "steal", None),
+            sides=sides,
+        )
         save(out, found)
         print(f"{work.title}\n")
         for side in sides:

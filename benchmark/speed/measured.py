@@ -1,6 +1,6 @@
 """What was measured of a work, as it lies in the results folder: a file each, so none is lost."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -72,6 +72,7 @@ class Measured(BaseModel):
         work: its name, see `works.Work`.
         made: under which circumstances.
         rounds: how often each side did it, warming up left out.
+        stolen: percent of the cores' time that a host gave to others meanwhile; None: not known.
         sides: what each took, in the order of the turns.
     """
 
@@ -80,6 +81,7 @@ class Measured(BaseModel):
     work: str
     made: Circumstances
     rounds: int
+    stolen: float | None = None
     sides: tuple[Timed, ...]
 
     def side(self, name: str) -> Timed | None:
@@ -159,10 +161,10 @@ def _read(path: Path, kind: type[Kind], what: str) -> Kind | None:
         ) from error
 
 
-def ratio(ours: Timed, other: Timed) -> tuple[float, float, float]:
-    """How many times as fast ours is: by the medians, and the least and largest of a round."""
-    rounds = [b / a for a, b in zip(ours.seconds, other.seconds, strict=True)]
-    return median(other.seconds) / median(ours.seconds), min(rounds), max(rounds)
+def ratio(ours: Sequence[float], other: Sequence[float]) -> tuple[float, float, float]:
+    """Seconds of the other over ours: by the medians, and the least and largest of a round."""
+    rounds = [b / a for a, b in zip(ours, other, strict=True)]
+    return median(other) / median(ours), min(rounds), max(rounds)
 
 
 def _file(out: Path, kind: str, name: str) -> Path:

@@ -32,6 +32,7 @@ class Timed:
     Attributes:
         side: its name.
         seconds: of each round, the first, which warms up, left out.
+        cpu_seconds: likewise, what all its threads and processes computed.
         memory: bytes that its process held at its peak.
         deviation: largest difference between its result and that of the first side.
         facts: as its process tells them.
@@ -40,10 +41,20 @@ class Timed:
 
     side: str
     seconds: tuple[float, ...] = ()
+    cpu_seconds: tuple[float, ...] = ()
     memory: int = 0
     deviation: float | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     fault: str = ""
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """What doing the work once took, and bytes held at the peak until then."""
+
+    seconds: float
+    cpu_seconds: float
+    memory: int
 
 
 class _FailedError(Exception):
@@ -70,19 +81,19 @@ def measure(work: Work, rounds: int, track: Track) -> tuple[Timed, ...]:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dermbench-speed-")))
         present = [side for side in work.sides if not faults[side.name]]
         processes = [stack.enter_context(_Process(work, side, scratch)) for side in present]
-        turns: dict[str, list[float]] = {side.name: [] for side in work.sides}
+        turns: dict[str, list[_Turn]] = {side.name: [] for side in work.sides}
         for number in track(range(rounds + 1), work.title, rounds + 1):
             for process in processes:
                 name = process.side.name
                 if faults[name]:
                     continue
                 try:
-                    seconds = process.turn(first=number == 0)
+                    turn = process.turn(first=number == 0)
                 except _FailedError as error:
                     faults[name] = str(error)
                     continue
                 if number:
-                    turns[name].append(seconds)
+                    turns[name].append(turn)
         by_name = {process.side.name: process for process in processes}
         deviations = _deviations(work, faults, scratch)
     timed = []
@@ -91,8 +102,16 @@ def measure(work: Work, rounds: int, track: Track) -> tuple[Timed, ...]:
             timed.append(Timed(side.name, fault=faults[side.name]))
             continue
         process = by_name[side.name]
-        of_rounds, deviation = tuple(turns[side.name]), deviations.get(side.name)
-        timed.append(Timed(side.name, of_rounds, process.memory, deviation, process.facts))
+        timed.append(
+            Timed(
+                side.name,
+                tuple(turn.seconds for turn in turns[side.name]),
+                tuple(turn.cpu_seconds for turn in turns[side.name]),
+                turns[side.name][-1].memory,
+                deviations.get(side.name),
+                process.facts,
+            )
+        )
     return tuple(timed)
 
 
@@ -109,7 +128,6 @@ class _Process:
 
     def __init__(self, work: Work, side: Side, scratch: Path) -> None:
         self.side = side
-        self.memory = 0
         self.facts: dict[str, Any] = {}
         self._ready = False
         own = scratch / f"{work.sides.index(side)}"
@@ -141,8 +159,8 @@ class _Process:
         self._process.communicate()
         self._log.close()
 
-    def turn(self, first: bool) -> float:
-        """Seconds of doing the work once."""
+    def turn(self, first: bool) -> _Turn:
+        """Have it do the work once."""
         assert self._process.stdin is not None
         if not self._ready:
             self.facts = self._answer()["facts"]
@@ -151,9 +169,7 @@ class _Process:
         with suppress(BrokenPipeError):
             self._process.stdin.write("first\n" if first else "again\n")
             self._process.stdin.flush()
-        answer = self._answer()
-        self.memory = answer["memory"]
-        return float(answer["seconds"])
+        return _Turn(**self._answer())
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None

@@ -30,6 +30,7 @@ COLUMNS = (
     "seconds, ours",
     "seconds, other",
     "times as fast",
+    "CPU seconds, other / ours",
     "target",
     "met",
 )
@@ -49,8 +50,9 @@ turns: each does the work once to warm up, then all of them do it once a round. 
 over the rounds, in brackets the shortest and the longest; *times as fast* is the ratio of the
 medians, other over ours, in brackets the least and the largest ratio of a round. Where the sides
 compute the same thing, their results were compared before the times were. A machine that does other
-things at the same time widens the brackets; seconds of different machines are not comparable,
-ratios are, roughly."""
+things at the same time, or whose host gives its cores to others, widens the brackets; the ratio of
+CPU seconds, of all threads and processes of a side, is moved by that far less, but does not know
+who waits. Seconds of different machines are not comparable, ratios are, roughly."""
 
 _GROWING = """\
 Each size is measured in a process of its own. *time* and *memory* are power laws of the size n,
@@ -170,6 +172,10 @@ def _section(some: Sequence[tuple[Work, Measured]]) -> Iterator[str]:
         facts = _facts(found)
         if facts:
             yield f"{work.title}: {facts}."
+    stolen = [found.stolen for _, found in some if found.stolen is not None]
+    if stolen:
+        least, most = min(stolen), max(stolen)
+        yield f"Of the cores' time the host gave {least:.0f} to {most:.0f} % to others."
     yield from dict.fromkeys(f"{found.rounds} rounds. {found.made}" for _, found in some)
 
 
@@ -200,18 +206,20 @@ def _row(work: Work, target: Target, ours: Timed, other: Timed | None) -> tuple[
     seconds = _seconds(ours)
     if not target.against:
         bound, kept = _bound(target, ours)
-        return work.title, ours.side, "-", seconds, "-", "-", bound, kept
+        return work.title, ours.side, "-", seconds, "-", "-", "-", bound, kept
     if other is None:
-        return work.title, ours.side, target.against, seconds, "-", "-", _at_least(target), "-"
-    times, least, most = ratio(ours, other)
-    met = "-" if target.times is None else _yes(times >= target.times)
+        unknown = ("-", "-", "-", _at_least(target), "-")
+        return work.title, ours.side, target.against, seconds, *unknown
+    times = ratio(ours.seconds, other.seconds)
+    met = "-" if target.times is None else _yes(times[0] >= target.times)
     return (
         work.title,
         ours.side,
         target.against,
         seconds,
         _seconds(other),
-        f"{times:.3g} [{least:.3g}, {most:.3g}]",
+        _in_brackets(*times),
+        _in_brackets(*ratio(ours.cpu_seconds, other.cpu_seconds)),
         _at_least(target),
         met,
     )
@@ -236,5 +244,8 @@ def _yes(met: bool) -> str:
 
 
 def _seconds(timed: Timed) -> str:
-    low, middle, high = min(timed.seconds), median(timed.seconds), max(timed.seconds)
-    return f"{middle:.3g} [{low:.3g}, {high:.3g}]"
+    return _in_brackets(median(timed.seconds), min(timed.seconds), max(timed.seconds))
+
+
+def _in_brackets(middle: float, least: float, most: float) -> str:
+    return f"{middle:.3g} [{least:.3g}, {most:.3g}]"

@@ -5,6 +5,7 @@ Lines of JSON come and go by pipes of its own, so that a library may print what 
 
 import json
 import os
+import resource
 import sys
 import time
 import traceback
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Prepared:
     Attributes:
         work: does it once; this is what is timed.
         result: what `work` gave, as an array that can be compared with the other sides'.
-        times: by what the seconds are multiplied, where only a part of the work is done.
+        times: by what its times are multiplied, where only a part of the work is done.
         facts: what else the table's reader must know, such as the threads in use.
     """
 
@@ -47,12 +49,16 @@ def main(order: str) -> int:
         prepared = _prepare(told)
         answer(facts={**_threads(), **prepared.facts})
         for line in sys.stdin:
-            started = time.perf_counter()
+            started, computed = time.perf_counter(), _computed()
             given = prepared.work()
-            seconds = time.perf_counter() - started
+            seconds, computed = time.perf_counter() - started, _computed() - computed
             if line.strip() == "first":
                 np.save(told["result"], prepared.result(given))
-            answer(seconds=seconds * prepared.times, memory=_peak_memory())
+            answer(
+                seconds=seconds * prepared.times,
+                cpu_seconds=computed * prepared.times,
+                memory=_peak_memory(),
+            )
     except Exception as error:
         traceback.print_exc()
         answer(error=f"{type(error).__name__}: {error}"[:500])
@@ -80,6 +86,15 @@ def _threads() -> dict[str, int]:
         # 0: as many as there are cores.
         found["tensorflow threads"] = threading.get_intra_op_parallelism_threads()
     return found
+
+
+def _computed() -> float:
+    """CPU seconds of this process so far, with those of its children, living or ended."""
+    ended = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    living = [child.cpu_times() for child in psutil.Process().children(recursive=True)]
+    return sum(each.ru_utime + each.ru_stime for each in ended) + sum(
+        each.user + each.system + each.children_user + each.children_system for each in living
+    )
 
 
 def _peak_memory() -> int:

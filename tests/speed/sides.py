@@ -1,6 +1,8 @@
 """Sides that tell the tests what becomes of them; imported by the processes under test."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -50,6 +52,11 @@ def leaving(settings, scratch):
         return 1.0
 
     return Prepared(work, np.atleast_1d)
+
+
+def by_a_child(settings, scratch):
+    compute = "import time\nwhile time.process_time() < 0.3: pass"
+    return Prepared(lambda: subprocess.run([sys.executable, "-c", compute]).returncode)
 
 
 def slow(settings, scratch):

@@ -32,6 +32,7 @@ def test_sides_take_turns_and_the_first_one_warms_up(work):
     assert work.log.read_text() == "AB" * 4
     assert [len(each.seconds) for each in timed] == [3, 3]
     assert all(seconds > 0 for each in timed for seconds in each.seconds)
+    assert [len(each.cpu_seconds) for each in timed] == [3, 3]
     assert [each.deviation for each in timed] == [0.0, 0.0]
 
 
@@ -40,9 +41,17 @@ def test_a_side_has_its_own_environment_and_tells_facts(work):
     assert measure(work(*sides), 1, TRACK)[1].facts == {"variable": "yes"}
 
 
-def test_seconds_of_a_part_are_multiplied(work):
+def test_times_of_a_part_are_multiplied(work):
     (whole, part) = measure(work(_side("first"), _side("tenth")), 1, TRACK)
     assert part.seconds[0] > 1000 * whole.seconds[0]
+    assert part.cpu_seconds[0] > 1000 * whole.cpu_seconds[0]
+
+
+def test_what_a_child_computes_is_computed_and_waiting_is_not(work):
+    (child,) = measure(work(_side("by_a_child")), 1, TRACK)
+    assert 0.3 <= child.cpu_seconds[0] < 30
+    (waiting,) = measure(work(_side("slow")), 1, TRACK)
+    assert waiting.cpu_seconds[0] < 0.5 < waiting.seconds[0]
 
 
 def test_results_that_differ_are_not_compared(work):

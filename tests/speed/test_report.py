@@ -21,13 +21,13 @@ from benchmark.speed.measured import (
 from benchmark.speed.pairing import Timed
 from benchmark.speed.works import GROUPS, Side, Target, Work, chosen
 
-OURS = Timed("ours", (1.0, 3.0, 2.0), memory=100 * 2**20, deviation=0.0, facts={"threads": 2})
-OTHER = Timed("other", (4.0, 6.0, 6.0), memory=1)
+OURS = Timed("ours", (1.0, 3.0, 2.0), (2.0, 2.0, 2.0), 100 * 2**20, 0.0, {"threads": 2})
+OTHER = Timed("other", (4.0, 6.0, 6.0), (1.0, 3.0, 5.0), memory=1)
 
 
 def _measured(work, sides):
     made = Circumstances.now("python -m benchmark speed --what startup")
-    return Measured(work=work.name, made=made, rounds=3, sides=sides)
+    return Measured(work=work.name, made=made, rounds=3, stolen=12.3, sides=sides)
 
 
 def _work(*targets):
@@ -40,7 +40,7 @@ def _rows(*targets, sides=(OURS, OTHER)):
 
 
 def test_the_ratio_is_of_medians_and_its_range_of_rounds():
-    assert ratio(OURS, OTHER) == (3.0, 2.0, 4.0)
+    assert ratio(OURS.seconds, OTHER.seconds) == (3.0, 2.0, 4.0)
 
 
 @pytest.mark.parametrize(("times", "met"), [(3.0, "yes"), (3.1, "no")])
@@ -48,6 +48,7 @@ def test_a_target_is_met_or_not(times, met):
     (row,) = _rows(Target("ours", "other", times))
     assert row["met"] == met
     assert row["times as fast"] == "3 [2, 4]"
+    assert row["CPU seconds, other / ours"] == "1.5 [0.5, 2.5]"
     assert row["seconds, ours"] == "2 [1, 3]"
 
 
@@ -87,7 +88,8 @@ def test_files_come_back_as_they_were(results):
 def test_the_page_names_machine_command_and_who_was_left_out(results):
     page, table = report.write(results)
     text = page.read_text()
-    for part in ("`python -m benchmark speed --what startup`", "python -c pass no", "cores"):
+    command = "`python -m benchmark speed --what startup`"
+    for part in (command, "python -c pass no", "cores", "gave 12 to 12 % to others"):
         assert part in text
     assert list(pd.read_csv(table).columns) == list(report.COLUMNS)
 
