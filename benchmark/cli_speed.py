@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from benchmark.cli_data import command
 from benchmark.errors import UserError
-from benchmark.speed.works import COSTS, GROUPS, GROWTH, ROUNDS
+from benchmark.speed.works import COSTS, GROUPS, GROWTH, ROUNDS, chosen
 
 if TYPE_CHECKING:
     from benchmark.progress import Display
+    from benchmark.speed.growth import Curve
+    from benchmark.speed.works import Work
 
 _WHAT = (*GROUPS, GROWTH, COSTS)
 
@@ -26,10 +28,10 @@ def add_speed(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.add_argument(
         "--what",
         nargs="+",
-        choices=_WHAT,
         default=list(_WHAT),
         metavar="NAME",
-        help=f"what to measure (default: all): {', '.join(_WHAT)}",
+        help=f"what to measure (default: all): {', '.join(_WHAT)}; or one work or curve, as"
+        " its file below v1/speed is called",
     )
     parser.add_argument(
         "--rounds",
@@ -47,13 +49,16 @@ def add_speed(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 def _speed(options: argparse.Namespace) -> int:
     from benchmark.progress import TerminalDisplay
     from benchmark.speed import report
+    from benchmark.speed.growth import CURVES
 
     if options.rounds < 1:
         raise UserError(f"--rounds {options.rounds}: at least one round is needed")
+    curves = [curve for curve in CURVES if {GROWTH, curve.name} & {*options.what}]
+    others = {GROWTH, COSTS, *(curve.name for curve in curves)}
+    works = chosen(name for name in options.what if name not in others)
     out, display = Path(options.out), TerminalDisplay()
-    faults = _works(options, out, display)
-    if GROWTH in options.what:
-        faults += _growth(options, out, display)
+    faults = _works(works, options, out, display)
+    faults += _growth(curves, options, out, display)
     if COSTS in options.what:
         faults += _costs(options, out)
     for path in report.write(out):
@@ -63,16 +68,18 @@ def _speed(options: argparse.Namespace) -> int:
     return 1 if faults else 0
 
 
-def _works(options: argparse.Namespace, out: Path, display: "Display") -> list[str]:
+def _works(
+    works: "list[Work]", options: argparse.Namespace, out: Path, display: "Display"
+) -> list[str]:
     """Measure, keep and print works; what could not be compared."""
     import psutil
 
     from benchmark.show import text_table
-    from benchmark.speed import pairing, report, works
+    from benchmark.speed import pairing, report
     from benchmark.speed.measured import Circumstances, Measured, save
 
     faults = []
-    for work in works.chosen([name for name in options.what if name in GROUPS]):
+    for work in works:
         psutil.cpu_times_percent()  # the next call is about the time since this one
         try:
             sides = pairing.measure(work, options.rounds, display.track)
@@ -98,7 +105,9 @@ def _works(options: argparse.Namespace, out: Path, display: "Display") -> list[s
     return faults
 
 
-def _growth(options: argparse.Namespace, out: Path, display: "Display") -> list[str]:
+def _growth(
+    curves: "list[Curve]", options: argparse.Namespace, out: Path, display: "Display"
+) -> list[str]:
     """Measure, keep and print curves; what could not be measured."""
     from tempfile import TemporaryDirectory
 
@@ -107,7 +116,7 @@ def _growth(options: argparse.Namespace, out: Path, display: "Display") -> list[
     from benchmark.speed.measured import Circumstances, Grown, save
 
     faults = []
-    for curve in growth.CURVES:
+    for curve in curves:
         try:
             with TemporaryDirectory(prefix="dermbench-speed-") as scratch:
                 points = growth.measure(curve, Path(scratch), display.track)

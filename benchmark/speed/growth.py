@@ -55,8 +55,8 @@ CURVES: tuple[Curve, ...] = (
         "a training run of 1 epoch",
         "images",
         "images",
-        (250, 500, 1000, 2000),
-        500,
+        (1000, 7000, 50_000),
+        1000,
         f"{_POINTS}:training_run",
     ),
     Curve(
@@ -121,8 +121,8 @@ CURVES: tuple[Curve, ...] = (
         "building the leaderboard",
         "records",
         "records",
-        (250, 500, 1000, 2000),
-        500,
+        (1000, 10_000, 100_000),
+        1000,
         f"{_POINTS}:leaderboard",
     ),
 )

@@ -42,6 +42,7 @@ _TITLES = {
     "bootstrap": "Bootstrap",
     "raters": "Agreement of annotators",
     "allocator": "Memory that is kept",
+    "compiled": "Networks that are compiled",
     "startup": "Start of a command",
 }
 _READING = """\

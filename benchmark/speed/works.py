@@ -12,6 +12,7 @@ ROUNDS = 5
 _BATCH = 16
 _GRADCAM = {"Xception": 299, "ResNet50": 224}
 _TRAINED = ("MobileNetV2", "ResNet50", "Xception")
+_COMPILED = ("MobileNetV2", "Xception")
 _SIDE = 224
 _FRAMEWORKS = {"torch": "PyTorch", "keras": "Keras"}
 
@@ -85,15 +86,18 @@ BARE = "bare loop"
 
 
 def chosen(what: Iterable[str]) -> list[Work]:
-    """The works of these groups.
+    """The works of these groups, and those of these names.
 
     Raises:
-        UserError: there is no such group.
+        UserError: there is neither a group nor a work of a name.
     """
+    known = GROUPS | {work.name: (work,) for works in GROUPS.values() for work in works}
+    found: list[Work] = []
     for name in what:
-        if name not in GROUPS:
-            raise unknown_name("work", name, GROUPS)
-    return [work for name in what for work in GROUPS[name]]
+        if name not in known:
+            raise unknown_name("work", name, [*known, GROWTH, COSTS])
+        found += known[name]
+    return found
 
 
 def _gradcam() -> Iterator[Work]:
@@ -267,6 +271,31 @@ def _allocator() -> Iterator[Work]:
         )
 
 
+def _compiled() -> Iterator[Work]:
+    compilers = {
+        "torch": _side("torch.compile", "training_torch:compiled", "torch"),
+        "keras": _side("XLA", "training_keras:compiled", "keras"),
+    }
+    for framework, called in _FRAMEWORKS.items():
+        for arch in _COMPILED:
+            plain = _side(BARE, f"training_{framework}:bare", framework)
+            yield Work(
+                "compiled",
+                f"compiled-{arch}-{framework}",
+                f"training steps, {arch} at {_SIDE} px, batch {_BATCH}, {called}",
+                (plain, compilers[framework]),
+                (),
+                {
+                    "arch": arch,
+                    "size": _SIDE,
+                    "batch": _BATCH,
+                    "framework": framework,
+                    "images": 2 * _BATCH,
+                },
+                note="below 1, compiling would help; the first time, which compiles, is told apart",
+            )
+
+
 def _startup() -> Iterator[Work]:
     for command in ("--help", "list"):
         yield Work(
@@ -298,5 +327,6 @@ GROUPS: dict[str, tuple[Work, ...]] = {
     "bootstrap": tuple(_bootstrap()),
     "raters": tuple(_raters()),
     "allocator": tuple(_allocator()),
+    "compiled": tuple(_compiled()),
     "startup": tuple(_startup()),
 }

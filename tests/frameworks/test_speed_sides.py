@@ -1,5 +1,6 @@
 """The peers that `speed` measures us against compute what we compute, in the running framework."""
 
+import shutil
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -62,6 +63,16 @@ def test_every_epoch_trains_on_every_image(settings, framework, tmp_path, monkey
         folder.mkdir()
         theirs = _side(f"training_{framework}", function)(settings, folder)
         assert _result(theirs) == [8], function
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no compiler: install g++")
+def test_compiled_steps_train_on_every_image_and_tell_what_compiling_took(
+    settings, framework, tmp_path
+):
+    compiled = _side(f"training_{framework}", "compiled")(settings, tmp_path)
+    assert _result(compiled) == [8]
+    assert compiled.facts["first time"].endswith(" s")
 
 
 def test_the_other_pipelines_have_every_image(settings, framework, tmp_path):

@@ -101,6 +101,10 @@ def test_a_damaged_file_is_named_with_the_remedy(results):
         report.write(results)
 
 
+def test_one_work_is_chosen_by_its_name():
+    assert [work.name for work in chosen(["startup-list", "raters"])] == ["startup-list", "raters"]
+
+
 def test_unknown_works_get_a_suggestion():
     with pytest.raises(UserError, match="did you mean gradcam"):
         chosen(["gradcan"])

@@ -10,7 +10,7 @@ import tensorflow as tf
 from benchmark.speed.sides import made, nets
 from benchmark.speed.sides.pipeline_keras import dataset
 from benchmark.speed.sides.recipes import recipe
-from benchmark.speed.sides.training import trained
+from benchmark.speed.sides.training import trained, warmed
 from benchmark.speed.worker import Prepared
 from benchmark.training.engine import ADAM_EPSILON
 
@@ -24,6 +24,15 @@ def _optimiser(settings: Mapping[str, Any]) -> keras.optimizers.Optimizer:
 
 def bare(settings: Mapping[str, Any], scratch: Path) -> Prepared:
     """The limit: batches that are tensors in memory already, not augmented."""
+    return _bare(settings)
+
+
+def compiled(settings: Mapping[str, Any], scratch: Path) -> Prepared:
+    """The bare step, compiled by XLA."""
+    return warmed(_bare(settings, xla=True))
+
+
+def _bare(settings: Mapping[str, Any], xla: bool = False) -> Prepared:
     network = nets.engine(settings).network
     variables, optimiser = network.trainable(), _optimiser(settings)
     optimiser.build(variables)
@@ -31,7 +40,7 @@ def bare(settings: Mapping[str, Any], scratch: Path) -> Prepared:
     images = tf.constant(made.pixels(count, size, size))
     labels = tf.constant(made.labels(count))
 
-    @tf.function
+    @tf.function(jit_compile=xla or None)
     def step(some: Any, those: Any) -> Any:
         with tf.GradientTape() as tape:
             logits = network.forward(some, training=True).logits

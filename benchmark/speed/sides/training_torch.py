@@ -10,7 +10,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 from benchmark.speed.sides import made, nets
 from benchmark.speed.sides.pipeline_torch import loader as batches_of
 from benchmark.speed.sides.recipes import recipe
-from benchmark.speed.sides.training import trained
+from benchmark.speed.sides.training import trained, warmed
 from benchmark.speed.worker import Prepared
 from benchmark.training.engine import ADAM_EPSILON
 
@@ -20,10 +20,10 @@ class _Loop:
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         asked = recipe(settings)
-        self._network = nets.engine(settings).network
-        self.device = next(self._network.module.parameters()).device
+        self.network = nets.engine(settings).network
+        self.device = next(self.network.module.parameters()).device
         self._optimiser = torch.optim.AdamW(
-            self._network.module.parameters(),
+            self.network.module.parameters(),
             lr=asked.learning_rate,
             eps=ADAM_EPSILON,
             weight_decay=asked.weight_decay,
@@ -33,7 +33,7 @@ class _Loop:
     def step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Images (B, H, W, 3) uint8, labels (B,) int64; the loss."""
         self._optimiser.zero_grad(set_to_none=True)
-        loss = F.cross_entropy(self._network.forward(images, training=True).logits, labels)
+        loss = F.cross_entropy(self.network.forward(images, training=True).logits, labels)
         loss.backward()
         self._optimiser.step()
         return loss.detach()
@@ -41,7 +41,17 @@ class _Loop:
 
 def bare(settings: Mapping[str, Any], scratch: Path) -> Prepared:
     """The limit: batches that are tensors in memory already, not augmented."""
+    return _bare(_Loop(settings), settings)
+
+
+def compiled(settings: Mapping[str, Any], scratch: Path) -> Prepared:
+    """The bare loop with a backbone that torch.compile has compiled."""
     loop = _Loop(settings)
+    loop.network.module.backbone.compile()
+    return warmed(_bare(loop, settings))
+
+
+def _bare(loop: _Loop, settings: Mapping[str, Any]) -> Prepared:
     count, size, batch = settings["images"], settings["size"], settings["batch"]
     images = torch.from_numpy(made.pixels(count, size, size)).to(loop.device)
     labels = torch.from_numpy(made.labels(count)).to(loop.device)
