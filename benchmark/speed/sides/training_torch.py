@@ -47,7 +47,8 @@ def bare(settings: Mapping[str, Any], scratch: Path) -> Prepared:
 def compiled(settings: Mapping[str, Any], scratch: Path) -> Prepared:
     """The bare loop with a backbone that torch.compile has compiled."""
     loop = _Loop(settings)
-    loop.network.module.backbone.compile()
+    module = loop.network.module
+    module.maps = torch.compile(module.maps)
     return warmed(_bare(loop, settings))
 
 
