@@ -1,6 +1,6 @@
-"""What the points of the growth curves are measured on: made images, masks and records.
+"""What the points of the growth curves are measured on: made data sets, masks and records.
 
-Nothing here is to be learnt from; only sizes matter, and that no two images are alike.
+Nothing here is to be learnt from; only sizes matter.
 """
 
 from itertools import product
@@ -17,6 +17,7 @@ from benchmark.files import write_text
 from benchmark.methods.base import Batch
 from benchmark.records.record import DataUsed, Metric, Record, TrialRecord, WeightsUsed
 from benchmark.records.store import Store
+from benchmark.speed.sides.made import pixels
 
 CLASSES = 4
 # A section of a made board: rows of a few seeds each.
@@ -27,11 +28,6 @@ _METRICS = (
     *("macro_auc", "macro_f1", "balanced_accuracy", "accuracy", "macro_sensitivity"),
     *("macro_specificity", "macro_precision", "ece", "brier", "negative_log_likelihood"),
 )
-
-
-def pixels(count: int, side: int) -> np.ndarray:
-    """Smooth random patterns, no two alike: (count, side, side, 3) uint8."""
-    return np.stack([_pattern(number, side) for number in range(count)])
 
 
 def folder(root: Path, count: int, side: int = 40) -> None:
@@ -45,7 +41,8 @@ def folder(root: Path, count: int, side: int = 40) -> None:
     (root / "images").mkdir(parents=True)
     rows = ["image,label,patient"]
     for number in range(count):
-        cv2.imwrite(str(root / "images" / f"i{number:06d}.jpg"), _pattern(number, side))
+        (image,) = pixels(1, side, side, seed=number)
+        cv2.imwrite(str(root / "images" / f"i{number:06d}.jpg"), image)
         rows.append(f"i{number:06d},class {number % CLASSES},p{number // 2:06d}")
     write_text(root / "table.csv", "\n".join(rows) + "\n")
 
@@ -76,7 +73,7 @@ def masked(root: Path, count: int, annotators: int, side: int = 128) -> Dataset:
 
 def batch(size: int, side: int) -> Batch:
     """A batch of `size` images of `side` pixels, to train on."""
-    return Batch((pixels(size, side),), np.arange(size) % CLASSES)
+    return Batch((pixels(size, side, side),), np.arange(size) % CLASSES)
 
 
 def judged(images: int, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -151,10 +148,3 @@ def _record(
         trials=(trial,),
         metrics=metrics,
     )
-
-
-def _pattern(number: int, side: int) -> np.ndarray:
-    """(side, side, 3) uint8, drawn from its number."""
-    coarse = np.random.default_rng((number, 0)).uniform(0, 255, (6, 6, 3)).astype(np.float32)
-    fine = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
-    return np.clip(fine, 0, 255).astype(np.uint8)

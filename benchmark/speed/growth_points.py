@@ -17,6 +17,7 @@ from typing import Any
 from benchmark.records.environment import MemoryWatch
 from benchmark.speed import growth_made as made
 from benchmark.speed.growth import Curve, named
+from benchmark.speed.sides.made import pixels
 
 # What is measured, and facts about what it was done with.
 Work = tuple[Callable[[], Any], dict[str, float]]
@@ -58,13 +59,13 @@ def search_for_copies(images: int, scratch: Path) -> Work:
     """Every two of so many images compared, as before a data set is divided."""
     from benchmark.data import copies
 
-    pixels = made.pixels(images, copies.SMALLEST)
+    every = pixels(images, copies.SMALLEST, copies.SMALLEST)
 
     def work() -> Any:
-        thumbnails = copies.thumbnails(pixels, range(images))
+        thumbnails = copies.thumbnails(every, range(images))
         return copies.find(thumbnails, thumbnails)
 
-    return work, {"pixel_bytes": pixels.nbytes}
+    return work, {"pixel_bytes": every.nbytes}
 
 
 def training_step(side: int, scratch: Path) -> Work:
@@ -90,7 +91,7 @@ def training_step(side: int, scratch: Path) -> Work:
 def prediction(side: int, scratch: Path) -> Work:
     """Probabilities of a batch of images of this side."""
     engine = _engine(side)
-    images = made.pixels(_BATCH, side)
+    images = pixels(_BATCH, side, side)
     return lambda: engine.predict(iter([images])), {}
 
 

@@ -13,6 +13,7 @@ from benchmark.records.store import Store
 from benchmark.speed import growth_made as made
 from benchmark.speed import growth_points
 from benchmark.speed.growth import CURVES, named
+from benchmark.speed.sides.made import pixels
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +22,7 @@ def _own_cache(tmp_path, monkeypatch):
 
 
 def test_made_images_are_no_copies_of_each_other():
-    thumbnails = copies.thumbnails(made.pixels(300, 28), range(300))
+    thumbnails = copies.thumbnails(pixels(300, 28, 28), range(300))
     found = copies.find(thumbnails, thumbnails)
     assert (found["first"] == found["second"]).all()
 
