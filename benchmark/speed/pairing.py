@@ -47,6 +47,10 @@ class Timed:
     facts: Mapping[str, Any] = field(default_factory=dict)
     fault: str = ""
 
+    def __post_init__(self) -> None:
+        if len(self.cpu_seconds) != len(self.seconds):
+            raise ValueError("cpu_seconds are not of the same rounds as seconds")
+
 
 @dataclass(frozen=True)
 class _Turn:

@@ -1,5 +1,7 @@
 """From times to ratios, and the files that hold them."""
 
+import json
+
 import pandas as pd
 import pytest
 
@@ -72,7 +74,8 @@ def test_who_was_not_measured_leaves_the_target_open():
 @pytest.fixture
 def results(tmp_path):
     work = chosen(["startup"])[0]
-    sides = (Timed("DermBench", (0.1,), facts={"threads": 2}), Timed("python -c pass", fault="no"))
+    ours = Timed("DermBench", (0.1,), (0.1,), facts={"threads": 2})
+    sides = (ours, Timed("python -c pass", fault="no"))
     save(tmp_path, _measured(work, sides))
     return tmp_path
 
@@ -94,9 +97,14 @@ def test_the_page_names_machine_command_and_who_was_left_out(results):
     assert list(pd.read_csv(table).columns) == list(report.COLUMNS)
 
 
-def test_a_damaged_file_is_named_with_the_remedy(results):
+@pytest.mark.parametrize("damaged", ["{}", "without CPU seconds"])
+def test_a_damaged_file_is_named_with_the_remedy(results, damaged):
     path = next((results / "v1" / "speed" / "works").iterdir())
-    path.write_text("{}")
+    if damaged != "{}":
+        stored = json.loads(path.read_text())
+        del stored["sides"][0]["cpu_seconds"]
+        damaged = json.dumps(stored)
+    path.write_text(damaged)
     with pytest.raises(UserError, match=rf"{path.name}.*delete it.*--what startup"):
         report.write(results)
 
