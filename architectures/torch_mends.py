@@ -85,37 +85,6 @@ class LateStrideBlock(nn.Module):
         return y + x[:, :, ::2, ::2]
 
 
-class ReLU6(nn.ReLU6):
-    """Overwrites its input where no gradient needs it."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Same shape out."""
-        return F.relu6(input, inplace=not input.requires_grad)
-
-
-class SiLU(nn.SiLU):
-    """As `ReLU6`."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Same shape out."""
-        return F.silu(input, inplace=not input.requires_grad)
-
-
-_SPARING: dict[type[nn.Module], type[nn.Module]] = {nn.ReLU6: ReLU6, nn.SiLU: SiLU}
-
-
-def spare_copies(net: nn.Module) -> None:
-    """Activations that autograd would copy the input of, because timm has them overwrite it.
-
-    The gradients of these two are computed from the input, so that overwriting costs a pass more
-    than writing elsewhere. Changes no number.
-    """
-    for parent in list(net.modules()):
-        for name, child in parent.named_children():
-            if type(child) in _SPARING and child.inplace:
-                setattr(parent, name, _SPARING[type(child)]())
-
-
 def _add_bias(*convs: nn.Conv2d) -> None:
     for conv in convs:
         conv.bias = nn.Parameter(torch.zeros(conv.out_channels))

@@ -28,7 +28,7 @@ from architectures.pixels import (
 )
 from architectures.published import WeightsSource
 from architectures.torch_head import Head
-from architectures.torch_mends import MENDS, batchnorms, spare_copies
+from architectures.torch_mends import MENDS, batchnorms
 from architectures.weights import Row, Slot, table
 from benchmark.errors import UserError
 
@@ -129,7 +129,6 @@ class TorchNetwork(Network):
         # Constructors draw from torch's global generator; what they drew is replaced.
         with torch.random.fork_rng(devices=[]):
             pixels, backbone = _stock(architecture) if stock else _twin(architecture)
-            spare_copies(backbone)
             height, width = map_shape(architecture, image_size)
             pooled = architecture.name == "VGG16"
             if pooled:

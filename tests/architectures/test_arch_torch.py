@@ -65,37 +65,6 @@ def test_gradcam_is_not_negative_and_depends_on_the_class(network):
     assert not np.array_equal(maps[0], maps[1])
 
 
-def _step(network):
-    """Logits, gradients and the copies that were made of tensors."""
-    torch.manual_seed(0)
-    with torch.profiler.profile() as profile:
-        logits = network.forward(torch.from_numpy(pixels(network)), training=True).logits
-        logits.square().sum().backward()
-    found = [logits, *(parameter.grad for parameter in network.trainable())]
-    copies = [event for event in profile.events() if event.name == "aten::clone"]
-    return [tensor.detach().numpy() for tensor in found], len(copies)
-
-
-@pytest.mark.parametrize("arch", ["EfficientNetB0", "MobileNet", "MobileNetV2"])
-def test_a_step_copies_no_activation_and_computes_the_same(arch):
-    least = architectures.find(arch).least_size
-    ours = architectures.build(arch, "torch", CLASSES, image_size=least)
-    as_in_timm = copy.deepcopy(ours)
-    activations = [
-        (parent, name, type(child).__base__)
-        for parent in as_in_timm.module.modules()
-        for name, child in parent.named_children()
-        if isinstance(child, torch.nn.ReLU6 | torch.nn.SiLU)
-    ]
-    for parent, name, kind in activations:
-        setattr(parent, name, kind(inplace=True))
-    found, copies = _step(ours)
-    expected, more = _step(as_in_timm)
-    for one, other in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert more - copies == len(activations) > 20
-
-
 def test_the_grad_cam_module_of_the_catalogue_gives_the_map(network):
     name = network.architecture.torch_cam
     if network.architecture.name == "VGG16":
