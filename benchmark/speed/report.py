@@ -237,7 +237,7 @@ def _bound(target: Target, ours: Timed) -> tuple[str, str]:
 
 
 def _at_least(target: Target) -> str:
-    return "-" if target.times is None else f"at least {target.times:.2g}"
+    return "-" if target.times is None else f"at least {_number(target.times, 2)}"
 
 
 def _met(promised: float, by_medians: float, least: float, most: float) -> str:
@@ -253,4 +253,8 @@ def _seconds(timed: Timed) -> str:
 
 
 def _in_brackets(middle: float, least: float, most: float) -> str:
-    return f"{middle:.3g} [{least:.3g}, {most:.3g}]"
+    return f"{_number(middle)} [{_number(least)}, {_number(most)}]"
+
+
+def _number(value: float, digits: int = 3) -> str:
+    return f"{value:,.0f}" if value >= 10**digits / 10 else f"{value:.{digits}g}"
