@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from benchmark.cli import main
+from benchmark.speed.growth import Point
 from benchmark.speed.sides import bootstrap, made, pipeline, raters, startup
 from benchmark.speed.works import GROUPS, chosen
 
@@ -71,6 +72,23 @@ def test_from_the_command_line(tmp_path, capsys, monkeypatch):
     shown = capsys.readouterr().out
     assert "python -c pass" in shown
     assert str(tmp_path / "v1" / "speed" / "speed.md") in shown
+
+
+def test_one_curve_is_measured_by_its_name(tmp_path, capsys, monkeypatch):
+    def measured(curve, scratch, progress):
+        return [Point(curve.name, size, size / 1000, 1.0, 10**8, {}) for size in curve.sizes]
+
+    monkeypatch.setattr("benchmark.speed.growth.measure", measured)
+    assert main(["speed", "--what", "board-records", "--out", str(tmp_path)]) == 0
+    assert "building the leaderboard, by records" in capsys.readouterr().out
+    written = tmp_path / "v1" / "speed" / "growth"
+    assert [path.name for path in written.iterdir()] == ["board-records.json"]
+
+
+def test_what_is_not_known_is_named_before_anything_is_measured(tmp_path, capsys):
+    assert main(["speed", "--what", "startup", "grwoth", "--out", str(tmp_path)]) == 1
+    assert "did you mean growth" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_rounds_are_at_least_one(capsys):
