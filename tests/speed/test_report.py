@@ -45,8 +45,8 @@ def test_the_ratio_is_of_medians_and_its_range_of_rounds():
     assert ratio(OURS.seconds, OTHER.seconds) == (3.0, 2.0, 4.0)
 
 
-@pytest.mark.parametrize(("times", "met"), [(3.0, "yes"), (3.1, "open"), (4.1, "no")])
-def test_a_target_is_met_or_not_or_the_rounds_do_not_tell(times, met):
+@pytest.mark.parametrize(("times", "met"), [(3.0, "yes"), (3.1, "no")])
+def test_a_target_is_met_or_not(times, met):
     (row,) = _rows(Target("ours", "other", times))
     assert row["met"] == met
     assert row["times as fast"] == "3 [2, 4]"
