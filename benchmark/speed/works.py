@@ -154,13 +154,7 @@ def _training() -> Iterator[Work]:
                     peer,
                 ),
                 (Target(OURS, BARE, 0.95), Target(OURS, peer.name, 1.0)),
-                {
-                    "arch": arch,
-                    "size": _SIDE,
-                    "batch": _BATCH,
-                    "framework": framework,
-                    "images": 4 * _BATCH,
-                },
+                _steps(arch, framework, 4),
                 note="images are JPEG files of 600 x 450 pixels; ours are decoded since the first"
                 " epoch, the bare loop's are tensors in memory and not augmented; checkpoints, a"
                 " twentieth of a run at most, are left out",
@@ -261,13 +255,7 @@ def _allocator() -> Iterator[Work]:
                 replace(_side(other, code, "torch"), environment=usual),
             ),
             (),
-            {
-                "arch": arch,
-                "size": size,
-                "batch": _BATCH,
-                "framework": "torch",
-                "images": 2 * _BATCH,
-            },
+            _steps(arch, "torch", 2, size),
             note="both sides run the same code; ours keeps the memory that a pass frees, on a CPU"
             " with glibc",
         )
@@ -287,13 +275,7 @@ def _compiled() -> Iterator[Work]:
                 f"training steps, {arch} at {_SIDE} px, batch {_BATCH}, {called}",
                 (plain, compilers[framework]),
                 (),
-                {
-                    "arch": arch,
-                    "size": _SIDE,
-                    "batch": _BATCH,
-                    "framework": framework,
-                    "images": 2 * _BATCH,
-                },
+                _steps(arch, framework, 2),
                 note="below 1, compiling helps; the first time, which compiles, is told apart;"
                 " Keras' own fit compiles by XLA unless told otherwise",
             )
@@ -313,6 +295,18 @@ def _startup() -> Iterator[Work]:
             {"command": command},
             note="no framework is imported",
         )
+
+
+def _steps(arch: str, framework: str, batches: int, size: int = _SIDE) -> dict[str, Setting]:
+    """The settings of a network that goes through so many batches of images."""
+    images = batches * _BATCH
+    return {
+        "arch": arch,
+        "size": size,
+        "batch": _BATCH,
+        "framework": framework,
+        "images": images,
+    }
 
 
 def _side(name: str, code: str, framework: str = "", package: str = "") -> Side:
