@@ -2,7 +2,8 @@
 #   make demo   environment, install, the main job
 #   make test   environment, install with everything, linters, types, tests
 # and `make test-slow` for what takes minutes: every architecture in both frameworks, or one part of it
-# with PART=1/4.
+# with PART=1/4. Of the rooms without a framework: `make test-lowest` with the lowest versions of
+# packages that pyproject.toml allows, `make coverage` for how much of them the tests reach.
 PYTHON ?= python3
 VENV ?= .venv
 EXTRAS_demo = torch
@@ -14,7 +15,12 @@ PYTEST = OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 \
 	$(VENV)/bin/pytest -n $(WORKERS)
 PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow
+# Tests of the rooms without a framework, and these rooms.
+ROOMS = tests/comparison tests/data tests/leaderboard tests/metrics tests/pictures tests/raters \
+	tests/records tests/submissions tests/test_config.py tests/test_files.py tests/test_rescoring.py
+COVERED = $(addprefix --cov=benchmark., comparison data leaderboard metrics raters records submissions)
+
+.PHONY: demo test test-slow test-lowest coverage
 
 demo: $(VENV)/installed-demo
 	$(VENV)/bin/python -m benchmark run --arch Xception --task explainability
@@ -24,11 +30,21 @@ test: $(VENV)/installed-test
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(PYTEST) --dist loadfile
-	$(PYTEST) --dist loadfile --framework keras tests/frameworks
+	$(PYTEST) --dist loadfile --framework keras tests/frameworks tests/plugins
 
 test-slow: $(VENV)/installed-test
 	$(PYTEST) --dist loadgroup -m slow --part $(PART)
-	$(PYTEST) -m slow --part $(PART) --framework keras tests/frameworks
+	$(PYTEST) -m slow --part $(PART) --framework keras tests/frameworks tests/plugins
+
+test-lowest:
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(VENV)-lowest/bin/uv pip install --quiet --python $(VENV)-lowest/bin/python \
+		--resolution lowest-direct --editable '.[test-rooms]'
+	$(VENV)-lowest/bin/python -m pytest -n $(WORKERS) --dist loadfile $(ROOMS)
+
+coverage: $(VENV)/installed-test
+	$(PYTEST) --dist loadfile $(ROOMS) $(COVERED) --cov-fail-under=90
 
 $(VENV)/installed-%: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP_INSTALL) --constraint constraints.txt --editable '.[$(EXTRAS_$*)]'

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING
 
 from architectures import published
 from architectures import weights as files
+from architectures.backbone import Backbone
 from architectures.catalogue import (
     ARCHITECTURES,
     Architecture,
     PaperSettings,
     check_image_size,
-    find,
     map_shape,
     names,
 )
 from architectures.heads import parts as head_parts
+from architectures.outside import Outside, find, known
 from architectures.published import WeightsSource
 from benchmark.errors import UserError, needs_package, unknown_name
 
@@ -32,11 +33,14 @@ __all__ = [
     "ARCHITECTURES",
     "FRAMEWORKS",
     "Architecture",
+    "Backbone",
+    "Outside",
     "PaperSettings",
     "WeightsSource",
     "build",
     "check_image_size",
     "find",
+    "known",
     "map_shape",
     "names",
     "read",
@@ -47,6 +51,13 @@ FRAMEWORKS = ("torch", "keras")
 
 # TensorFlow and torchvision (which timm imports) abort when they meet in one process.
 _FOREIGN = {"torch": ("tensorflow",), "keras": ("torchvision", "timm")}
+# By framework, and whether the network is outside the eleven: module and class.
+_NETWORKS = {
+    ("torch", False): ("torch_nets", "TorchNetwork"),
+    ("keras", False): ("keras_nets", "KerasNetwork"),
+    ("torch", True): ("outside_torch", "OutsideTorch"),
+    ("keras", True): ("outside_keras", "OutsideKeras"),
+}
 _PACKAGES = {"torch": ("torch", "timm"), "keras": ("keras", "tensorflow")}
 
 
@@ -58,11 +69,14 @@ def build(
     weights: str | Path | None = None,
     seed: int = 0,
     head: str = "plain",
+    cam_layer: str = "",
 ) -> "Network":
     """One architecture in one framework.
 
     Args:
-        arch: a name or alias of the catalogue.
+        arch: a name or alias of the catalogue, or a network outside the eleven: "timm:NAME" (torch
+            alone) or "keras:NAME" (keras alone), or one that was added (`Backbone`), drawn by its
+            maker from `seed`.
         framework: "torch" or "keras" (on TensorFlow).
         classes: length of the logits; or of several diseases, such as (5, 3): the logits of each
             stand side by side, from a dense layer of their own, drawn as if it were the only one.
@@ -77,15 +91,19 @@ def build(
             average pooling, then COSINE_SCALE times the cosine of the features with each class's
             kernel column, without bias, as LDAM's NormedLinear (arXiv 1906.07413); columns drawn
             as a dense layer's (ours).
+        cam_layer: of a network outside the eleven, the layer whose output Grad-CAM explains; "":
+            the last map that the library names.
 
     Raises:
         UserError: an unknown name, an image size too small, a framework that is not installed or
             meets another in this process, weights that cannot be had or do not fit, several
             diseases in a cosine head.
     """
-    architecture = find(arch)
+    architecture = find(arch, cam_layer)
     if framework not in FRAMEWORKS:
         raise unknown_name("framework", framework, FRAMEWORKS)
+    if isinstance(architecture, Outside):
+        architecture.require(framework)
     parts = head_parts(head, architecture)
     if image_size is None:
         image_size = architecture.native_size
@@ -96,13 +114,11 @@ def build(
     source = weights_source(arch, framework, weights)
     sizes = (classes,) if isinstance(classes, int) else classes
     _prepare(framework)
-    network: Network
-    if framework == "torch":
-        nets = importlib.import_module("architectures.torch_nets")
-        network = nets.TorchNetwork(architecture, sizes, size, parts, stock=weights == "timm")
-    else:
-        nets = importlib.import_module("architectures.keras_nets")
-        network = nets.KerasNetwork(architecture, sizes, size, parts, seed)
+    module, kind = _NETWORKS[framework, isinstance(architecture, Outside)]
+    made = getattr(importlib.import_module(f"architectures.{module}"), kind)
+    # In PyTorch whether it is timm's stock network; in Keras the seed of dropout.
+    last = weights == "timm" if framework == "torch" else seed
+    network: Network = made(architecture, sizes, size, parts, last)
     network.initialise(seed, backbone=weights is None)
     network.weights = None if weights is None else str(weights)
     if source is not None and weights != "timm":
@@ -134,6 +150,13 @@ def weights_source(arch: str, framework: str, weights: str | Path | None) -> Wei
     architecture = find(arch)
     if weights is None:
         return None
+    if isinstance(architecture, Outside):
+        theirs = ("timm",) if architecture.library == "timm" else ()
+        if weights in ("imagenet", "timm") and weights not in theirs:
+            raise UserError(
+                f"weights {weights!r} are not of {architecture.name}: give"
+                f" {''.join(f'{each!r}, or ' for each in theirs)}a file that a run has left"
+            )
     if weights == "timm":
         if framework == "keras":
             raise UserError(

@@ -136,6 +136,11 @@ class Architecture:
     drop_connect: float = 0.0
 
     @property
+    def tail_apart(self) -> bool:
+        """Whether what follows the Grad-CAM map is a part of its own, which libraries may run."""
+        return True
+
+    @property
     def least_size(self) -> int:
         """The least side of an image, in pixels, that leaves a map of at least 3x3."""
         side = LEAST_MAP

@@ -5,6 +5,7 @@ Only `architectures.build` imports this module, once the Keras backend is settle
 
 import random
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -103,13 +104,9 @@ class KerasNetwork(Network):
         """Build the network; the weights are those of `initialise`, `seed` is for its dropout."""
         super().__init__(architecture, sizes, image_size, head)
         self._seed = seed
-        # Keras draws the seeds of dropout (and of weights, which are replaced) from `random`.
-        state = random.getstate()
-        random.seed(seed)
-        try:
+        # Of dropout, and of weights, which are replaced.
+        with drawn_from(seed):
             self._build(architecture)
-        finally:
-            random.setstate(state)
         self._backbone_fixed = False
         # Traced at the first use; three to five times as fast as eager layers.
         signature = tf.TensorSpec((None, *image_size, 3), tf.uint8)
@@ -150,9 +147,7 @@ class KerasNetwork(Network):
         """From the Grad-CAM map to [features, logits]."""
         exact = {"dtype": keras.config.floatx()}
         maps = keras.Input(map_shape)
-        last = maps
-        if self.architecture.name == "VGG16":
-            last = keras.layers.MaxPooling2D(2, **exact)(maps)
+        last = self._last_map(maps)
         features = keras.layers.GlobalAveragePooling2D(**exact)(last)
         x = keras.layers.Flatten(**exact)(last) if "flatten" in self.head else features
         self._head_layers = []
@@ -179,6 +174,12 @@ class KerasNetwork(Network):
             x = layer(x)
             self._head_layers.append(layer)
         return keras.Model(maps, [features, x], name="tail")
+
+    def _last_map(self, maps: Any) -> Any:
+        """What is pooled, from the Grad-CAM layer's output."""
+        if self.architecture.name == "VGG16":
+            return keras.layers.MaxPooling2D(2, dtype=keras.config.floatx())(maps)
+        return maps
 
     # ---- numpy level
 
@@ -257,7 +258,7 @@ class KerasNetwork(Network):
 
     def twin(self) -> "KerasNetwork":
         """See `Network.twin`."""
-        other = KerasNetwork(self.architecture, self.sizes, self.image_size, self.head, self._seed)
+        other = type(self)(self.architecture, self.sizes, self.image_size, self.head, self._seed)
         other.weights = self.weights
         other.assign(self.tensors())
         return other
@@ -285,16 +286,36 @@ class KerasNetwork(Network):
                 # Our layer stands in for Keras' own.
                 variables = self._pixels.weights
             roles = {"kernel": "depthwise_kernel"} if row.kind == "depthwise" else {}
-            slots.append((row, [_slot(row.layer, v, roles.get(v.name, v.name)) for v in variables]))
+            named = [(v, roles.get(v.name, v.name)) for v in variables]
+            slots.append(
+                (row, [variable_slot(f"{row.layer}/{role}", v, role) for v, role in named])
+            )
         return slots
 
     def head_slots(self) -> list[Slot]:
         """See `Network.head_slots`."""
-        return [_slot(f"head/{x.name}", v, v.name) for x in self._head_layers for v in x.weights]
+        return [
+            variable_slot(f"head/{layer.name}/{v.name}", v, v.name)
+            for layer in self._head_layers
+            for v in layer.weights
+        ]
 
 
-def _slot(prefix: str, variable: Any, role: str) -> Slot:
+@contextmanager
+def drawn_from(seed: int) -> Iterator[None]:
+    """Within, what Keras draws follows from the seed: it takes its own seeds from `random`."""
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
+def variable_slot(name: str, variable: Any, role: str) -> Slot:
+    """One variable under a name."""
+
     def read() -> np.ndarray:
         return variable.numpy()
 
-    return Slot(f"{prefix}/{role}", role, tuple(variable.shape), read, variable.assign)
+    return Slot(name, role, tuple(variable.shape), read, variable.assign)

@@ -15,6 +15,7 @@ from architectures import weights as files
 from architectures.cams import Cam
 from architectures.catalogue import Architecture, map_shape
 from architectures.heads import last_layers
+from architectures.outside import Outside
 from architectures.weights import Row, Slot
 from benchmark.errors import UserError
 
@@ -50,6 +51,8 @@ class Network(ABC):
         image_size: (H, W) in pixels.
         weights: which pre-training: None, "imagenet", "timm" or a path.
         head: the parts between the last map and the logits, see `PaperSettings.head` and `build`.
+        width: D, the length of the features.
+        map_shape: (h, w) of `feature_map` and `gradcam`.
         module: torch.nn.Module or keras.Model, (N, H, W, 3) RGB of 0..255 in, logits out; the
             preprocessing is inside.
     """
@@ -69,6 +72,8 @@ class Network(ABC):
         self.classes = sum(sizes)
         self.image_size = image_size
         self.head = head
+        self.width = architecture.channels
+        self.map_shape = map_shape(architecture, image_size)
         self.weights: str | None = None
 
     # ---- numpy level
@@ -208,12 +213,14 @@ class Network(ABC):
                 move the running ones, stochastic depth is on (keyu07/SuperCon_ISIC on GitHub).
 
         Raises:
-            UserError: another policy.
+            UserError: another policy, or "paper" of a network that is not in that benchmark.
         """
         if policy not in FREEZE_POLICIES:
             raise UserError(
                 f"unknown freezing policy {policy!r}: choose {', '.join(FREEZE_POLICIES)}"
             )
+        if policy == "paper" and isinstance(self.architecture, Outside):
+            raise UserError(f"{self.architecture.name} is not in the DermXDB benchmark")
         self._freeze(policy)
 
     @abstractmethod
@@ -424,11 +431,6 @@ class Network(ABC):
             "image_size": _size(self.image_size),
             "weights": str(self.weights),
         }
-
-    @property
-    def map_shape(self) -> tuple[int, int]:
-        """(h, w) of `feature_map` and `gradcam`."""
-        return map_shape(self.architecture, self.image_size)
 
 
 def _slices(count: int, size: int) -> list[slice]:

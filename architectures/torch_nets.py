@@ -256,7 +256,7 @@ class TorchNetwork(Network):
         if row.kind == "normalization":
             pixels = self.module.pixels
             return [
-                _slot(f"{row.layer}/{role}", role, buffer)
+                tensor_slot(f"{row.layer}/{role}", role, buffer)
                 for role, buffer in pixels.named_buffers()
                 if role in ("mean", "variance")
             ]
@@ -315,15 +315,15 @@ def stock_source(architecture: Architecture) -> WeightsSource:
     return WeightsSource(f"{architecture.timm}.{config.tag}", path)
 
 
-def _stock(architecture: Architecture) -> tuple[nn.Module, nn.Module]:
-    """Preprocessing and backbone of timm's stock network with timm's weights.
+def pretrained(architecture: Architecture) -> nn.Module:
+    """The stock network of timm with timm's weights, without a classifier.
 
     Raises:
         UserError: timm has no such network, or its weights cannot be had.
     """
     path = stock_source(architecture).path
     try:
-        backbone = timm.create_model(
+        return timm.create_model(
             architecture.timm,
             pretrained=True,
             pretrained_cfg_overlay={"file": str(path)},
@@ -333,6 +333,15 @@ def _stock(architecture: Architecture) -> tuple[nn.Module, nn.Module]:
         raise UserError(
             f"timm cannot read {path} ({error}): delete it to fetch it again"
         ) from error
+
+
+def _stock(architecture: Architecture) -> tuple[nn.Module, nn.Module]:
+    """Preprocessing and backbone of timm's stock network with timm's weights.
+
+    Raises:
+        UserError: as `pretrained`.
+    """
+    backbone = pretrained(architecture)
     config = backbone.pretrained_cfg
     pixels = Pixels(Preprocessing(255.0, tuple(config["mean"]), tuple(config["std"])))
     return pixels, _up_to_map(architecture, backbone)
@@ -356,10 +365,15 @@ def _slots(prefix: str, module: nn.Module, kernel: str) -> list[Slot]:
             roles.append(("bias", module.bias))
     else:
         roles = []
-    return [_slot(f"{prefix}/{role}", role, tensor) for role, tensor in roles if tensor is not None]
+    return [
+        tensor_slot(f"{prefix}/{role}", role, tensor)
+        for role, tensor in roles
+        if tensor is not None
+    ]
 
 
-def _slot(name: str, role: str, tensor: Tensor) -> Slot:
+def tensor_slot(name: str, role: str, tensor: Tensor) -> Slot:
+    """One tensor under a name: a kernel in the Keras layout, any other as it is."""
     axes = tuple(range(tensor.ndim))
     if role.endswith("kernel"):
         kind = "dense" if tensor.ndim == 2 else role.replace("pointwise_", "")

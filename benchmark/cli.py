@@ -4,16 +4,15 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from shutil import get_terminal_size
 
-from benchmark import __version__, interrupt
+from benchmark import __version__, interrupt, plugins
 from benchmark.cli_data import (
     add_data,
     add_data_options,
     chosen_dataset,
     command,
 )
-from benchmark.cli_records import add_compare, add_contest, add_rescore
+from benchmark.cli_records import add_card, add_compare, add_contest, add_repeat, add_rescore
 from benchmark.cli_run import add_run
 from benchmark.cli_speed import add_speed
 from benchmark.cli_submit import add_submit, add_verify
@@ -31,7 +30,13 @@ examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit status."""
-    options = _parser().parse_args(arguments)
+    parser = make_parser()
+    try:
+        words = plugins.take(sys.argv[1:] if arguments is None else arguments)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    options = parser.parse_args(words)
     interrupt.heed()
     try:
         # A command that answers a question has a status of its own.
@@ -57,7 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmark",
         description="DermBench: which network diagnoses best, and does it look where dermatologists"
@@ -66,18 +72,29 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"dermbench {__version__}")
+    # Taken out of the words before they are parsed, wherever it stands.
+    parser.add_argument(
+        plugins.FLAG,
+        metavar="FILE.py",
+        help="a file with methods, data sets, tasks or explainers of your own, see `new`; anywhere"
+        " in the line, may be repeated",
+    )
     parser.set_defaults(interrupted="stopped")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     add_run(commands)
     add_sweep(commands)
     _add_list(commands)
     _add_describe(commands)
+    _add_new(commands)
+    _add_audit(commands)
     add_data(commands)
     _add_raters(commands)
     _add_leaderboard(commands)
     add_compare(commands)
+    add_repeat(commands)
     add_rescore(commands)
     add_contest(commands)
+    add_card(commands)
     add_submit(commands)
     add_verify(commands)
     add_speed(commands)
@@ -105,6 +122,28 @@ def _add_describe(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     )
     parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
     parser.set_defaults(command=_describe)
+
+
+def _add_new(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = command(
+        commands, "new", "a file to begin with, and its test", "new method label-smoothing"
+    )
+    parser.add_argument("kind", choices=("method",))
+    parser.add_argument("name", metavar="NAME", help="of the method, as it will be typed")
+    parser.add_argument("--into", default=".", help="folder for the two files (default: here)")
+    parser.set_defaults(command=_new)
+
+
+def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = command(
+        commands,
+        "audit",
+        "train a method on a few made images, and see that it looks at nothing that it must not",
+        "audit label-smoothing --plugin label_smoothing.py",
+    )
+    parser.add_argument("method", metavar="METHOD", help="its name")
+    parser.add_argument("--framework", default="torch", help="torch (default) or keras")
+    parser.set_defaults(command=_audit)
 
 
 def _add_raters(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -162,15 +201,29 @@ def _list_records(kind: str, out: str) -> None:
     _print_left_out(unreadable_records(out))
 
 
-# Room that `describe` leaves for the names of the facts.
-_LONGEST_FACT = 30
-
-
 def _describe(options: argparse.Namespace) -> None:
-    from benchmark.show import describe, text_table
+    from benchmark.show import describe, facts_text
 
-    table = describe(options.name, options.out)
-    print(text_table(table, wrap=max(get_terminal_size().columns - _LONGEST_FACT, 40)))
+    print(facts_text(describe(options.name, options.out)))
+
+
+def _new(options: argparse.Namespace) -> None:
+    from benchmark.new import method
+
+    file, test = method(options.name, options.into)
+    print(f"method      {file}")
+    print(f"test        {test}")
+    print(f"try it      python -m benchmark describe {options.name} --plugin {file}")
+    print(f"check it    pytest {test}")
+    print(f"            python -m benchmark audit {options.name} --plugin {file}")
+
+
+def _audit(options: argparse.Namespace) -> None:
+    from benchmark.audit import audit
+
+    for rule in audit(options.method, options.framework):
+        print(f"does not depend on {rule}")
+    print(f"method {options.method} keeps to the rules, as far as they can be seen from outside")
 
 
 def _raters(options: argparse.Namespace) -> None:

@@ -33,15 +33,20 @@ def add_data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser = command(
         commands,
         "data",
-        "make, check or count a data set, find leaks",
+        "make, check or count a data set, find leaks, write its card",
         "data stats --dataset dermxdb --data-dir /data/dermxdb",
     )
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     for name, function, summary in (
         ("make", _data_make, "render the synthetic data set into a folder"),
-        ("check", _data_check, "decode every image and mask and say what is wrong"),
+        (
+            "check",
+            _data_check,
+            "count, decode and compare every image and mask, and say what is to be mended",
+        ),
         ("stats", _data_stats, "count images, classes, groups, metadata and masks"),
         ("leaks", _data_leaks, "name what the parts of a split share and must not"),
+        ("card", _data_card, "write a Croissant card of it, with a table of its images"),
     ):
         action = actions.add_parser(name, help=summary, description=summary)
         add_data_options(action)
@@ -51,6 +56,10 @@ def add_data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
                 "--photographs",
                 metavar="FILE",
                 help="write a CSV file: which photograph was found where, and which is missing",
+            )
+        if name == "card":
+            action.add_argument(
+                "--into", default=".", metavar="DIR", help="folder for both files (default: here)"
             )
         if name == "leaks":
             action.add_argument(
@@ -128,8 +137,10 @@ def _data_make(options: argparse.Namespace) -> None:
 
 
 def _data_check(options: argparse.Namespace) -> None:
-    from benchmark.data.summary import check, photographs, tell_photographs
+    from benchmark.data.check import check
+    from benchmark.data.summary import photographs, tell_photographs
     from benchmark.progress import TerminalDisplay
+    from benchmark.show import facts_table, facts_text
 
     dataset = chosen_dataset(options)
     # Missing photographs are no fault of the masks: they are told, and the check goes on.
@@ -142,13 +153,15 @@ def _data_check(options: argparse.Namespace) -> None:
 
         write_text(Path(options.photographs), photographs(dataset).to_csv())
         print(f"all names: {options.photographs}")
-    problems = check(dataset, TerminalDisplay().track)
-    for problem in problems:
-        print(problem)
-    if problems:
-        raise UserError(f"{len(problems)} problems in {dataset.root}")
-    here = int((dataset.table["path"] != "").sum())
-    print(f"{dataset.root}: {here} photographs, {len(dataset.masks)} masks, all sound")
+    found = check(dataset, TerminalDisplay().track)
+    print(f"\n{facts_text(facts_table(dataset.name, found.facts))}\n")
+    for remark in found.remarks:
+        print(f"note: {remark}")
+    for problem in found.problems:
+        print(f"mend: {problem}")
+    if found.problems:
+        raise UserError(f"{len(found.problems)} problems in {dataset.root}")
+    print(f"{dataset.root} is sound")
 
 
 def _data_stats(options: argparse.Namespace) -> None:
@@ -157,6 +170,13 @@ def _data_stats(options: argparse.Namespace) -> None:
 
     for title, table in summarise(chosen_dataset(options)).items():
         print(f"{title}\n\n{text_table(table)}\n")
+
+
+def _data_card(options: argparse.Namespace) -> None:
+    from benchmark.data.card import write
+
+    for path in write(chosen_dataset(options), options.into):
+        print(path)
 
 
 # Rows that `data leaks` prints; what it says below them counts all.

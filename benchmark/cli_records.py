@@ -1,4 +1,4 @@
-"""Commands about records that are there: `compare`, `rescore` and `contest`."""
+"""Commands about records that are there: `compare`, `repeat`, `rescore` and `contest`."""
 
 import argparse
 import sys
@@ -57,6 +57,44 @@ def add_rescore(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
     parser.set_defaults(command=_rescore)
+
+
+def add_repeat(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command `repeat`."""
+    parser = command(
+        commands,
+        "repeat",
+        "run the settings of a record again; fails where the score that ranks leaves the record's"
+        " interval",
+        "repeat r0123abcd --data-dir /data/isic2018",
+    )
+    parser.add_argument("run", metavar="RUN", help="the beginning of a run id")
+    parser.add_argument(
+        "--data-dir",
+        help="where the data set lies (default: the record's name for it, below $DERMBENCH_DATA)",
+    )
+    parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
+    parser.set_defaults(command=_repeat)
+
+
+def add_card(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command `card`."""
+    parser = command(
+        commands,
+        "card",
+        "print the model card of a run's network, from its record",
+        "card r0123abcd > README.md",
+    )
+    parser.add_argument("run", metavar="RUN", help="id, or its beginning")
+    parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
+    parser.set_defaults(command=_card)
+
+
+def _card(options: argparse.Namespace) -> None:
+    from benchmark.model_card import model_card
+    from benchmark.submissions.board import find
+
+    print(model_card(find(options.out, options.run)), end="")
 
 
 def add_contest(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -143,6 +181,32 @@ def _rescore(options: argparse.Namespace) -> None:
     print(f"{counted(len(records), 'record')}, the metrics of {changed} {told}")
     for problem in problems:
         print(f"left as it is: {problem}", file=sys.stderr)
+
+
+def _repeat(options: argparse.Namespace) -> None:
+    from benchmark.leaderboard.table import counted, title
+    from benchmark.progress import TerminalDisplay
+    from benchmark.repeat import repeat
+    from benchmark.show import headline, repeated_table, text_table
+    from benchmark.submissions.board import find
+
+    record = find(options.out, options.run)
+    print(f"{headline(record)}\n")
+    found = repeat(options.out, record, options.data_dir, TerminalDisplay())
+    shown = repeated_table(found.metrics)
+    if found.identical:
+        print(f"\n{counted(len(shown), 'score')} and every prediction are the same, bit for bit")
+        return
+    print(f"\n{text_table(shown)}\n")
+    print(
+        f"{found.agreeing:,} of {counted(found.images, 'test image')} have the same diagnosis;"
+        f" probabilities differ by at most {found.probabilities:.2g}"
+    )
+    row = found.ranked_by
+    told = f"{title(record.headline)} {row.after:.3f} is {{}} of the record's, {row.before:.3f}"
+    if not found.within:
+        raise UserError(f"{told.format('outside the 95 % interval')}: see the table above")
+    print(told.format("in the 95 % interval"))
 
 
 def _compare(options: argparse.Namespace) -> None:

@@ -17,12 +17,18 @@ def add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "train one network, score it, leave a record",
         "run --arch Xception --task explainability",
     )
-    parser.add_argument("--arch", required=True, help="architecture; see `list architectures`")
+    parser.add_argument(
+        "--arch",
+        required=True,
+        help="architecture, see `list architectures`; or timm:NAME or keras:NAME, any classifier of"
+        " these libraries",
+    )
     parser.add_argument("--task", required=True, help="task; see `list tasks`")
     parser.add_argument("--method", default="cross-entropy", help="default: %(default)s")
     parser.add_argument("--framework", default="torch", help="torch (default) or keras")
     add_data_options(parser, usual=None)
     add_settings(parser)
+    add_track(parser)
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="run again although it is done")
@@ -77,7 +83,17 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         help="train on this data set first; may be repeated",
     )
     parser.add_argument(
-        "--weights", default="none", help="none (default), imagenet, timm or a weight file"
+        "--weights",
+        default="none",
+        help="none (default), imagenet, timm, a weight file, or run:ID, run:TASK, run:TASK/DATASET:"
+        " the network that an earlier run left, whose data then count as pre-training",
+    )
+    parser.add_argument(
+        "--cam-layer",
+        default="",
+        metavar="NAME",
+        help="of --arch timm:NAME or keras:NAME: the layer that Grad-CAM explains (default: the"
+        " last map that the library names)",
     )
     parser.add_argument(
         "--explainer", default="gradcam", help="default: %(default)s; see `list explainers`"
@@ -94,11 +110,22 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
 
 
+def add_track(parser: argparse.ArgumentParser) -> None:
+    """Add the option of those that train."""
+    parser.add_argument(
+        "--track",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="tensorboard or mlflow: show them the epochs and the scores as well; may be repeated",
+    )
+
+
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:
     """What `add_settings` and the options of the data ask, as arguments of `configure`."""
     same = (
         *("data_dir", "allow_leaks", "pretrain_on", "weights", "explainer", "temperature_scaling"),
-        *("image_size", "budget", "epochs", "device"),
+        *("cam_layer", "image_size", "budget", "epochs", "device"),
     )
     return {
         **{name: getattr(options, name) for name in same},
@@ -111,11 +138,13 @@ def settings_of(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _run(options: argparse.Namespace) -> None:
+    from benchmark import trackers
     from benchmark.progress import TerminalDisplay
     from benchmark.records.folder import RunFolder
     from benchmark.run import run
     from benchmark.show import baselines_table, headline, metrics_table, text_table
 
+    trackers.ask(options.track)
     record = run(
         options.arch,
         options.task,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from benchmark.cli_data import add_data_place
-from benchmark.cli_run import add_settings, settings_of
+from benchmark.cli_run import add_settings, add_track, settings_of
 from benchmark.errors import UserError
 
 if TYPE_CHECKING:
@@ -135,6 +135,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overwrite", action="store_true", help="run again what is done; not to go on after a stop"
     )
+    add_track(parser)
     parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
     parser.set_defaults(command=_run)
 
@@ -165,6 +166,7 @@ def _plan(options: argparse.Namespace) -> int:
         seeds=options.seeds,
         settings=settings_of(options),
         exclude=options.exclude,
+        results=Path(options.out),
     )
     found = gpus()
     costs = Costs.of_results(Path(options.out), bool(found))
@@ -216,6 +218,7 @@ def _heed(scheduler: "Scheduler") -> None:
 def _run(options: argparse.Namespace) -> int:
     from pathlib import Path
 
+    from benchmark import trackers
     from benchmark.sweep.cost import Costs
     from benchmark.sweep.display import TerminalSweepDisplay
     from benchmark.sweep.ledger import Ledger
@@ -223,6 +226,7 @@ def _run(options: argparse.Namespace) -> int:
     from benchmark.sweep.scheduler import Rules, Scheduler
     from benchmark.sweep.states import State
 
+    trackers.ask(options.track)
     runs = _runs(options)
     if options.jobs is not None and options.jobs < 1:
         raise UserError(f"--jobs {options.jobs}: give at least 1")

@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError
 
-from architectures import FRAMEWORKS, catalogue
+import architectures
+from architectures import FRAMEWORKS, Architecture, Outside, catalogue
 from architectures.weights import stored_head
 from benchmark.errors import UserError
 from benchmark.recipe import Augmentation, Recipe, Settings
@@ -39,7 +40,7 @@ class Options(Settings):
 
 
 class PaperRun(Settings):
-    """What a method's own paper fixes of a run: its --budget paper."""
+    """What the paper of a method, or of a data set, fixes of a run: its --budget paper."""
 
     image_size: tuple[int, int]
     recipe: Recipe
@@ -50,6 +51,7 @@ class RunConfig(Settings):
     """One point of architecture x framework x task x method x data set x seed, fully resolved."""
 
     arch: str
+    cam_layer: str = Field("", description="of a network outside the eleven, see `build`")
     framework: Framework
     task: str
     method: str
@@ -105,6 +107,8 @@ class RunConfig(Settings):
         if not self.temperature_scaling:
             # Runs from before there was one keep their names.
             del settings["temperature_scaling"]
+        if not self.cam_layer:
+            del settings["cam_layer"]
         return {name: settings[name] for name in settings if name not in DECIDE_NOTHING}
 
 
@@ -130,6 +134,7 @@ def configure(
     allow_leaks: bool = False,
     pretrain_on: str | list[str] | tuple[str, ...] = (),
     weights: str = "none",
+    cam_layer: str = "",
     explainer: str = DEFAULT_EXPLAINER,
     temperature_scaling: bool = False,
     image_size: int | tuple[int, int] | None = None,
@@ -144,7 +149,7 @@ def configure(
         UserError: a name is unknown, a value is out of range, the image is too small for the
             architecture.
     """
-    row = catalogue.find(arch)
+    row = architectures.find(arch, cam_layer)
     dataset = dataset or TASKS.get(task).dataset
     for registry, name in (
         (TASKS, task),
@@ -157,8 +162,10 @@ def configure(
         raise UserError(f"unknown budget {budget!r}: choose one of {', '.join(BUDGETS)}")
     if framework not in FRAMEWORKS:
         raise UserError(f"unknown framework {framework!r}: choose one of {', '.join(FRAMEWORKS)}")
+    if isinstance(row, Outside):
+        row.require(framework)
     how = METHODS.get(method)
-    recipe, size, pretrain_epochs = _budget(budget, row, how)
+    recipe, size, pretrain_epochs = _budget(budget, row, how, DATASETS.get(dataset))
     if how.head is not None:
         recipe = {**recipe, "head": how.head}
     if not how.takes_class_weights:
@@ -183,6 +190,7 @@ def configure(
     try:
         config = RunConfig(
             arch=row.name,
+            cam_layer=cam_layer,
             framework=framework,
             task=task,
             method=method,
@@ -280,10 +288,13 @@ def _check_untrained(
         raise UserError(f"method {method} draws nothing, so one file is one run: leave out --seed")
 
 
-def _budget(name: str, row: catalogue.Architecture, method: Any) -> tuple[dict[str, Any], Any, int]:
-    if name == "paper" and method.paper_run is not None:
-        recipe = method.paper_run.recipe
-        return recipe.model_dump(), method.paper_run.image_size, recipe.epochs
+def _budget(
+    name: str, row: Architecture, method: Any, layout: Any
+) -> tuple[dict[str, Any], Any, int]:
+    # A method's own paper comes first: its data set was another.
+    published = method.paper_run or layout.paper_run
+    if name == "paper" and published is not None:
+        return published.recipe.model_dump(), published.image_size, published.recipe.epochs
     if name == "paper":
         return _paper_budget(row)
     recipe = _SMOKE if name == "smoke" else _QUICK
@@ -315,7 +326,7 @@ _SMOKE = {**_SCRATCH, "epochs": 1}
 _QUICK = {**_SCRATCH, "epochs": 8, "warmup_epochs": 1.0}
 
 
-def _paper_budget(row: catalogue.Architecture) -> tuple[dict[str, Any], Any, int]:
+def _paper_budget(row: Architecture) -> tuple[dict[str, Any], Any, int]:
     """The settings of the DermXDB benchmark's code; what its authors left open is ours."""
     paper = row.settings
     if paper.finetune_epochs is None:

@@ -35,12 +35,18 @@ def out_of_memory(error: BaseException) -> bool:
     return named or any(each in str(error) for each in _TOLD)
 
 
+# Names that an error spells out.
+_MOST_KNOWN = 40
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
     """The error for a name that is not registered, with the nearest known ones."""
     known = sorted(known)
     lowered = {k.lower(): k for k in known}
     near = [lowered[m] for m in get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)]
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+    more = f" and {len(known) - _MOST_KNOWN:,} more" if len(known) > _MOST_KNOWN else ""
+    every = f"known: {', '.join(known[:_MOST_KNOWN])}{more}"
+    hint = f"did you mean {' or '.join(near)}?" if near else every
     return UserError(f"unknown {kind} {name!r}: {hint}")
 
 

@@ -17,10 +17,13 @@ from benchmark.cache import cache_folder
 from benchmark.data import Dataset, copies, leaks
 from benchmark.data import splits as drawing
 from benchmark.data.pixels import Decoded
+from benchmark.errors import UserError
 from benchmark.files import write_text
 from benchmark.progress import Display
 from benchmark.records import splits
-from tasks.base import ONLY, SPLIT_SEED, Task, Trial
+from benchmark.records.record import Record
+from tasks.base import SPLIT_SEED, Task
+from tasks.given import ONLY, Trial
 
 # The parts of pre-training data that are used.
 EARLIER_PARTS = ("train", "validation")
@@ -90,6 +93,7 @@ class Guards:
         trials: Sequence[Trial],
         earlier: Sequence[tuple[Dataset, Mapping[str, Sequence[str]]]],
         with_pixels: bool,
+        seen: Sequence[Dataset] = (),
     ) -> tuple[str, ...]:
         """See that no two parts share an image, a lesion or a patient.
 
@@ -99,6 +103,8 @@ class Guards:
             earlier: data to pre-train on and their parts: these are compared too, and all of
                 each data set with the test images.
             with_pixels: look for near-identical images as well.
+            seen: what the weights that the run starts with have learned from: all of each is
+                compared with the test images.
 
         Returns:
             One sentence for each division or earlier data set that leaks.
@@ -114,6 +120,7 @@ class Guards:
             used = {name: all_parts[name] for name in EARLIER_PARTS}
             told.append(self._judged(other, used, with_pixels))
             told.append(self._judged_between(other, dataset, test, with_pixels))
+        told += [self._judged_between(other, dataset, test, with_pixels) for other in seen]
         return tuple(filter(None, told))
 
     def _judged(
@@ -165,3 +172,34 @@ def _remembered(find: Callable[[], pd.DataFrame], *question: Any) -> pd.DataFram
     found = find()
     write_text(path, found.to_csv(index=False))
     return found
+
+
+def refuse_another(record: Record, name: str, protocol: Mapping[str, Any]) -> None:
+    """Refuse a run that is not the one of a record, because of what was read or of the version.
+
+    Args:
+        record: of the run that is meant.
+        name: the id that the run at hand would have.
+        protocol: what that id stands for besides the settings, see `config.run_id`.
+
+    Raises:
+        UserError: names what differs.
+    """
+    if name == record.run_id:
+        return
+    wanted = {
+        "the weights that it starts with": record.weights.identity,
+        "the version of the task": record.task_version,
+        "the data set (ids, labels, groups, parts or bytes)": record.data.fingerprint,
+        "the split": [trial.split_fingerprint for trial in record.trials],
+        "the data sets of the pre-training": [each.fingerprint for each in record.pretraining],
+    }
+    found = (protocol[key] for key in ("weights", "task_version", "data", "splits", "pretraining"))
+    differing = [
+        what for (what, value), own in zip(wanted.items(), found, strict=True) if own != value
+    ]
+    what = " and ".join(differing) or "what this version of DermBench makes of the settings"
+    raise UserError(
+        f"this would not be run {record.run_id} of DermBench {record.benchmark_version} again:"
+        f" {what} differ{'' if len(differing) > 1 else 's'}"
+    )

@@ -78,8 +78,9 @@ class Recipe(Settings):
     nesterov: bool = Field(True, description="of sgd")
     learning_rate: float = Field(gt=0)
     weight_decay: float = Field(0.0, ge=0)
-    schedule: Literal["constant", "cosine", "thirds"] = Field(
-        description="thirds: a tenth of the rate after every int(epochs / 3) epochs"
+    schedule: Literal["constant", "cosine", "thirds", "half-then-quarter"] = Field(
+        description="thirds: a tenth of the rate after every int(epochs / 3) epochs;"
+        " half-then-quarter: a tenth after a half of them, a hundredth after three quarters"
     )
     warmup_epochs: float = Field(0.0, ge=0)
     patience: int | None = Field(None, ge=1, description="epochs without a better validation score")

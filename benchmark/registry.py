@@ -1,13 +1,16 @@
-"""Names to things: tasks, methods, data sets and explainers, built in or from other packages.
+"""Names to things: tasks, methods, data sets and explainers, built in or from elsewhere.
 
 A built-in is a "module:attribute" string, imported when it is first asked for, so that `list` and
 `--help` load nothing heavy. Other packages add their own through entry points of the group
-`dermbench.<kind>s`. Architectures have a catalogue of their own (`architectures.names()`).
+`dermbench.<kind>s`, single files through `benchmark.plugins`. The eleven architectures have a
+catalogue of their own (`architectures.names()`); here are those that others add.
 """
 
+import hashlib
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from benchmark.errors import UserError, unknown_name
@@ -20,16 +23,50 @@ class Registry:
         self.kind = kind
         self._builtin = builtin
         self._loaded: dict[str, Any] = {}
+        self._files: dict[str, Path] = {}
 
     def names(self) -> list[str]:
-        """Every registered name: built-ins in their own order, then other packages' by name."""
-        return [*self._builtin, *sorted(self._external)]
+        """Every registered name: built-ins in their own order, then the others by name."""
+        return [*self._builtin, *sorted({*self._external, *self._files})]
+
+    def add(self, name: str, thing: Any, file: Path) -> None:
+        """Register what a single file has.
+
+        Raises:
+            UserError: the name is taken, or the thing calls itself otherwise or is not complete.
+        """
+        if name in self.names():
+            raise UserError(f"plugin {file}: there is a {self.kind} {name!r} already: rename yours")
+        self._loaded[name], self._files[name] = self._sound(name, thing, f"plugin {file}"), file
+
+    def _sound(self, name: str, thing: Any, where: str) -> Any:
+        """The thing, where it can be what it is registered as."""
+        # A data set's layout has no name of its own.
+        if getattr(thing, "name", name) != name:
+            raise UserError(
+                f"{where}: {self.kind} {name!r} calls itself {thing.name!r}: use one name"
+            )
+        lacking = sorted(getattr(thing, "__abstractmethods__", ()))
+        if lacking:
+            raise UserError(f"{where}: {self.kind} {name!r} lacks {', '.join(lacking)}: write it")
+        return thing
+
+    def origin(self, name: str) -> dict[str, str]:
+        """Where a thing that is not built in comes from, for a record: {} for a built-in.
+
+        Package to version, or the name of a file to its SHA-256.
+        """
+        if name in self._files:
+            file = self._files[name]
+            return {file.name: f"sha256 {hashlib.sha256(file.read_bytes()).hexdigest()}"}
+        entry = self._external.get(name)
+        return {entry.dist.name: entry.dist.version} if entry and entry.dist else {}
 
     def get(self, name: str) -> Any:
         """The thing registered as `name`.
 
         Raises:
-            UserError: no such name, or its package cannot be imported.
+            UserError: no such name, or its package cannot be imported or is not complete.
         """
         if name not in self._loaded:
             self._loaded[name] = self._load(name)
@@ -43,11 +80,12 @@ class Registry:
             raise unknown_name(self.kind, name, self.names())
         entry = self._external[name]
         try:
-            return entry.load()
+            thing = entry.load()
         except (ImportError, AttributeError) as error:
             raise UserError(
                 f"{self.kind} {name!r} is announced by {entry.value} but cannot be loaded: {error}"
             ) from error
+        return self._sound(name, thing, entry.value)
 
     @cached_property
     def _external(self) -> dict[str, EntryPoint]:
@@ -72,6 +110,9 @@ TASKS = Registry(
         "semi-supervised": "tasks.semi_supervised:SemiSupervised",
     },
 )
+
+# Classes of `architectures.backbone.Backbone`; what is resolved is `architectures.find`.
+ADDED_ARCHITECTURES = Registry("architecture", {})
 
 METHODS = Registry(
     "method",

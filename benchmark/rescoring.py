@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,8 @@ from benchmark.records import predictions, splits
 from benchmark.records.predictions import Predictions
 from benchmark.records.record import DataUsed, Metric, Record
 from benchmark.registry import TASKS
-from tasks.base import Outputs, Score, Task, Trial
+from tasks.base import Task
+from tasks.given import Outputs, Score, Trial
 
 # Faults that a sentence spells out.
 _NAMED = 2
@@ -188,7 +190,9 @@ def rescored(one: Answered) -> Rescored:
     return Rescored(record, pd.DataFrame(moved, columns=["trial", "metric", "before", "after"]))
 
 
-def _moved(trial: str, old: Mapping[str, Metric], new: Mapping[str, Metric]) -> Iterator[tuple]:
+def _moved(
+    trial: str, old: Mapping[str, Metric], new: Mapping[str, Metric]
+) -> Iterator[tuple[Any, ...]]:
     for name, metric in sorted(new.items()):
         before, after = (_numbers(each.get(name)) for each in (old, new))
         apart = np.abs(before - after)

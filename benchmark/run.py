@@ -8,17 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-import architectures
-from architectures import weights as weight_files
-from benchmark import __version__
-from benchmark.config import DEFAULT_EXPLAINER, RunConfig, configure, run_id
+from benchmark import __version__, trackers
+from benchmark.config import RunConfig, configure, run_id
 from benchmark.data import Dataset, load
-from benchmark.data.images import content_hash
 from benchmark.data.pixels import Decoded
 from benchmark.errors import UserError
-from benchmark.guards import Guards
+from benchmark.guards import Guards, refuse_another
 from benchmark.methods.base import Method
+from benchmark.origin import learned, load_named, origin_of, require_classes, settled
 from benchmark.progress import Display, SilentDisplay
+from benchmark.question import asked_of, question
 from benchmark.records import attempts, environment, predictions
 from benchmark.records.attempts import Attempt
 from benchmark.records.folder import RunFolder
@@ -32,12 +31,15 @@ from benchmark.records.record import (
     WeightsUsed,
 )
 from benchmark.records.store import Store
-from benchmark.registry import EXPLAINERS, METHODS, TASKS
+from benchmark.registry import ADDED_ARCHITECTURES, DATASETS, EXPLAINERS, METHODS, TASKS
+from benchmark.start import require_heads, weights_used
 from benchmark.training.adjust import Adjusted
 from benchmark.training.frameworks import select_backend
 from benchmark.training.loop import StageLog
 from benchmark.trial import TrialResult, TrialRunner, Watch, divided_notes
-from tasks.base import BOOTSTRAP_SEED, ONLY, SPLIT_SEED, Score, Task, Trial, trial_record
+from tasks.base import SPLIT_SEED, Task
+from tasks.given import ONLY, Score, Trial, trial_record
+from tasks.scoring import BOOTSTRAP_SEED
 
 
 def run(
@@ -62,36 +64,57 @@ def run(
     Raises:
         UserError: anything the caller can mend, in one line.
     """
+    framework, seed = settings.get("framework", "torch"), settings.get("seed", 0)
+    settings |= settled(settings, out, arch, framework, seed)
     return execute(configure(arch, task, **settings), Path(out), overwrite, display)
 
 
 def execute(
-    config: RunConfig, out: Path, overwrite: bool = False, display: Display | None = None
+    config: RunConfig,
+    out: Path,
+    overwrite: bool = False,
+    display: Display | None = None,
+    same_as: Record | None = None,
 ) -> Record:
-    """Run a resolved configuration, or return the record of the same run made earlier."""
+    """Run a resolved configuration, or return the record of the same run made earlier.
+
+    Raises:
+        UserError: anything the caller can mend; with `same_as`, before anything is trained, that
+            the run would not be the one of that record.
+    """
     display = display or SilentDisplay()
     watch = Watch()
     task, method = question(config)
     select_backend(config.framework)
     store = Store(out)
     with watch("weights"):
-        weights = _weights_used(config)
+        origin = origin_of(config.weights, out, config.arch)
+        # Folders and files where they lie here; `config` says what the run is.
+        here = config if origin is None else config.model_copy(update={"weights": str(origin.file)})
+        weights = weights_used(config) if origin is None else origin.used
     with watch("data"):
         whole = load(config.dataset, config.data_dir, **config.dataset_options)
         dataset = asked_of(task, whole)
         caveats = method.notes([each.name for each in dataset.diseases] if task.graded else [])
         if not method.trains:
-            _require_heads(config.weights, task, dataset)
+            require_heads(here.weights, task, dataset)
+            if origin is not None:
+                require_classes(origin, dataset)
+                caveats = ()  # what the network has seen is known
         guards = Guards.of_run(out, config.allow_leaks, display)
         split = guards.split(task, whole, dataset, config.question, config.seed)
         trials = [Trial(name, **parts) for name, parts in split.trials.items()]
-        earlier = [_load_earlier(item) for item in config.pretrain_on]
+        earlier = [load_named(item) for item in config.pretrain_on]
+        seen = [] if origin is None else list(learned(origin, out, guards))
         earlier_splits = [guards.earlier_split(other) for other in earlier]
         earlier_parts = [each.trials[ONLY] for each in earlier_splits]
         divided = list(zip(earlier, earlier_parts, strict=True))
         # By name first, which takes no time; by pixels once it is clear that the run is to be done.
-        guards.refuse_leaks(dataset, trials, divided, with_pixels=False)
-        name = run_id(config, _protocol(weights, task, dataset, trials, earlier))
+        guards.refuse_leaks(dataset, trials, divided, False, seen)
+        protocol = _protocol(weights, task, dataset, trials, earlier)
+        name = run_id(config, protocol)
+        if same_as is not None:
+            refuse_another(same_as, name, protocol)
     folder = RunFolder(out, config, name)
     if not overwrite and store.has(name):
         display.say(f"run {name} is done already; --overwrite runs it again")
@@ -99,7 +122,7 @@ def execute(
         _tidy(out, folder, record)
         return record
     with watch("data"):
-        leaking = guards.refuse_leaks(dataset, trials, divided, with_pixels=True)
+        leaking = guards.refuse_leaks(dataset, trials, divided, True, seen)
     for frozen in (split, *earlier_splits):
         frozen.keep()
     for note in (*dataset.notes, *caveats, *leaking):
@@ -121,9 +144,13 @@ def execute(
             return record
         folder.start(config, overwrite)
         decoded = Decoded(config.image_size, display.track)
-        runner = TrialRunner(config, task, method, folder, watch, display, decoded, earlier_parts)
-        results = _results(runner, dataset, trials, earlier)
-        score = _overall(task, dataset, results, folder, watch)
+        with trackers.opened(_watched(config, name, folder, out), display) as told:
+            runner = TrialRunner(
+                here, task, method, folder, watch, display, decoded, told, earlier_parts
+            )
+            results = _results(runner, dataset, trials, earlier)
+            score = _overall(task, dataset, results, folder, watch)
+            told.scores({k: m.value for k, m in score.metrics.items() if m.value is not None})
         for note in score.notes:
             display.say(f"note: {note}")
 
@@ -135,7 +162,7 @@ def execute(
                 task,
                 weights,
                 dataset,
-                earlier,
+                (() if origin is None else origin.pretraining) + tuple(map(_data_used, earlier)),
                 results,
                 score,
                 watch,
@@ -150,6 +177,13 @@ def execute(
     return record
 
 
+def _watched(config: RunConfig, name: str, folder: RunFolder, out: Path) -> trackers.Watched:
+    title = f"{config.task} {config.arch} {config.framework} {config.method} {config.dataset}"
+    settings = pd.json_normalize(config.public()).iloc[0]
+    told = {str(setting): str(value) for setting, value in settings.items()}
+    return trackers.Watched(name, title, told, folder.path, out)
+
+
 def _tidy(out: Path, folder: RunFolder, record: Record) -> None:
     """Do what is left to do after a record, where the run was killed in between."""
     if folder.finished and not attempts.note(out, record.run_id).exists():
@@ -158,37 +192,6 @@ def _tidy(out: Path, folder: RunFolder, record: Record) -> None:
     with suppress(UserError), folder.reserved():
         folder.finish(record)
         attempts.forget(out, record.run_id)
-
-
-def question(config: RunConfig) -> tuple[Task, Method]:
-    """The task and the method of a run; what can be refused without the data is refused here.
-
-    Raises:
-        UserError: they cannot be combined, or not with the other settings.
-    """
-    of_task, of_method = TASKS.get(config.task), METHODS.get(config.method)
-    task: Task = of_task(of_task.Options(**config.task_options))
-    method: Method = of_method(of_method.Options(**config.method_options))
-    if config.framework not in method.frameworks:
-        raise UserError(f"method {method.name} does not run in {config.framework}")
-    _check_explainer(config, task)
-    if method.joint:
-        _check_joint(config, task)
-    if method.trains and config.recipe.epochs < 1:
-        raise UserError(f"method {method.name} trains: give its recipe at least 1 epoch")
-    return task, method
-
-
-def asked_of(task: Task, whole: Dataset) -> Dataset:
-    """The data as the task has them.
-
-    Raises:
-        DataError: they cannot answer the task's question.
-    """
-    whole.require_images()
-    dataset = task.prepare(whole)
-    task.check(dataset)
-    return dataset
 
 
 def _results(
@@ -235,69 +238,11 @@ def _overall(
     return score
 
 
-def _check_explainer(config: RunConfig, task: Task) -> None:
-    explainer = EXPLAINERS.get(config.explainer)
-    if not task.maps and config.explainer != DEFAULT_EXPLAINER:
-        raise UserError(f"task {task.name} asks for no maps: leave out --explainer")
-    if task.maps:
-        if METHODS.get(config.method).batch_statistics:
-            raise UserError(
-                f"method {config.method} judges an image by its batch, a map is of one image alone:"
-                f" task {task.name} needs another method, such as supercon"
-            )
-        explainer.require(config.framework)
-
-
-def _check_joint(config: RunConfig, task: Task) -> None:
-    if not task.graded:
-        raise UserError(
-            f"method {config.method} trains one network for several diseases: it is for task"
-            " grading"
-        )
-    if config.pretrain_on:
-        raise UserError(
-            f"--pretrain-on: method {config.method} has a head for each disease, which no other"
-            " data set trains: give --weights FILE instead"
-        )
-
-
-def _weights_used(config: RunConfig) -> WeightsUsed:
-    """Which weights the run starts with; they are fetched before anything else is done."""
-    if config.weights == "none":
-        return WeightsUsed(kind="none")
-    source = architectures.weights_source(config.arch, config.framework, config.weights)
-    assert source is not None
-    kind = config.weights if config.weights in ("imagenet", "timm") else "file"
-    return WeightsUsed(kind=kind, name=source.name, sha256=content_hash(str(source.path)))
-
-
-def _require_heads(path: str, task: Task, dataset: Dataset) -> None:
-    """That a file of ours has the heads that are asked; Keras' files are matched when read."""
-    if weight_files.file_format(Path(path)) != "safetensors":
-        return
-    stored = weight_files.read(Path(path))[1].get("classes")
-    asked = [each.grades for each in dataset.diseases] if task.graded else [dataset.classes]
-    expected = "+".join(str(len(names)) for names in asked)
-    if stored != expected:
-        raise UserError(
-            f"{path} says {stored} classes, and what is scored here has {expected} (of several"
-            " diseases a head each, joined by +): a head that is missing cannot be scored, give a"
-            " network that was trained on the same classes"
-        )
-
-
-def _load_earlier(item: str) -> Dataset:
-    name, _, folder = item.partition(":")
-    dataset = load(name, folder or None)
-    dataset.require_images()
-    return dataset
-
-
 def _protocol(
     weights: WeightsUsed, task: Task, dataset: Dataset, trials: list[Trial], earlier: list[Dataset]
 ) -> dict[str, Any]:
     protocol = {
-        "weights": weights.sha256 or weights.kind,
+        "weights": weights.identity,
         "task_version": task.version,
         "data": dataset.fingerprint,
         "splits": [trial.fingerprint for trial in trials],
@@ -324,7 +269,7 @@ def _record(
     task: Task,
     weights: WeightsUsed,
     dataset: Dataset,
-    earlier: list[Dataset],
+    pretraining: tuple[DataUsed, ...],
     results: list[TrialResult],
     score: Score,
     watch: Watch,
@@ -346,9 +291,9 @@ def _record(
         config=config.public(),
         data=_data_used(dataset),
         weights=weights,
-        pretraining=tuple(_data_used(other) for other in earlier),
+        pretraining=pretraining,
         seeds={"run": config.seed, "split": SPLIT_SEED, "bootstrap": BOOTSTRAP_SEED},
-        packages=environment.packages(),
+        packages=environment.packages() | _origins(config),
         hardware=environment.hardware(results[0].device),
         seconds={part: round(seconds, 3) for part, seconds in watch.seconds.items()},
         peak_memory_bytes=memory,
@@ -359,6 +304,21 @@ def _record(
         leaks=leaks,
         notes=notes,
     )
+
+
+def _origins(config: RunConfig) -> dict[str, str]:
+    """Whence the parts of the run are that are not built in."""
+    found: dict[str, str] = {}
+    for registry, name in (
+        (TASKS, config.task),
+        (METHODS, config.method),
+        (DATASETS, config.dataset),
+        (EXPLAINERS, config.explainer),
+        (ADDED_ARCHITECTURES, config.arch),
+        *((DATASETS, item.partition(":")[0]) for item in config.pretrain_on),
+    ):
+        found |= registry.origin(name)
+    return found
 
 
 def _parameters(config: RunConfig, task: Task, results: list[TrialResult]) -> int:

@@ -1,13 +1,15 @@
 """What `run`, `list` and `describe` print, as tables that Python users can have too."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any
 
 import pandas as pd
 from tabulate import tabulate
 
+import architectures
 from architectures import catalogue
 from benchmark.config import Options, PaperRun, RunConfig
 from benchmark.errors import UserError, unknown_name
@@ -16,8 +18,13 @@ from benchmark.listed import THINGS
 from benchmark.recipe import Augmentation
 from benchmark.records.record import Metric, Record
 from benchmark.registry import DATASETS, EXPLAINERS, METHODS, TASKS, Registry
+from benchmark.show_architectures import about_architecture, architecture_listing
 
 KINDS = (*THINGS, "records")
+
+
+# Room for the names of facts.
+_LONGEST_FACT = 30
 
 
 def text_table(table: pd.DataFrame, wrap: int | None = None) -> str:
@@ -98,6 +105,24 @@ def moved_table(moved: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def repeated_table(metrics: pd.DataFrame) -> pd.DataFrame:
+    """A run made again beside its record, as text; `metrics` as of `repeat.Repetition`."""
+    rows = [
+        {
+            "trial": row.trial or "all",
+            "metric": title(row.metric),
+            "record": _cell(row.before),
+            "again": _cell(row.after),
+            "difference": _cell(row.after - row.before),
+            "95 % interval of the record": "-"
+            if pd.isna(row.low)
+            else f"{row.low:.3f} to {row.high:.3f}",
+        }
+        for row in metrics.itertuples()
+    ]
+    return pd.DataFrame(rows)
+
+
 def listing(kind: str, out: str | Path = "results") -> dict[str, pd.DataFrame]:
     """What there is of one kind, or of all but records: title to table.
 
@@ -119,12 +144,12 @@ def describe(name: str, out: str | Path = "results") -> pd.DataFrame:
     """
     for registry, about in _FINDERS.values():
         if name in registry.names():
-            return _facts(name, about(registry.get(name)))
+            return facts_table(name, about(registry.get(name)))
     try:
-        row = catalogue.find(name)
+        row = architectures.find(name)
     except UserError:
-        return _facts(name, _record(name, Path(out)))
-    return _facts(row.name, _architecture(row))
+        return facts_table(name, _record(name, Path(out)))
+    return facts_table(row.name, about_architecture(row))
 
 
 def facts(kind: str, name: str) -> dict[str, str]:
@@ -134,7 +159,7 @@ def facts(kind: str, name: str) -> dict[str, str]:
         UserError: none of that kind has this name, or its package cannot be imported.
     """
     if kind == "architecture":
-        about = _architecture(catalogue.find(name))
+        about = about_architecture(architectures.find(name))
     else:
         registry, describing = _FINDERS[kind]
         about = describing(registry.get(name))
@@ -147,7 +172,13 @@ def _cell(value: Any) -> Any:
     return f"{value:.3f}" if isinstance(value, float) else value
 
 
-def _facts(name: str, facts: dict[str, Any]) -> pd.DataFrame:
+def facts_text(table: pd.DataFrame) -> str:
+    """Facts as they are printed: no wider than the terminal."""
+    return text_table(table, wrap=max(get_terminal_size().columns - _LONGEST_FACT, 40))
+
+
+def facts_table(name: str, facts: Mapping[str, Any]) -> pd.DataFrame:
+    """Facts about one thing, a row each."""
     table = pd.DataFrame({name: {key: str(value) for key, value in facts.items()}})
     return table.rename_axis(" ")
 
@@ -165,20 +196,6 @@ def metric_row(metric: Metric) -> dict[str, str | int]:
         "images": metric.n,
         "note": metric.note,
     }
-
-
-def _list_architectures(out: Path) -> pd.DataFrame:
-    rows = [
-        {
-            "name": row.name,
-            "year": row.year,
-            "native size": row.native_size,
-            "least size": row.least_size,
-            "parameters": f"{row.parameters / 1e6:.1f} M",
-        }
-        for row in catalogue.ARCHITECTURES
-    ]
-    return pd.DataFrame(rows)
 
 
 def _list_tasks(out: Path) -> pd.DataFrame:
@@ -221,55 +238,13 @@ def _list_records(out: Path) -> pd.DataFrame:
 
 
 _LISTINGS = {
-    "architectures": _list_architectures,
+    "architectures": lambda out: architecture_listing(),
     "tasks": _list_tasks,
     "methods": _list_methods,
     "datasets": _list_datasets,
     "explainers": _list_explainers,
     "records": _list_records,
 }
-
-
-# In the words of keras.applications' `preprocess_input`.
-_PREPROCESSING = {
-    "tf": "tf: RGB scaled to -1..1",
-    "torch": "torch: RGB minus ImageNet's mean, divided by its deviation",
-    "caffe": "caffe: BGR minus ImageNet's mean, not scaled",
-    "none": "input layers of the network's own",
-}
-
-
-def _architecture(row: catalogue.Architecture) -> dict[str, Any]:
-    paper = row.settings
-    least = row.least_size
-    return {
-        "source": f"{row.paper} ({row.year})",
-        "also called": ", ".join(row.aliases),
-        "native size": f"{row.native_size}x{row.native_size} px",
-        "least size": f"{least}x{least} px (Grad-CAM map of 3x3)",
-        "in Keras": f"keras.applications.{row.name}",
-        "in PyTorch": f"made from timm's {row.twin}" if row.twin else "a module of this suite",
-        "parameters": f"{row.base_parameters:,} without head, in both; {row.parameters:,} with"
-        " keras.applications' own head of 1000 classes",
-        "preprocessing": f"{_PREPROCESSING[row.preprocessing]}; inside the network, in both",
-        "Grad-CAM layer, Keras": row.keras_cam,
-        "Grad-CAM layer, PyTorch": row.torch_cam,
-        "map at native size": "{}x{}x{}".format(
-            *catalogue.map_shape(row, (row.native_size, row.native_size)), row.channels
-        ),
-        "BatchNorm epsilon, momentum": f"{row.bn_epsilon}, {row.bn_momentum} (Keras' convention)",
-        "--weights timm": f"timm's {row.timm}" if row.timm else "timm has none",
-        "paper: image size": f"{paper.image_size[0]}x{paper.image_size[1]} (height x width)",
-        "paper: learning rate": f"{paper.learning_rate:g}, {paper.optimiser}, batch"
-        f" {paper.batch_size}",
-        "paper: augmentation": f"flips, rotation {paper.rotation}, shear {paper.shear}, zoom"
-        f" {paper.zoom}, brightness {paper.brightness[0]} to {paper.brightness[1]}",
-        "paper: frozen up to": paper.last_fixed_layer,
-        "paper: head": ", ".join(paper.head),
-        "paper: epochs": f"pre-training {paper.pretrain_epochs or 'not found'}, fine-tuning"
-        f" {paper.finetune_epochs or 'not found'}",
-        "paper: Grad-CAM layer": paper.cam_layer or "not found",
-    }
 
 
 def _task(task: Any) -> dict[str, Any]:
@@ -312,8 +287,8 @@ def _paper_run(paper: PaperRun) -> str:
         f"{height}x{width} px, {recipe.epochs} epochs, batch {recipe.batch_size},"
         f" {recipe.optimiser}{'' if recipe.nesterov else ' without Nesterov'}, learning rate"
         f" {recipe.learning_rate:g}, schedule {recipe.schedule}, weight decay"
-        f" {recipe.weight_decay:g}, augmentation: {_differing(recipe.augmentation)};"
-        f" {_listed(paper.options)} (authors' code)"
+        f" {recipe.weight_decay:g}, augmentation: {_differing(recipe.augmentation) or 'none'}"
+        f"{'; ' if paper.options else ''}{_listed(paper.options)} (authors' code)"
     )
 
 
@@ -334,6 +309,7 @@ def _dataset(layout: Any) -> dict[str, Any]:
         "source": layout.source,
         "licence": layout.licence,
         **options,
+        **({"--budget paper": _paper_run(layout.paper_run)} if layout.paper_run else {}),
     }
 
 

@@ -9,7 +9,7 @@ from benchmark.data.pipeline import Samples, plain_batches
 from benchmark.progress import Display
 from benchmark.training.engine import Engine
 from benchmark.training.loop import PREDICTION_BATCH, Selection, predict
-from tasks.base import resamples
+from tasks.scoring import resamples
 
 # Enough for a decision, which a method may take many times (ours).
 _RESAMPLES = 200
@@ -69,7 +69,7 @@ class TrialSurvey:
 
     def _features(self, samples: Samples) -> np.ndarray:
         if not len(samples):
-            return np.empty((0, self.engine.network.architecture.channels), np.float32)
+            return np.empty((0, self.engine.network.width), np.float32)
         batches = -(-len(samples) // PREDICTION_BATCH)
         stream = self.display.track(
             plain_batches(samples, PREDICTION_BATCH), "extracting features", batches

@@ -25,11 +25,14 @@ from benchmark.progress import Display
 from benchmark.records.folder import RunFolder
 from benchmark.registry import EXPLAINERS
 from benchmark.survey import TrialSurvey
+from benchmark.trackers import Trackers
 from benchmark.training.adjust import Adjusted, adjust
 from benchmark.training.engine import Engine
 from benchmark.training.frameworks import make_engine
 from benchmark.training.loop import Selection, StageLog, predict, train_stage
-from tasks.base import Outputs, Score, Task, Trial, shown_in
+from tasks.base import Task
+from tasks.given import Outputs, Score, Trial
+from tasks.scoring import shown_in
 
 
 @dataclass
@@ -89,6 +92,7 @@ class TrialRunner:
     watch: Watch
     display: Display
     decoded: Decoded
+    trackers: Trackers
     # Train and validation ids of each earlier data set.
     earlier_parts: Sequence[Mapping[str, Sequence[str]]] = ()
 
@@ -191,6 +195,7 @@ class TrialRunner:
             weights=None if fresh else config.weights,
             seed=config.seed,
             head=config.recipe.head,
+            cam_layer=config.cam_layer,
         )
         if backbone is not None:
             network.load(backbone, head=False)
@@ -241,7 +246,7 @@ class TrialRunner:
             labels=survey.labelled.labels,
             classes=classes,
             recipe=self.config.recipe.model_copy(update={"epochs": epochs}),
-            features=survey.engine.network.architecture.channels,
+            features=survey.engine.network.width,
             seed=self.config.seed,
             unlabelled=len(survey.of_unlabelled),
             survey=survey,
@@ -285,6 +290,7 @@ class TrialRunner:
             self.display,
             self.method.batch_statistics,
             survey.of_unlabelled,
+            lambda row: self.trackers.epoch(f"{title}/{stage.name}", row),
         )
         self.folder.save_history(title, stage.name, log.epochs)
         target = self.folder.pictures(title) / f"history-{stage.name}.png"
@@ -350,6 +356,7 @@ class TrialRunner:
             image_size=self.config.image_size,
             seed=self.config.seed,
             head=self.config.recipe.head,
+            cam_layer=self.config.cam_layer,
         )
         return make_engine(untrained, self.config.device, self.config.seed).network
 

@@ -1,151 +1,26 @@
 """What a task is: the trials it splits a data set into and the score it gives their outputs."""
 
-import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 
-from benchmark import config, pictures
+from benchmark import config
 from benchmark.data import splits
 from benchmark.data.dataset import Dataset
 from benchmark.data.pixels import Progress, silent
 from benchmark.errors import DataError
 from benchmark.metrics import classification, statistics
 from benchmark.records.predictions import Predictions
-from benchmark.records.record import Baseline, Metric, TrainingSummary, TrialRecord
-
-# The trial of a run that has only one.
-ONLY = "main"
+from tasks.given import ONLY, Outputs, Score, Trial
+from tasks.scoring import draw_confusion, positions, resamples, truth
 
 # Part of every task's protocol: the split is the same for all seeds of a run, so that seeds
 # differ by training alone and every row of a table is scored on the same images.
 SPLIT_SEED = 0
-BOOTSTRAP_SEED = 0
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One split: which images train, which choose the epoch, which are scored.
-
-    `unscored` are images of the test part that the task cannot score; they serve for nothing.
-    `unlabelled` are training images whose labels nobody may see; `train` are the others.
-    """
-
-    name: str
-    train: tuple[str, ...]
-    validation: tuple[str, ...]
-    test: tuple[str, ...]
-    unscored: tuple[str, ...] = ()
-    unlabelled: tuple[str, ...] = ()
-
-    @property
-    def parts(self) -> dict[str, list[str]]:
-        """Sorted ids of "train" (labelled or not), "validation" and "test"."""
-        train = (*self.train, *self.unlabelled)
-        parts = {"train": train, "validation": self.validation, "test": self.test}
-        return {name: sorted(ids) for name, ids in parts.items()}
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the ids of each part, in any order, whichever of them are labelled."""
-        return _digest(self.parts)
-
-    @property
-    def labelled_fingerprint(self) -> str:
-        """SHA-256 of the ids of the labelled training images, "" where all are labelled."""
-        return _digest(sorted(self.train)) if self.unlabelled else ""
-
-    @property
-    def test_fingerprint(self) -> str:
-        """SHA-256 of the ids of the test part, in any order."""
-        return _digest(sorted(self.test))
-
-
-@dataclass(frozen=True)
-class Probes:
-    """What tests of the explanations themselves found, on some of the test images.
-
-    Attributes:
-        ids: M sample ids.
-        shares: (S,) float64 in [0, 1], of the pixels that were inserted or deleted.
-        insertion, deletion: (M, S) float32, the true class's probability.
-        stages: R names, what was given random weights, from the top layer down.
-        similarity: (R, M) of the maps to the trained network's; NaN where undefined.
-    """
-
-    ids: tuple[str, ...]
-    shares: np.ndarray
-    insertion: np.ndarray
-    deletion: np.ndarray
-    stages: tuple[str, ...]
-    similarity: np.ndarray
-
-
-@dataclass(frozen=True)
-class Explanations:
-    """Maps of the test images: float32, non-negative, not normalised, in the order of the ids.
-
-    Attributes:
-        explainer: which one made them; the others are `published`.
-        true: (N, h, w), of the true class.
-        predicted: (N, h, w), of the class the network says.
-        every: (N, K, h, w), of every class; None for explainers too slow for that.
-        untrained: (N, h, w), of the true class, by a network with random weights.
-        published: (N, h, w), Grad-CAM of the predicted class as in the DermXDB benchmark's code.
-        untrained_published: (N, h, w), the same class and rule, by the network with random weights.
-        probes: of the explanations.
-    """
-
-    explainer: str
-    probes: Probes
-    true: np.ndarray
-    predicted: np.ndarray
-    untrained: np.ndarray
-    published: np.ndarray
-    untrained_published: np.ndarray
-    every: np.ndarray | None = None
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """The maps that are there, by name."""
-        found = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {name: value for name, value in found.items() if isinstance(value, np.ndarray)}
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """What a trained network says of the test images, in the order of `ids`.
-
-    Attributes:
-        ids: N sample ids.
-        probabilities: (N, K) float32, rows sum to 1.
-        explanations: None when the task does not ask for them.
-        temperature: by which the logits would have to be divided to fit the validation labels best;
-            None when it is not asked for.
-    """
-
-    ids: tuple[str, ...]
-    probabilities: np.ndarray
-    explanations: Explanations | None = None
-    temperature: float | None = None
-
-
-@dataclass(frozen=True)
-class Score:
-    """Metrics with intervals, what they are compared with, and the tables behind them.
-
-    `notes` are for the reader of the record, one sentence each.
-    """
-
-    metrics: dict[str, Metric]
-    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
-    baselines: dict[str, Baseline] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
 
 
 class Task(ABC):
@@ -274,9 +149,12 @@ class Task(ABC):
         """
         return {}
 
-    @abstractmethod
     def draw(self, dataset: Dataset, outputs: Outputs, score: Score, folder: Path) -> list[Path]:
-        """Draw the pictures of a trial into `folder`; the files, most telling first."""
+        """Draw the pictures of a trial into `folder`; the files, most telling first.
+
+        Here the confusion matrix.
+        """
+        return [draw_confusion(dataset, outputs, folder)]
 
     def overall(self, dataset: Dataset, results: Sequence[tuple[Trial, Outputs, Score]]) -> Score:
         """The run's own score, of all its trials; here that of the only one, without its tables."""
@@ -321,117 +199,3 @@ class Task(ABC):
     def draw_overall(self, dataset: Dataset, score: Score, folder: Path) -> list[Path]:
         """Draw the pictures of the run's own score into `folder`; here there are none."""
         return []
-
-
-def trial_record(
-    trial: Trial,
-    metrics: dict[str, Metric],
-    stages: tuple[TrainingSummary, ...] = (),
-    temperature: float | None = None,
-) -> TrialRecord:
-    """What a record keeps of a trial; predictions made elsewhere have no stages of training."""
-    return TrialRecord(
-        name=trial.name,
-        split_fingerprint=trial.fingerprint,
-        test_fingerprint=trial.test_fingerprint,
-        labelled_fingerprint=trial.labelled_fingerprint,
-        n_train=len(trial.train),
-        n_unlabelled=len(trial.unlabelled),
-        n_validation=len(trial.validation),
-        n_test=len(trial.test),
-        stages=stages,
-        temperature=temperature,
-        metrics=metrics,
-    )
-
-
-def _digest(ids: Any) -> str:
-    return hashlib.sha256(json.dumps(ids, sort_keys=True).encode()).hexdigest()
-
-
-def truth(dataset: Dataset, ids: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Labels (N,) int64 and groups (N,) str of some images."""
-    rows = dataset.table.loc[list(ids)]
-    return rows["label"].to_numpy(np.int64), rows["group"].to_numpy(str)
-
-
-def positions(images: Sequence[str], ids: Sequence[str]) -> np.ndarray:
-    """(M,) int64: where in `images` each id stands."""
-    place = {sample: number for number, sample in enumerate(images)}
-    return np.array([place[sample] for sample in ids], np.int64)
-
-
-def diagnosis_metrics(dataset: Dataset, outputs: Outputs) -> dict[str, Metric]:
-    """Every classification score with its 95 % bootstrap interval over groups."""
-    labels, groups = truth(dataset, outputs.ids)
-    weights = resamples(labels, groups)
-    return with_intervals(
-        classification.scores(labels, outputs.probabilities),
-        classification.resampled(labels, outputs.probabilities, weights),
-        groups,
-    )
-
-
-def resamples(
-    labels: np.ndarray, groups: np.ndarray, count: int = statistics.RESAMPLES
-) -> np.ndarray:
-    """(R, N) how often each test image enters each bootstrap resample, for scores over classes.
-
-    A resample that lacks one of the classes asks an easier question: it is left out (ours); where
-    that leaves less than half of them, none is kept, and there is no interval.
-    """
-    weights = statistics.group_weights(groups, count, BOOTSTRAP_SEED)
-    whole = np.ones(len(weights), bool)
-    for label in np.unique(labels):
-        whole &= weights[:, labels == label].any(axis=1)
-    if whole.all():
-        return weights  # a choice of all rows would be a second copy of what may be large
-    return weights[whole] if 2 * whole.sum() >= len(weights) else weights[:0]
-
-
-def with_intervals(
-    values: Mapping[str, float], samples: Mapping[str, np.ndarray], groups: np.ndarray
-) -> dict[str, Metric]:
-    """A metric for each score, with its 95 % bootstrap interval.
-
-    Args:
-        values: score -> its value.
-        samples: score -> (R,) its values in the resamples.
-        groups: (N,) the groups of the images that enter.
-    """
-    n, count = len(groups), len(np.unique(groups))
-    return {
-        name: metric(statistics.Estimate(value, *statistics.interval(samples[name]), n, count))
-        for name, value in values.items()
-    }
-
-
-def mean_metric(values: np.ndarray, groups: np.ndarray) -> Metric:
-    """The mean of one value per image with its interval; NaN values do not enter."""
-    return metric(statistics.bootstrap(values, groups, statistics.RESAMPLES, BOOTSTRAP_SEED))
-
-
-def metric(estimate: statistics.Estimate) -> Metric:
-    """A record's metric: None where a number is not defined."""
-    value, low, high = (
-        float(number) if np.isfinite(number) else None
-        for number in (estimate.value, estimate.low, estimate.high)
-    )
-    note = "" if value is not None else "not defined on these images"
-    return Metric(value=value, low=low, high=high, n=estimate.n, groups=estimate.groups, note=note)
-
-
-def shown_in(dataset: Dataset, folder: Path) -> str:
-    """Whose the pictures in `folder` are: the data set, and the trial where a run has several."""
-    trial = folder.parent.name
-    return dataset.name if trial == ONLY else f"{dataset.name}, {trial}"
-
-
-def draw_confusion(dataset: Dataset, outputs: Outputs, folder: Path) -> Path:
-    """Draw the confusion matrix of the test images."""
-    labels, _ = truth(dataset, outputs.ids)
-    predicted = classification.predicted_classes(outputs.probabilities)
-    target = folder / "confusion.png"
-    counts = classification.confusion(labels, predicted, len(dataset.classes))
-    pictures.confusion(counts, dataset.classes, shown_in(dataset, folder), target)
-    return target

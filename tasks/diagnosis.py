@@ -5,8 +5,10 @@ from pathlib import Path
 from benchmark.data.dataset import Dataset
 from benchmark.data.pixels import Progress, silent
 from benchmark.metrics import classification
-from tasks.base import Outputs, Score, Task, Trial, diagnosis_metrics, draw_confusion, truth
+from tasks.base import Task
+from tasks.given import Outputs, Score, Trial
 from tasks.reliability import SHOWN, add_reliability, draw_added
+from tasks.scoring import diagnosis_metrics, draw_confusion, truth
 
 
 class Diagnosis(Task):

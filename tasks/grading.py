@@ -18,12 +18,10 @@ from benchmark.metrics import classification, ordinal
 from benchmark.metrics.statistics import RESAMPLES
 from benchmark.records.predictions import Predictions
 from benchmark.records.record import Metric
-from tasks.base import (
-    SPLIT_SEED,
-    Outputs,
-    Score,
-    Task,
-    Trial,
+from tasks.base import SPLIT_SEED, Task
+from tasks.given import Outputs, Score, Trial
+from tasks.reliability import SHOWN, add_reliability, draw_added
+from tasks.scoring import (
     diagnosis_metrics,
     draw_confusion,
     positions,
@@ -31,7 +29,6 @@ from tasks.base import (
     truth,
     with_intervals,
 )
-from tasks.reliability import SHOWN, add_reliability, draw_added
 
 HEADLINE = "quadratic_kappa"
 # What the command line prints of each disease.

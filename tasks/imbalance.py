@@ -18,19 +18,16 @@ from benchmark.errors import DataError, UserError
 from benchmark.metrics import binary, classification, statistics
 from benchmark.records.predictions import Predictions
 from benchmark.records.record import Metric
-from tasks.base import (
-    SPLIT_SEED,
-    Outputs,
-    Score,
-    Task,
-    Trial,
+from tasks.base import SPLIT_SEED, Task
+from tasks.given import Outputs, Score, Trial
+from tasks.reliability import SHOWN, add_reliability, draw_added
+from tasks.scoring import (
     diagnosis_metrics,
     draw_confusion,
     resamples,
     truth,
     with_intervals,
 )
-from tasks.reliability import SHOWN, add_reliability, draw_added
 
 # Training images of a class, least and most: the bands of Liu et al. 2019 (arXiv 1904.05160).
 BANDS: dict[str, tuple[int, float]] = {

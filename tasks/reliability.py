@@ -14,7 +14,8 @@ from benchmark.data.dataset import Dataset
 from benchmark.metrics import calibration, selective
 from benchmark.metrics.calibration import TEMPERATURES
 from benchmark.records.record import Metric
-from tasks.base import Outputs, Score, Trial, resamples, shown_in, truth, with_intervals
+from tasks.given import Outputs, Score, Trial
+from tasks.scoring import resamples, shown_in, truth, with_intervals
 
 # What a temperature changes; it hardly moves which images are the most confident.
 _SCALED = ("ece", "adaptive_ece", "classwise_ece", "brier", "negative_log_likelihood")

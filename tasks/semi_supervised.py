@@ -20,11 +20,10 @@ from benchmark.metrics import classification
 from benchmark.pictures.fractions import Series, score_by_fraction
 from benchmark.records.predictions import Predictions
 from benchmark.records.record import Metric
-from tasks.base import (
-    Outputs,
-    Score,
-    Task,
-    Trial,
+from tasks.base import Task
+from tasks.given import Outputs, Score, Trial
+from tasks.reliability import add_reliability, draw_added
+from tasks.scoring import (
     diagnosis_metrics,
     draw_confusion,
     positions,
@@ -32,7 +31,6 @@ from tasks.base import (
     truth,
     with_intervals,
 )
-from tasks.reliability import add_reliability, draw_added
 
 FRACTIONS = "1,5,10,20,50,100"
 # Scores whose curve over the label fractions has an area, headline first, and those without one.

@@ -173,6 +173,22 @@ def test_a_method_with_a_paper_of_its_own_has_its_own_paper_budget():
     assert configure("DenseNet121", "imbalance", method="supercon", budget="paper")
 
 
+def test_a_data_set_with_settings_of_its_own_has_them_for_its_paper_budget():
+    """MedMNIST's code, with its images enlarged."""
+    config = configure("ResNet50", "diagnosis", dataset="medmnist", budget="paper")
+    recipe = config.recipe
+    assert config.image_size == (224, 224)
+    assert (recipe.epochs, recipe.batch_size, recipe.learning_rate) == (100, 128, 1e-3)
+    assert (recipe.optimiser, recipe.weight_decay, recipe.bn_momentum) == ("adam", 0, 0.9)
+    assert (recipe.schedule, recipe.head) == ("half-then-quarter", "plain")
+    assert recipe.augmentation == Augmentation()
+    # A method's own paper says more of what it needs.
+    ours = configure("ResNet50", "diagnosis", dataset="medmnist", budget="paper", method="supercon")
+    assert (ours.recipe.schedule, ours.recipe.optimiser) == ("thirds", "sgd")
+    quick = configure("ResNet50", "diagnosis", dataset="medmnist")
+    assert quick.recipe.schedule == "cosine"
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"crop": (0.0, 1.0)}, {"crop": (0.5, 1.2)}, {"blur": (2.0, 1.0)}, {"jitter": (0, 0, 0, 0.6)}],

@@ -9,7 +9,7 @@ from benchmark.data.dataset import Dataset
 from benchmark.errors import DataError
 from benchmark.guards import Guards
 from benchmark.progress import SilentDisplay
-from tasks.base import Trial
+from tasks.given import Trial
 
 IDS = [f"i{number}" for number in range(12)]
 WHOLE = Trial("main", tuple(IDS[:6]), tuple(IDS[6:9]), tuple(IDS[9:]))

@@ -29,6 +29,7 @@ def test_pretraining_on_a_test_lesion_is_refused(framework, real_data, tmp_path)
         )
 
 
+@pytest.mark.slow
 def test_a_leaking_split_runs_only_with_a_flag_that_the_record_carries(
     framework, real_data, tmp_path
 ):
@@ -48,6 +49,7 @@ def test_a_leaking_split_runs_only_with_a_flag_that_the_record_carries(
     assert "allowed by --allow-leaks" in told
 
 
+@pytest.mark.slow
 def test_two_stages_on_a_thinned_question_of_two_classes(framework, tmp_path):
     asked = {"imbalance": "10", "positive": "Psoriasis"}
     record = run(

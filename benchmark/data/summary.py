@@ -1,18 +1,14 @@
-"""What a data set holds, as tables, and a complete check of its files: `data stats`, `data check`.
+"""What a data set holds, as tables: `data stats`. Whether it is sound is `check`'s business."""
 
-Faults of tables and folders are found earlier, by the layouts' readers.
-"""
-
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from benchmark.data import images, leaks
-from benchmark.data.dataset import SAMPLE_COLUMNS, SPLITS, UNLABELLED, Dataset, Disease
+from benchmark.data import images
+from benchmark.data.dataset import SAMPLE_COLUMNS, SPLITS, UNLABELLED, Dataset
 from benchmark.data.layouts import dermxdb
-from benchmark.data.pixels import Progress, in_threads, silent
+from benchmark.data.pixels import in_threads
 from benchmark.errors import DataError
 
 # A metadata column with more different numbers than this is given by its range, one with more
@@ -23,60 +19,6 @@ MOST_TEXTS = 20
 MOST_SIZES = 10
 # Missing photographs named on the screen.
 MOST_MISSING = 10
-
-
-def check(dataset: Dataset, progress: Progress | None = None) -> list[str]:
-    """Decode every image and mask and return what is wrong, one sentence each; empty if sound.
-
-    Found are: files that cannot be read, masks of another size than their image, empty masks (they
-    are used all the same and say "nothing marked"), byte-identical images of different classes or
-    groups, lesions, patients or images in two parts, classes without images.
-
-    Args:
-        dataset: any; photographs that are not on this machine are passed over.
-        progress: called as `progress(items, description, total)`, passes the items on.
-    """
-    watch = progress or silent
-    problems: list[str] = []
-    fixed = leaks.fixed_parts(dataset)
-    if fixed and (leaking := leaks.summary(leaks.find(dataset, fixed), fixed)):
-        problems.append(leaking)
-    present = set(dataset.table["label"])
-    for label, name in enumerate(dataset.classes):
-        if label not in present:
-            problems.append(f"class {name} has no image")
-
-    sizes: dict[str, tuple[int, int]] = {}
-    held = dataset.table[dataset.table["path"] != ""]
-    faults = in_threads(_image_size, list(held["path"]))
-    for sample_id, (size, fault) in zip(
-        held.index, watch(faults, "checking images", len(held)), strict=True
-    ):
-        if size:
-            sizes[sample_id] = size
-        else:
-            problems.append(fault)
-    problems += _duplicates(held.loc[list(sizes)], dataset.diseases)
-
-    first: dict[str, str] = {}
-    masks = list(zip(dataset.masks["id"], dataset.masks["path"], strict=True))
-    results = in_threads(_mask_size, [path for _, path in masks])
-    for (sample_id, path), (size, area, fault) in zip(
-        masks, watch(results, "checking masks", len(masks)), strict=True
-    ):
-        if size is None:
-            problems.append(fault)
-            continue
-        if not area:
-            problems.append(f"{path} is empty: it counts as 'nothing marked'")
-        # Without the photograph, the masks of an image are compared with each other.
-        reference = dataset.table.at[sample_id, "path"] or first.setdefault(sample_id, path)
-        try:
-            expected = sizes.setdefault(sample_id, size)
-            images.require_same_size(path, size, reference, expected)
-        except DataError as error:
-            problems.append(str(error))
-    return problems
 
 
 def photographs(dataset: Dataset) -> pd.DataFrame:
@@ -163,15 +105,7 @@ def summarise(dataset: Dataset, areas: bool = False) -> dict[str, pd.DataFrame]:
     return {title: table for title, table in tables.items() if not table.empty}
 
 
-def _image_size(path: str) -> tuple[tuple[int, int] | None, str]:
-    try:
-        height, width, _ = images.read_image(path).shape
-    except DataError as error:
-        return None, str(error)
-    return (height, width), ""
-
-
-def _mask_size(path: str) -> tuple[tuple[int, int] | None, float, str]:
+def mask_size(path: str) -> tuple[tuple[int, int] | None, float, str]:
     """Size, marked share and fault of one mask."""
     try:
         mask = images.read_mask(path)
@@ -179,25 +113,6 @@ def _mask_size(path: str) -> tuple[tuple[int, int] | None, float, str]:
         return None, 0.0, str(error)
     height, width = mask.shape
     return (height, width), float(mask.mean()), ""
-
-
-def _duplicates(samples: pd.DataFrame, diseases: Sequence[Disease]) -> list[str]:
-    """Images with the same bytes that a split could put on both sides, or that say two things."""
-    # Of a graded image, `label` is of one disease: another image may be graded for another.
-    compared = [*([one.column for one in diseases] or ["label"]), "group"]
-    first: dict[str, str] = {}
-    problems = []
-    for sample_id, path in samples["path"].items():
-        other = first.setdefault(images.content_hash(path), str(sample_id))
-        rows = samples.loc[[other, sample_id]]
-        for column in compared:
-            told = rows[column]
-            if told[told != UNLABELLED].nunique() > 1:
-                problems.append(
-                    f"images {other} and {sample_id} are byte-identical, but differ in {column}"
-                )
-                break
-    return problems
 
 
 def _class_names(dataset: Dataset) -> pd.Series:
@@ -299,7 +214,7 @@ def _areas(dataset: Dataset) -> pd.DataFrame:
     if dataset.masks.empty:
         return pd.DataFrame()
     shares = []
-    for _, share, fault in in_threads(_mask_size, list(dataset.masks["path"])):
+    for _, share, fault in in_threads(mask_size, list(dataset.masks["path"])):
         if fault:
             raise DataError(fault)
         shares.append(share)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from architectures import Architecture
 from architectures.network import Network
 from benchmark.errors import UserError, needs_package
 
@@ -37,6 +38,7 @@ class Explainer(ABC):
         settings: each setting's name to its value and where that comes from, for `describe`.
         every_class: whether the maps of all classes cost little more than that of one.
         additive: the sum that its attributions keep; "": none.
+        last_map: whether it needs what follows the last map, see `Architecture.tail_apart`.
         same_in_both: whether the two frameworks give one map, given the same weights; if not, the
             leaderboard ranks them apart.
     """
@@ -49,6 +51,7 @@ class Explainer(ABC):
     library: ClassVar[str] = ""
     settings: ClassVar[dict[str, str]] = {}
     every_class: ClassVar[bool] = False
+    last_map: ClassVar[bool] = False
     additive: ClassVar[str] = ""
     same_in_both: ClassVar[bool] = True
 
@@ -68,6 +71,20 @@ class Explainer(ABC):
         if module is not None and find_spec(module) is None:
             package = _DISTRIBUTIONS.get(module, module)
             raise needs_package(package, "explain", f"--explainer {cls.name}")
+
+    @classmethod
+    def require_tail(cls, architecture: Architecture) -> None:
+        """See that the network has what this explainer needs of it: ask before training, too.
+
+        Raises:
+            UserError: it needs what follows the last map, which is no part of its own there.
+        """
+        if cls.last_map and not architecture.tail_apart:
+            raise UserError(
+                f"explainer {cls.name!r} needs the part of the network that follows its last map,"
+                f" which {architecture.name} does not have apart: choose gradcam, or an explainer"
+                " of pixels"
+            )
 
     def maps(self, network: Network, images: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The map of the target class's logit, for each image.
@@ -115,6 +132,8 @@ class Explainer(ABC):
     def _checked(self, network: Network, images: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The targets as (B,) int64, once all is seen to fit."""
         self.require(network.framework)
+        if self.last_map:
+            self.require_tail(network.architecture)
         if images.dtype != np.uint8 or images.shape != (len(images), *network.image_size, 3):
             raise UserError(
                 f"images must be (B, {network.image_size[0]}, {network.image_size[1]}, 3) uint8 for"
@@ -144,6 +163,7 @@ class OfLastMap(Explainer):
     """An explainer of the last map alone: one forward pass serves every class."""
 
     every_class = True
+    last_map = True
 
     def class_maps(self, network: Network, images: np.ndarray) -> np.ndarray:
         """See `Explainer.class_maps`."""

@@ -60,6 +60,7 @@ class ScoreCam(Explainer):
     """Score-CAM: each channel weighted by the score of the image seen through it; no gradient."""
 
     name = "scorecam"
+    last_map = True
     same_in_both = False
     summary = "activations, each weighted by the score of the image seen through it"
     paper = "Wang et al., Score-CAM, CVPR Workshops 2020, arXiv 1910.01279"

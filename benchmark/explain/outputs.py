@@ -14,7 +14,7 @@ from benchmark.explain.randomisation import cascade
 from benchmark.metrics.maps import finite
 from benchmark.progress import Display
 from benchmark.training.loop import PREDICTION_BATCH
-from tasks.base import Explanations, Probes
+from tasks.given import Explanations, Probes
 
 # Sets the seeds of randomised weights apart from those of runs.
 _RANDOMISATION = 1810_03292

@@ -96,6 +96,6 @@ def rank_correlation(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]
     return np.clip(np.divide((x * y).sum(axis=1), scale, out=undefined, where=scale > 0), -1, 1)
 
 
-def _centred_ranks(pixels: NDArray) -> NDArray[np.float64]:
+def _centred_ranks(pixels: np.ndarray) -> NDArray[np.float64]:
     ranks = rankdata(pixels, axis=1)
     return ranks - ranks.mean(axis=1, keepdims=True)

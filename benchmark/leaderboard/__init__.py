@@ -29,8 +29,10 @@ from benchmark.leaderboard.folder import rebuilt
 from benchmark.leaderboard.fractions import LabelCurve, label_curves
 from benchmark.leaderboard.kept import Kept
 from benchmark.leaderboard.marks import add_contested
+from benchmark.leaderboard.opening import opening
 from benchmark.leaderboard.part import Part, Summary, rows_shown
-from benchmark.leaderboard.published import concerned, reported_rows
+from benchmark.leaderboard.published import publications, reported_rows
+from benchmark.leaderboard.remarks import remarks
 from benchmark.leaderboard.report import TITLE, closing, markdown_sections
 from benchmark.leaderboard.report_joined import comparison_section
 from benchmark.leaderboard.submitted import best_runs
@@ -101,6 +103,8 @@ def build(
             kept_plots, kept_pages = (Kept(each, index, folder is None) for each in (drawn, pages))
             site = Site(Path(results), root, pages, heads, most, kept_pages)
             text.write(TITLE)
+            if told := opening(heads):
+                text.write(f"{told}\n\n")
             for part in _parts(index, sent, doubts, Path(results), progress):
                 draw(of_part(part), drawn, kept_plots)
                 pictures += part.pictures
@@ -150,15 +154,15 @@ def _parts(
         heads[head.part].append(head)
     # Bars do not nest: of a single part the steps are shown.
     outer, inner = (progress, silent) if len(heads) > 1 else (silent, progress)
-    alone = True
+    unmet = [each for each in publications() if each.alone]
     for key in outer(sorted(heads), "comparing and drawing", len(heads)):
         records = (*index.records(heads[key]), *submissions[key])
         part = _part(index, records, sent, doubts, results, inner)
-        alone = alone and not concerned(part.table)
+        unmet = [each for each in unmet if not each.concerns(part.table)]
         yield part
         del part, records  # before the next is read
-    if alone:
-        table = add_rows(frame([]), reported_rows(frame([])))
+    for each in unmet:
+        table = add_rows(frame([]), each.apart())
         beside = {section_id(section): tradeoffs(section) for section in sections(table)}
         yield Part((), table, _plots(table), tradeoffs=beside)
 
@@ -177,10 +181,14 @@ def _part(
 
     counted = [record for seeds in rows_of(records) for record in seeds]
     table = add_contested(build_table(counted), doubts)
-    beside = best_runs(table)
+    beside, remarked = best_runs(table), remarks(table)
     table, told = remembered_standing(index, table, counted, results, progress)
     notes = {
-        section: [*([beside[section]] if section in beside else []), *told.get(section, ())]
+        section: [
+            *([beside[section]] if section in beside else []),
+            *remarked.get(section, ()),
+            *told.get(section, ()),
+        ]
         for section in table[COLUMNS.section].unique()
     }
     joined: list[Curve | LabelCurve] = [
@@ -188,8 +196,7 @@ def _part(
         *label_curves(table, counted),
     ]
     baselines, disputes = baseline_rows(counted)
-    reported = reported_rows(table) if concerned(table) else []
-    table = add_rows(table, [*baselines, *reported])
+    table = add_rows(table, [*baselines, *reported_rows(table)])
     return Part(
         records=records,
         table=table,

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.leaderboard.columns import COLUMNS, estimate, over_seeds, protocol, score, size, text
+from benchmark.leaderboard.columns import COLUMNS, estimate, over_seeds, protocol, score, size
 from benchmark.metrics.statistics import Estimate
-from benchmark.records.record import UNTRAINED, Baseline, Metric, Record
+from benchmark.records.record import UNTRAINED, Baseline, Metric, Record, text
 
 # Room for the round-off of different machines (ours); a score made otherwise differs by more.
 _TOLERANCE = 1e-4

@@ -26,9 +26,9 @@ class Columns:
     """The columns of the table, in order; three more per metric follow, see `metric_columns`.
 
     `section` digests the protocol of what stands side by side. `kind` is one of `KINDS`; only runs
-    have a rank. `name` says which floor or ceiling a row is, or the stage of training of a reported
-    row, whose `source` tells where its numbers were printed, whose `n_images` are the test images
-    and whose `n_seeds` the runs of its mean; it has SPREAD columns in place of intervals.
+    have a rank. `name` says which floor or ceiling a row is, or how the network of a reported row
+    was trained, whose `source` tells where its numbers were printed, whose `n_images` are the test
+    images and whose `n_seeds` the runs of its mean; it has SPREAD columns in place of intervals.
 
     `question` holds the task's options as "imbalance=50, positive=MEL", see `options_of`; `leaks`
     is LEAKS where the records name what their parts share, see `leaks_told`. `split` digests the

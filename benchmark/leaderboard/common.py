@@ -12,7 +12,7 @@ from benchmark.metrics import classification, statistics
 from benchmark.metrics.statistics import Estimate
 from benchmark.records.record import Record
 from benchmark.rescoring import Answered, all_answered, faults_told
-from tasks.base import positions, truth
+from tasks.scoring import positions, truth
 
 _TASK = "explainability"
 # The score of each image that a run keeps with its predictions.

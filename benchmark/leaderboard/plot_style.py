@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.leaderboard.columns import COLUMNS, SPREAD, metric_columns
-from benchmark.leaderboard.published import publication
+from benchmark.leaderboard.published import publication_of
 from benchmark.leaderboard.table import conditions, counted, leading, plain, varying_settings
 
 _LONGEST = 70
@@ -66,7 +66,7 @@ def question(section: pd.DataFrame) -> str:
     runs = leading(section)
     first = runs.iloc[0]
     if first[COLUMNS.kind] == "reported":
-        return plain(f"Reported: {publication().title}")
+        return plain(f"Reported: {publication_of(runs).title}")
     names = " / ".join(sorted(runs[COLUMNS.dataset].unique()))
     asked = f"{first[COLUMNS.task]} (version {first[COLUMNS.task_version]}) on {names}"
     return plain(f"{asked}, {conditions(runs)}")

@@ -3,6 +3,7 @@
 The figures lie in `reported/`, each with where it was printed.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -20,29 +21,35 @@ class _Part(BaseModel):
 
 
 class Figure(_Part):
-    """A mean over runs with their sample standard deviation (n - 1)."""
+    """A mean over runs with their sample standard deviation (n - 1), None where none was given."""
 
     mean: float
-    sd: float
+    sd: float | None = None
 
 
-class Stage(_Part):
-    """The rows of one stage of training: architecture to metric to figure, by our names.
+class Setting(_Part):
+    """The rows of one setting of training: architecture to metric to figure, by our names.
 
-    `images` counts the test images, `runs` what the figures are means of. `sources` says for the
-    metrics of the explanation and of the diagnosis where they were printed.
+    `images` counts the test images, `runs` what the figures are means of, None where it was not
+    found. `sources` says for the metrics of the explanation and of the diagnosis where they were
+    printed.
     """
 
-    stage: str
+    setting: str
     images: int
-    runs: int
+    runs: int | None
     sources: dict[str, str]
     caveats: tuple[str, ...]
     rows: dict[str, dict[str, Figure]]
 
 
 class Publication(_Part):
-    """One benchmark as others published it, and what a reader must know to read its numbers."""
+    """One benchmark as others published it, and what a reader must know to read its numbers.
+
+    It stands beside our rows of its task and data set, where `images` is given beside those of as
+    many test images alone: a layout may hold several data sets. With `alone` it has a section of
+    its own on a board that has no such rows.
+    """
 
     title: str
     paper: str
@@ -50,75 +57,114 @@ class Publication(_Part):
     dataset: str
     framework: str
     headline: str
+    images: int | None
+    alone: bool
     caveats: tuple[str, ...]
-    stages: tuple[Stage, ...]
+    settings: tuple[Setting, ...]
+
+    @property
+    def opening(self) -> str:
+        """What these rows are, in a sentence or two."""
+        told = (
+            f"Printed by others ({self.paper}), in {self.framework}, not run here and not ranked."
+        )
+        figures = (f for each in self.settings for row in each.rows.values() for f in row.values())
+        if all(figure.sd is None for figure in figures):
+            return told
+        return f"{told} ± is the standard deviation over runs, not an interval."
 
     @property
     def points(self) -> list[str]:
         """What a reader must know, and where the numbers were printed, one sentence each."""
         found = list(self.caveats)
-        for stage in self.stages:
-            found += [f"{stage.stage}: {caveat}" for caveat in stage.caveats]
-            found += [f"{stage.stage}, {what}: {where}" for what, where in stage.sources.items()]
+        for each in self.settings:
+            found += [f"{each.setting}: {caveat}" for caveat in each.caveats]
+            found += [f"{each.setting}, {what}: {where}" for what, where in each.sources.items()]
         return found
 
     def metrics(self, rows: pd.DataFrame) -> list[str]:
-        """The metrics that reported rows of the table can have, headline first."""
-        found = [c.removesuffix(SPREAD) for c in rows.columns if c.endswith(SPREAD)]
+        """The metrics that reported rows of the table have, headline first, then by name."""
+        every = {m for each in self.settings for row in each.rows.values() for m in row}
+        found = [name for name in rows.columns if name in every]
         return sorted(found, key=lambda name: (name != self.headline, name))
+
+    def concerns(self, table: pd.DataFrame) -> bool:
+        """Whether rows of runs in the table stand on the data of which it speaks."""
+        return bool(self._ours(table).any())
+
+    def beside(self, table: pd.DataFrame) -> list[dict[str, Any]]:
+        """Its rows for each section of the table that it concerns, for `columns.add_rows`.
+
+        In the order of the file's settings and, within one, by headline.
+        """
+        places = table[self._ours(table)][COLUMNS.section].unique()
+        return [row for place in places for row in self._rows(place)]
+
+    def apart(self) -> list[dict[str, Any]]:
+        """Its rows in a section of their own."""
+        return self._rows(digest(["reported", self.title])[:8])
+
+    def _ours(self, table: pd.DataFrame) -> "pd.Series[bool]":
+        ours = (table[COLUMNS.task] == self.task) & (table[COLUMNS.dataset] == self.dataset)
+        return ours if self.images is None else ours & (table[COLUMNS.n_images] == self.images)
+
+    def _rows(self, section: str) -> list[dict[str, Any]]:
+        return [
+            _row(self, each, arch, figures) | {COLUMNS.section: section}
+            for each in self.settings
+            for arch, figures in sorted(
+                each.rows.items(), key=lambda item: (-item[1][self.headline].mean, item[0])
+            )
+        ]
 
 
 @cache
-def publication() -> Publication:
-    """The DermXDB explainability benchmark's own numbers, from its repository."""
-    file = resources.files("benchmark.leaderboard").joinpath("reported", "dermxdb-2023.json")
-    return Publication.model_validate_json(file.read_text(encoding="utf-8"))
+def publications() -> tuple[Publication, ...]:
+    """Every benchmark of which numbers are kept, by the name of its file."""
+    folder = resources.files("benchmark.leaderboard").joinpath("reported")
+    files = sorted(folder.iterdir(), key=lambda file: file.name)
+    return tuple(
+        Publication.model_validate_json(file.read_text(encoding="utf-8"))
+        for file in files
+        if file.name.endswith(".json")
+    )
 
 
-def concerned(table: pd.DataFrame) -> bool:
-    """Whether the table has rows of the task and the data set of which numbers were published."""
-    return bool(_ours(table).any())
+def publication_of(rows: pd.DataFrame) -> Publication:
+    """Whose rows these reported rows of one section are."""
+    first = rows.iloc[0]
+    at = (first[COLUMNS.task], first[COLUMNS.dataset])
+    return next(each for each in publications() if (each.task, each.dataset) == at)
 
 
-def _ours(table: pd.DataFrame) -> "pd.Series[bool]":
-    about = publication()
-    return (table[COLUMNS.task] == about.task) & (table[COLUMNS.dataset] == about.dataset)
+def figure_told(row: Mapping[str, Any] | pd.Series, metric: str) -> tuple[str, str]:
+    """A reported row's mean of a metric and its deviation, "" where none was given."""
+    spread = row.get(f"{metric}{SPREAD}", np.nan)
+    return f"{row[metric]:.3f}", "" if pd.isna(spread) else f"± {spread:.3f}"
 
 
 def reported_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The published rows for each section of that task and data set; without one, for their own.
-
-    Returns:
-        Rows for `columns.add_rows`, in the order of the file's stages and, within one, by headline.
-    """
-    about = publication()
-    ours = table[_ours(table)]
-    own = digest(["reported", about.title])[:8]
-    places = ours[COLUMNS.section].unique() if len(ours) else [own]
-    return [
-        _row(about, stage, arch, figures) | {COLUMNS.section: place}
-        for place in places
-        for stage in about.stages
-        for arch, figures in sorted(
-            stage.rows.items(), key=lambda item: (-item[1][about.headline].mean, item[0])
-        )
-    ]
+    """What others published on the data of the table's sections, for `columns.add_rows`."""
+    return [row for each in publications() for row in each.beside(table)]
 
 
-def _row(about: Publication, stage: Stage, arch: str, figures: dict[str, Figure]) -> dict[str, Any]:
+def _row(
+    about: Publication, setting: Setting, arch: str, figures: dict[str, Figure]
+) -> dict[str, Any]:
     row: dict[str, Any] = {
         COLUMNS.task: about.task,
         COLUMNS.dataset: about.dataset,
         COLUMNS.headline: about.headline,
         COLUMNS.kind: "reported",
-        COLUMNS.name: stage.stage,
+        COLUMNS.name: setting.setting,
         COLUMNS.arch: arch,
         COLUMNS.framework: about.framework,
-        COLUMNS.n_seeds: stage.runs,
-        COLUMNS.n_images: stage.images,
-        COLUMNS.source: "; ".join([about.paper, *stage.sources.values()]),
+        COLUMNS.n_seeds: setting.runs,
+        COLUMNS.n_images: setting.images,
+        COLUMNS.source: "; ".join([about.paper, *setting.sources.values()]),
     }
     for metric, figure in figures.items():
-        row |= score(metric, Estimate(figure.mean, np.nan, np.nan, stage.images, 0))
-        row[f"{metric}{SPREAD}"] = figure.sd
+        row |= score(metric, Estimate(figure.mean, np.nan, np.nan, setting.images, 0))
+        if figure.sd is not None:
+            row[f"{metric}{SPREAD}"] = figure.sd
     return row

@@ -10,7 +10,6 @@ from benchmark.leaderboard import unfinished
 from benchmark.leaderboard.columns import (
     COLUMNS,
     COMMON,
-    SPREAD,
     against_best,
     metric_columns,
     milliseconds,
@@ -18,7 +17,7 @@ from benchmark.leaderboard.columns import (
 from benchmark.leaderboard.markdown import cell, escape, grid, more, shared
 from benchmark.leaderboard.marks import footnotes, mark, numbers
 from benchmark.leaderboard.part import Part, Summary
-from benchmark.leaderboard.published import publication
+from benchmark.leaderboard.published import figure_told, publication_of
 from benchmark.leaderboard.report_joined import curve_section, tradeoff_section
 from benchmark.leaderboard.shown import shown_metrics
 from benchmark.leaderboard.table import (
@@ -32,6 +31,7 @@ from benchmark.leaderboard.table import (
     varying_settings,
 )
 from benchmark.records.attempts import Attempt
+from benchmark.records.record import UNVERIFIED
 
 _SUBMITTED = (
     " These predictions were made elsewhere and submitted; the scores were computed here from them."
@@ -42,7 +42,7 @@ _SUBMITTED = (
 CAVEATS = {
     "timm": " These are timm's own networks, pre-trained by recipes that differ: see weights.",
     "file": " How the files were trained, and on which images, is not known here.",
-    **dict.fromkeys(("unverified", "unverified-extra"), _SUBMITTED),
+    **dict.fromkeys(UNVERIFIED, _SUBMITTED),
 }
 
 _LEAKS = "**Not to be compared with other sections**, because leaks reward memory."
@@ -83,7 +83,7 @@ def _section(
 ) -> str:
     reported = section[section[COLUMNS.kind] == "reported"]
     if len(reported) == len(section):
-        name = f"Reported: {escape(publication().title)}"
+        name = f"Reported: {escape(publication_of(reported).title)}"
         parts = [f"## {name}", f"![{name}]({picture})", *_reported(reported), *notes]
         return "\n\n".join(parts)
     runs = leading(section)
@@ -110,7 +110,7 @@ def _section(
         *notes,
     ]
     if len(reported):
-        name = f"Reported elsewhere: {escape(publication().title)}"
+        name = f"Reported elsewhere: {escape(publication_of(reported).title)}"
         parts += [f"### {name}", *_reported(reported)]
     return "\n\n".join(parts)
 
@@ -213,19 +213,19 @@ def _texts(section: pd.DataFrame, column: str) -> list[str]:
 
 def _reported(rows: pd.DataFrame) -> list[str]:
     """The reported rows of a section as a table of their own, and what a reader must know."""
-    about = publication()
+    about = publication_of(rows)
     columns = {
-        "stage": [escape(name) for name in rows[COLUMNS.name]],
+        "setting": [escape(name) for name in rows[COLUMNS.name]],
         "architecture": [escape(arch) for arch in rows[COLUMNS.arch]],
         "test images": [str(count) for count in rows[COLUMNS.n_images]],
-        "runs": [str(count) for count in rows[COLUMNS.n_seeds]],
+        "runs": ["-" if pd.isna(count) else str(count) for count in rows[COLUMNS.n_seeds]],
     }
     for metric in about.metrics(rows):
-        values = zip(rows[metric], rows[f"{metric}{SPREAD}"], strict=True)
-        columns[escape(heading(metric))] = [f"{mean:.3f} ± {sd:.3f}" for mean, sd in values]
+        columns[escape(heading(metric))] = [
+            " ".join(filter(None, figure_told(row, metric))) for _, row in rows.iterrows()
+        ]
     return [
-        f"Printed by others ({escape(about.paper)}), in {escape(about.framework)}, not run here and"
-        " not ranked. ± is the standard deviation over runs, not an interval.",
+        escape(about.opening),
         grid(columns),
         "\n".join(f"- {escape(point)}" for point in about.points),
     ]

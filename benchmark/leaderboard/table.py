@@ -31,10 +31,9 @@ from benchmark.leaderboard.columns import (
     score,
     size,
     smaller_is_better,
-    text,
 )
 from benchmark.leaderboard.timing import mean_seconds_per_image, shared_hardware
-from benchmark.records.record import Record, WeightsUsed
+from benchmark.records.record import Record, WeightsUsed, text
 
 # Settings with a column of their own, and those that do not tell one row from another: the seeds
 # are what a row is the mean of; where the data lie, what computes and what would have been allowed
@@ -241,7 +240,7 @@ def _identity(record: Record) -> dict[str, str]:
     """The values of the columns that tell one row from another."""
     # How a submission was trained is not known, so the defaults are not its.
     config = (_UNSAID if record.submission is None else {}) | _flat(record.config)
-    if not record.pretraining:
+    if not config.get("pretrain_on"):
         # The budget's, and of nothing.
         config.pop("pretrain_epochs", None)
     rest = {
@@ -269,6 +268,8 @@ def _source(weights: WeightsUsed) -> str:
     """
     if weights.kind in ("unverified", "unverified-extra"):
         return shorten(f"trained on {weights.name}", _LONGEST_SOURCE, placeholder=" ...")
+    if weights.run is not None:
+        return weights.name
     digits = f" ({weights.sha256[:8]})" if weights.kind == "file" and weights.sha256 else ""
     return weights.name + digits if weights.kind in ("timm", "file") else ""
 

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmark.leaderboard.columns import text
-from benchmark.records.record import Record
+from benchmark.records.record import Record, text
 from benchmark.registry import TASKS
 
 

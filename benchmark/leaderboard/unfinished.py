@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from benchmark.leaderboard.columns import text
 from benchmark.records.attempts import Attempt
+from benchmark.records.record import text
 
 # Of more, the newest.
 MOST_ROWS = 100

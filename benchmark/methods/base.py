@@ -272,7 +272,8 @@ class Method(ABC):
         trains: False: the network of --weights is scored as it is, head included.
         caveat: what a reader of its records must know.
         head: the network's head, where the method needs one of its own; see `Recipe.head`.
-        paper_run: the settings of --budget paper; None: those of the DermXDB benchmark.
+        paper_run: the settings of --budget paper; None: the data set's, or else those of the
+            DermXDB benchmark.
         batch_statistics: whether test images too are normalised by their own batch.
         takes_class_weights: whether it heeds `Recipe.class_weights`.
         explained_with: the explainer that shows why, on some test images; "": none.

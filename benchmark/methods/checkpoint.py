@@ -10,7 +10,7 @@ class Checkpoint(Method):
     """No stage at all: the weights come from --weights, a file with a head for the classes."""
 
     name = "checkpoint"
-    summary = "no training: score the network of --weights FILE as it is, head included"
+    summary = "no training: score the network of --weights FILE or run:ID as it is, head included"
     paper = "none; for networks trained elsewhere, with the DermXDB benchmark's code for instance"
     settings: ClassVar[dict[str, str]] = {
         "files": ".safetensors of this suite; .h5, .weights.h5 or .keras of Keras 2 or 3",

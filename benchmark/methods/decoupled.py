@@ -47,7 +47,7 @@ def classifier_stage(
         "epochs": options.classifier_epochs,
         "learning_rate": options.classifier_rate,
         # Steps that suit the first stage's epochs would come at once in so few.
-        "schedule": "constant" if recipe.schedule == "thirds" else recipe.schedule,
+        "schedule": recipe.schedule if recipe.schedule == "cosine" else "constant",
         "warmup_epochs": 0.0,
         "freeze": freeze,
     }

@@ -194,7 +194,7 @@ class Ranking:
     upto: _Integers
 
     @classmethod
-    def of(cls, labels: NDArray[np.bool_], scores: NDArray) -> "Ranking":
+    def of(cls, labels: NDArray[np.bool_], scores: np.ndarray) -> "Ranking":
         """Rank the images.
 
         Args:
@@ -253,7 +253,7 @@ def in_chunks(
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def ratio(part: _Floats, whole: NDArray) -> _Floats:
+def ratio(part: _Floats, whole: np.ndarray) -> _Floats:
     """`part / whole`, NaN where `whole` is 0."""
     return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
 
@@ -273,7 +273,7 @@ def _curve(labels: ArrayLike, scores: ArrayLike) -> Curve:
     return Ranking.of(labels, scores).weighted(np.ones((len(labels), 1)))
 
 
-def _checked(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray, NDArray]:
+def _checked(labels: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     labels, scores = np.asarray(labels), np.asarray(scores)
     if labels.ndim != 1 or labels.shape != scores.shape:
         raise ValueError(f"labels {labels.shape} and scores {scores.shape} must both be (N,)")

@@ -337,7 +337,7 @@ def _adaptive_ece(sample: Sample, bins: int) -> _Measure:
     return measure
 
 
-def _bin_of(values: NDArray, bins: int) -> _Integers:
+def _bin_of(values: np.ndarray, bins: int) -> _Integers:
     """The bin of each value, from 0; lower edges belong to their bin."""
     _check_bins(bins)
     inner = _edges(bins)[1:-1].astype(values.dtype)

@@ -299,7 +299,7 @@ def _mean(values: _Floats, present: NDArray[np.bool_], axis: int) -> _Floats:
     return ratio(np.where(present, values, 0).sum(axis=axis), present.sum(axis=axis))
 
 
-def _checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[NDArray, NDArray]:
+def _checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     if labels.ndim != 1 or probabilities.ndim != 2 or len(labels) != len(probabilities):
         raise ValueError(

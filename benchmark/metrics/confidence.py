@@ -30,7 +30,7 @@ class Sample:
     """
 
     labels: _Integers
-    probabilities: NDArray
+    probabilities: np.ndarray
 
     @classmethod
     def of(cls, labels: ArrayLike, probabilities: ArrayLike) -> "Sample":
@@ -62,7 +62,7 @@ class Sample:
         return np.eye(self.probabilities.shape[1])[self.labels]
 
     @cached_property
-    def confidence(self) -> NDArray:
+    def confidence(self) -> np.ndarray:
         """(N,) the largest probability, in the precision of the probabilities."""
         return self.probabilities.max(axis=1)
 
@@ -82,7 +82,7 @@ class Sample:
         return -logits(self.probabilities)[np.arange(self.size), self.labels]
 
 
-def logits(probabilities: NDArray) -> _Floats:
+def logits(probabilities: np.ndarray) -> _Floats:
     """Logarithms of the probabilities; one below 1.2e-38 counts as that."""
     return np.log(np.maximum(probabilities.astype(np.float64), _LEAST))
 
@@ -93,7 +93,7 @@ def sums_at(rows: _Floats, ends: _Integers) -> _Floats:
     return np.concatenate([np.zeros((len(rows), 1)), sums], axis=1)
 
 
-def _checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[NDArray, NDArray]:
+def _checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     if labels.ndim != 1 or probabilities.ndim != 2 or len(labels) != len(probabilities):
         raise ValueError(

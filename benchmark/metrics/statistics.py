@@ -6,6 +6,7 @@ Images of one lesion or one patient are alike, so what is drawn is the group, wi
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,7 +37,7 @@ class Estimate:
 
 
 def group_weights(
-    groups: Sequence | NDArray, resamples: int = RESAMPLES, seed: int = 0
+    groups: Sequence[Any] | np.ndarray, resamples: int = RESAMPLES, seed: int = 0
 ) -> NDArray[np.uint8]:
     """How often each image enters each bootstrap resample: (R, N).
 
@@ -93,7 +94,7 @@ def interval(samples: ArrayLike, level: float = 0.95) -> tuple[float, float]:
 
 
 def bootstrap(
-    values: ArrayLike, groups: Sequence | NDArray, resamples: int = RESAMPLES, seed: int = 0
+    values: ArrayLike, groups: Sequence[Any] | np.ndarray, resamples: int = RESAMPLES, seed: int = 0
 ) -> Estimate:
     """The mean of one value per image, with its 95 % interval over groups.
 
@@ -120,7 +121,7 @@ def bootstrap(
     return Estimate(float(kept.mean()), low, high, len(kept), len(np.unique(whose)))
 
 
-def weighted_mean(values: ArrayLike, weights: NDArray) -> NDArray[np.float64]:
+def weighted_mean(values: ArrayLike, weights: np.ndarray) -> NDArray[np.float64]:
     """The mean of one value per image in each resample.
 
     Args:
@@ -135,7 +136,7 @@ def weighted_mean(values: ArrayLike, weights: NDArray) -> NDArray[np.float64]:
     return _mean(every[known], weights[:, known])
 
 
-def _mean(values: NDArray[np.float64], weights: NDArray) -> NDArray[np.float64]:
+def _mean(values: NDArray[np.float64], weights: np.ndarray) -> NDArray[np.float64]:
     """`weighted_mean` of values none of which is NaN."""
     drawn = weights.sum(axis=1)
     return np.divide(
@@ -143,7 +144,7 @@ def _mean(values: NDArray[np.float64], weights: NDArray) -> NDArray[np.float64]:
     )
 
 
-def _sums(values: NDArray[np.float64], weights: NDArray) -> NDArray[np.float64]:
+def _sums(values: NDArray[np.float64], weights: np.ndarray) -> NDArray[np.float64]:
     """The sum of `values` (N,) in each resample: (R,)."""
     # A product makes floats of all integers that it is given, eight bytes of each: part by part.
     step = max(_ROWS, _FLOATS // max(len(values), 1) // _ROWS * _ROWS)
@@ -153,7 +154,7 @@ def _sums(values: NDArray[np.float64], weights: NDArray) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=16)
-def _kept_weights(groups: tuple, resamples: int, seed: int) -> NDArray[np.uint8]:
+def _kept_weights(groups: tuple[Any, ...], resamples: int, seed: int) -> NDArray[np.uint8]:
     """`group_weights`, drawn once for all the scores of the same images."""
     weights = group_weights(groups, resamples, seed)
     weights.flags.writeable = False

@@ -6,6 +6,7 @@ Files and pictures of them are `report`'s and `plots`'; a single image is `overl
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -124,7 +125,7 @@ def raters(dataset: Dataset, progress: Progress | None = None) -> Agreement:
     )
 
 
-def _frame(rows: Iterable[tuple], columns: Iterable[str]) -> pd.DataFrame:
+def _frame(rows: Iterable[tuple[Any, ...]], columns: Iterable[str]) -> pd.DataFrame:
     return pd.DataFrame(list(rows), columns=list(columns))
 
 
@@ -157,7 +158,7 @@ class _Tables:
         self._characteristics = pairs[pairs["level"] == overlap.CHARACTERISTIC]
         self._repeats = pairs[pairs["level"] == overlap.REPEAT]
         self._others = others
-        self._rows: list[tuple] = []
+        self._rows: list[tuple[Any, ...]] = []
 
     def all(self) -> pd.DataFrame:
         self._everything(overlap.IMAGE, ALL, self._pairs, self._others)

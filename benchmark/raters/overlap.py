@@ -193,7 +193,7 @@ class _Unions:
         self._masks = masks
         self._marks = marks
 
-    def of(self, annotator: str, session: int, characteristic: str | None = None) -> NDArray:
+    def of(self, annotator: str, session: int, characteristic: str | None = None) -> np.ndarray:
         """What the annotator marked, as this characteristic or (None) as any: (R,) bool."""
         columns = self._columns(annotator, session, characteristic)
         return np.asarray(self._marks[:, columns].any(axis=1))

@@ -41,8 +41,8 @@ Item = TypeVar("Item")
 class Head(NamedTuple):
     """What tells one record from another. `content` is the SHA-256 of its file.
 
-    `value` is the headline's, None where it is undefined or missing; settings that are no text are
-    told as text.
+    `value` is the headline's, None where it is undefined or missing; `weights` is the kind that the
+    run started with. Settings that are no text are told as text.
     """
 
     run_id: str
@@ -57,6 +57,7 @@ class Head(NamedTuple):
     seed: str
     headline: str
     value: float | None
+    weights: str
 
     @property
     def part(self) -> tuple[str, str, str]:
@@ -321,6 +322,7 @@ def head_of(record: Record, content: str) -> Head:
         seed=seed,
         headline=record.headline,
         value=None if score is None else score.value,
+        weights=record.weights.kind,
     )
 
 

@@ -10,6 +10,8 @@ from benchmark.records.authored import About
 SCHEMA_VERSION: Literal[1] = 1
 
 
+# The kinds of weights that a submission may have, see `WeightsUsed`.
+UNVERIFIED = ("unverified", "unverified-extra")
 # The one baseline that is a network: it differs between architectures, frameworks and seeds.
 UNTRAINED = "untrained network"
 
@@ -73,6 +75,9 @@ class WeightsUsed(_Part):
     both frameworks; "timm" is timm's own network and pre-training; "file" is the user's. `name` is
     the file's, or timm's name of the pre-training, such as "resnet50.a1_in1k".
 
+    Where an earlier run has learned since, `run` is its id, `kind` what that run started with, and
+    `name` goes on with what it did.
+
     What a submission started from is not known: its kind is "unverified", or "unverified-extra"
     where the authors tell of data beyond the training part, and `name` is in their words.
     """
@@ -80,6 +85,12 @@ class WeightsUsed(_Part):
     kind: Literal["none", "imagenet", "timm", "file", "unverified", "unverified-extra"]
     name: str = ""
     sha256: str | None = Field(None, description="of the file")
+    run: str | None = Field(None, description="the run whose network it is, of the same results")
+
+    @property
+    def identity(self) -> str:
+        """What stands for them in the name of a run."""
+        return self.run or self.sha256 or self.kind
 
 
 class TrainingSummary(_Part):

@@ -78,7 +78,7 @@ def training_step(side: int, scratch: Path) -> Work:
     recipe = configure(_ARCH, "diagnosis", image_size=side).recipe
     batch = made.batch(_BATCH, side)
     classes = tuple(map(str, range(made.CLASSES)))
-    context = Context(batch.labels, classes, recipe, engine.network.architecture.channels)
+    context = Context(batch.labels, classes, recipe, engine.network.width)
     method = METHODS.get("cross-entropy")
     (stage,) = method(method.Options()).stages(context)
     assert isinstance(stage, Stage)

@@ -39,7 +39,7 @@ from benchmark.submissions.faults import shown
 from benchmark.submissions.manifest import MANIFEST, Asked
 from benchmark.submissions.question import Matched, classes_of, matched
 from benchmark.submissions.tables import Table
-from tasks.base import Score, Trial, trial_record
+from tasks.given import Score, Trial, trial_record
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from benchmark.records import predictions
 from benchmark.records.predictions import Predictions
 from benchmark.records.record import Metric, Record
 from benchmark.submissions import keep
-from tasks.base import Score
+from tasks.given import Score
 
 # Two networks never agree to this on every image; a copy that was rounded does.
 SAME = 1e-3
@@ -88,7 +89,7 @@ def same_as(
     return found, problems
 
 
-def _others(results: str | Path, own: str, related: Sequence[Record]) -> Iterator[tuple]:
+def _others(results: str | Path, own: str, related: Sequence[Record]) -> Iterator[tuple[Any, ...]]:
     for record in related:
         if predictions.location(results, record.run_id).exists():
             told = f"run {record.run_id} ({record.config['arch']}, {record.config['method']})"

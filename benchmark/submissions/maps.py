@@ -13,7 +13,7 @@ from benchmark.submissions.bundle import MOST_UNPACKED, check_plain_zip
 from benchmark.submissions.check import check_ids, places
 from benchmark.submissions.faults import BundleError, shown
 from benchmark.submissions.tables import Table, check_rows
-from tasks.base import Trial
+from tasks.given import Trial
 
 # Of a map's height and width: more than this no explainer of ours gives, and the photographs of
 # DermXDB are smaller.

@@ -94,8 +94,12 @@ def _ids(where: str, column: Any) -> list[str]:
         names = known.to_pylist()
     except UnicodeDecodeError:
         raise BundleError(where, "an id is not UTF-8 text", "save the ids in UTF-8") from None
+    places = column.indices.to_pylist()
+    # Arrow does not look whether a damaged file points beyond its dictionary.
+    if any(at is not None and not 0 <= at < len(names) for at in places):
+        raise BundleError(where, "an id is not in the file's own list of ids", _REMEDY)
     # An id that is missing is told as one that is no test image.
-    return ["" if at is None else names[at] or "" for at in column.indices.to_pylist()]
+    return ["" if at is None else names[at] or "" for at in places]
 
 
 def _numbers(column: Any) -> np.ndarray:

@@ -16,7 +16,7 @@ from benchmark.submissions.check import checked
 from benchmark.submissions.faults import BundleError
 from benchmark.submissions.manifest import MANIFEST, Manifest, read_manifest
 from benchmark.submissions.question import Matched, classes_of, matched
-from tasks.base import Score
+from tasks.given import Score
 
 
 @dataclass(frozen=True)

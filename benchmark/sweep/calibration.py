@@ -6,13 +6,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from architectures import catalogue
+import architectures
 from benchmark import locks, threads
 from benchmark.data import load
 from benchmark.data.pixels import open_pixels
 from benchmark.errors import UserError
+from benchmark.origin import PREFIX
 from benchmark.progress import TerminalDisplay
-from benchmark.run import asked_of, question
+from benchmark.question import asked_of, question
+from benchmark.registry import METHODS
 from benchmark.sweep import measured, scratch
 from benchmark.sweep.cost import Costs
 from benchmark.sweep.display import TerminalSweepDisplay
@@ -38,8 +40,10 @@ def missing(runs: Sequence[PlannedRun], costs: Costs) -> list[PlannedRun]:
     """
     spans: dict[tuple[str, bool], Span] = {}
     chosen = []
-    for run in sorted(runs, key=lambda run: catalogue.find(run.config.arch).base_parameters):
+    for run in sorted(runs, key=lambda run: architectures.find(run.config.arch).base_parameters):
         config = run.config
+        if not METHODS.get(config.method).trains and config.weights.startswith(PREFIX):
+            continue  # nothing to score where calibration runs
         group = (config.framework, config.device == "cpu")
         if group not in spans:
             spans[group] = costs.told(config)
@@ -50,10 +54,13 @@ def missing(runs: Sequence[PlannedRun], costs: Costs) -> list[PlannedRun]:
 
 
 def _short(run: PlannedRun) -> PlannedRun:
-    epochs = run.config.recipe.epochs
-    if epochs <= EPOCHS:
-        return run
-    short = planned(run.asked.model_copy(update={"epochs": EPOCHS}))
+    asked = run.asked
+    if asked.weights.startswith(PREFIX):
+        # Earlier runs lie in another folder, and random weights train as fast.
+        asked = asked.model_copy(update={"weights": "none"})
+    if run.config.recipe.epochs > EPOCHS:
+        asked = asked.model_copy(update={"epochs": EPOCHS})
+    short = planned(asked)
     return replace(short, needs=run.needs)
 
 

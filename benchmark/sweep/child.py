@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from benchmark import interrupt
+from benchmark import interrupt, plugins
 from benchmark.config import RunConfig
 from benchmark.progress import TerminalDisplay
 from benchmark.records.attempts import reason_of
@@ -53,6 +53,7 @@ def _run(order: Order) -> int:
         threading.Thread(target=_end_with_the_sweep, daemon=True).start()
         from benchmark.run import execute
 
+        plugins.load_from_environment()
         display = EventDisplay(TerminalDisplay(), log)
         record = execute(order.config, Path(order.out), order.overwrite, display)
     except (Exception, KeyboardInterrupt) as error:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import product
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import architectures
@@ -12,8 +13,9 @@ from architectures import FRAMEWORKS
 from benchmark.config import RunConfig
 from benchmark.data import Dataset, load
 from benchmark.errors import UserError, unknown_name
+from benchmark.origin import settled
+from benchmark.question import asked_of, question
 from benchmark.registry import DATASETS, METHODS, TASKS
-from benchmark.run import asked_of, question
 from benchmark.sweep.cost import Costs
 from benchmark.sweep.plan import Asked, PlannedRun, planned
 
@@ -32,6 +34,7 @@ class Grid:
         seeds: of the runs.
         settings: the other fields of `Asked`, the same for all runs.
         exclude: patterns of ARCH/FRAMEWORK/TASK/METHOD/DATASET/SEED, or of one of these names.
+        results: the folder of the runs that settings name, as `--weights run:TASK` does.
     """
 
     archs: Sequence[str]
@@ -42,6 +45,7 @@ class Grid:
     seeds: Sequence[int]
     settings: Mapping[str, Any] = field(default_factory=dict)
     exclude: Sequence[str] = ()
+    results: Path = Path("results")
 
     def combinations(self) -> Iterator[Asked]:
         """Every combination, whether or not it can run, seeds last.
@@ -126,7 +130,7 @@ def make(grid: Grid, costs: Costs) -> tuple[list[PlannedRun], list[LeftOut]]:
         if matching:
             continue
         try:
-            run = planned(asked)
+            run = planned(_with_weights(asked, grid.results))
             data.require(run.config)
         except UserError as error:
             refused.setdefault(str(error), []).append(asked)
@@ -142,6 +146,12 @@ def make(grid: Grid, costs: Costs) -> tuple[list[PlannedRun], list[LeftOut]]:
         first = f": {left_out[0].reason}" if left_out else ""
         raise UserError(f"nothing of this grid can run{first}")
     return runs, left_out
+
+
+def _with_weights(asked: Asked, results: Path) -> Asked:
+    """With the run that `--weights run:...` means for this one."""
+    found = settled(dict(asked), results, asked.arch, asked.framework, asked.seed)
+    return asked.model_copy(update=found)
 
 
 class _DataSets:
@@ -189,7 +199,11 @@ def _chosen(kind: str, patterns: Sequence[str], names: Sequence[str]) -> list[st
     found: dict[str, None] = {}
     for pattern in patterns:
         matching = [name for name in names if pattern == ALL or _like(name, pattern)]
-        if not matching and any(letter in pattern for letter in _LETTERS_OF_PATTERNS):
+        plain = not any(letter in pattern for letter in _LETTERS_OF_PATTERNS)
+        if kind == "architecture" and not matching and plain:
+            # An alias, or a network outside the eleven, which "all" does not stand for.
+            matching = [architectures.find(pattern).name]
+        if not matching and not plain:
             raise UserError(f"{pattern} matches no {kind}: known are {', '.join(names)}")
         if not matching:
             raise unknown_name(kind, pattern, names)

@@ -18,9 +18,9 @@ from pydantic import Field, ValidationError
 from benchmark.config import DEFAULT_EXPLAINER, Option, RunConfig, configure
 from benchmark.errors import UserError
 from benchmark.files import write_text
+from benchmark.question import question
 from benchmark.recipe import Settings
 from benchmark.registry import TASKS
-from benchmark.run import question
 
 # Always written, in this order; the rest where it is not the default.
 _AXES = ("arch", "framework", "task", "method", "dataset", "budget", "seed")
@@ -51,6 +51,7 @@ class Asked(Settings):
     allow_leaks: bool = False
     pretrain_on: tuple[str, ...] = ()
     weights: str = "none"
+    cam_layer: str = ""
     explainer: str = DEFAULT_EXPLAINER
     temperature_scaling: bool = False
     image_size: int | tuple[int, int] | None = None
@@ -169,6 +170,9 @@ def _id(config: RunConfig) -> str:
     # Where it is computed, and what would be refused without it, make no other run.
     for name in ("device", "allow_leaks"):
         del settings[name]
+    if not config.cam_layer:
+        # Plans from before there was one keep their ids.
+        del settings["cam_layer"]
     version = TASKS.get(config.task).version
     text = json.dumps({"config": settings, "task_version": version}, sort_keys=True)
     return "p" + hashlib.sha256(text.encode()).hexdigest()[:12]

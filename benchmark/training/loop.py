@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,7 @@ def train_stage(
     display: Display,
     batch_statistics: bool = False,
     unlabelled: Samples | None = None,
+    heard: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> StageLog:
     """Train one stage and leave the network with the weights of its best epoch.
 
@@ -86,7 +87,8 @@ def train_stage(
     exact batches that would have come next; one is written at the ends of epochs and where training
     is interrupted between two steps. Where memory does not suffice, the batches are divided, see
     `Engine.micro_batches`. `batch_statistics` is of validation, see `Engine.logits`. Of
-    `unlabelled`, of the same pixels as `train`, labels are not read.
+    `unlabelled`, of the same pixels as `train`, labels are not read. `heard` gets the row of every
+    epoch that is trained here.
 
     Raises:
         UserError: training diverged.
@@ -104,7 +106,11 @@ def train_stage(
 
     with interrupt.held():
         while not training.finished:
+            before = len(training.log.epochs)
             training.advance(validate)
+            for row in training.log.epochs[before:]:
+                if heard is not None:
+                    heard(row)
     engine.assign(training.best)
     engine.end()
     return training.log
@@ -156,6 +162,10 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
         return recipe.learning_rate
     if recipe.schedule == "thirds":
         return recipe.learning_rate * 0.1 ** (step // steps // max(recipe.epochs // 3, 1))
+    if recipe.schedule == "half-then-quarter":
+        epoch = step // steps
+        drops = (2 * epoch >= recipe.epochs) + (4 * epoch >= 3 * recipe.epochs)
+        return recipe.learning_rate * 0.1**drops
     done = (step - warmup) / max(recipe.epochs * steps - warmup, 1)
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
 

@@ -14,9 +14,10 @@ from benchmark.data.dataset import Dataset, first_readings
 from benchmark.data.pixels import in_threads, resize
 from benchmark.metrics import maps
 from benchmark.records.record import Metric
-from tasks.base import Explanations, Outputs, Score, draw_confusion
 from tasks.explainability.image import WHOLE_LESION, heatmap, readings, share
+from tasks.given import Explanations, Outputs, Score
 from tasks.reliability import draw_added
+from tasks.scoring import draw_confusion
 
 # Images on a sheet of best, median and worst, and on that of a characteristic.
 SHEET_IMAGES = 4

@@ -67,7 +67,7 @@ class Readings:
 
 @dataclass(frozen=True)
 class NetworkMaps:
-    """What explains one image, each (h, w) float32; see `tasks.base.Explanations`."""
+    """What explains one image, each (h, w) float32; see `tasks.given.Explanations`."""
 
     label: int
     true: np.ndarray

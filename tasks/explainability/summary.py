@@ -10,8 +10,9 @@ from benchmark.metrics import statistics
 from benchmark.metrics.maps import LOCALISATION_SCORES
 from benchmark.metrics.statistics import FEW_IMAGES
 from benchmark.records.record import Baseline, Metric
-from tasks.base import BOOTSTRAP_SEED, Probes, mean_metric, metric, truth
 from tasks.explainability.image import CEILINGS, FLOORS, FUZZY, LEVEL_SCORES, PUBLISHED
+from tasks.given import Probes
+from tasks.scoring import BOOTSTRAP_SEED, mean_metric, metric, truth
 
 PUBLISHED_ALL = f"{PUBLISHED}all_images_f1"
 # The network's scores that are means over all test images: metric -> column.

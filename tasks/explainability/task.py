@@ -12,16 +12,7 @@ from benchmark.data.pixels import Progress, in_threads, silent
 from benchmark.errors import DataError
 from benchmark.metrics import classification, maps
 from benchmark.records.predictions import Predictions
-from tasks.base import (
-    Explanations,
-    Outputs,
-    Score,
-    Task,
-    Trial,
-    diagnosis_metrics,
-    mean_metric,
-    truth,
-)
+from tasks.base import Task
 from tasks.explainability import exhibits, summary
 from tasks.explainability.image import (
     ImageScore,
@@ -33,7 +24,9 @@ from tasks.explainability.image import (
     silent_readers,
 )
 from tasks.explainability.summary import PER_IMAGE
+from tasks.given import Explanations, Outputs, Score, Trial
 from tasks.reliability import SHOWN, add_reliability
+from tasks.scoring import diagnosis_metrics, mean_metric, truth
 
 # Names that a note spells out; the rest is counted.
 _NAMED = 5

@@ -168,9 +168,7 @@ the same weights, and sees the same images. The error of an array is max|a - b| 
 Keras. Measured with {versions},
 each framework on one thread, by
 
-```sh
-{command}
-```
+    {command}
 
 which fails where an error is larger than stated here, and writes this page when all eleven pass.
 

@@ -66,16 +66,19 @@ def test_each_disease_is_as_in_its_own_network_bit_for_bit(torch_made, job):
     assert_as_alone(torch_made[job])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job", JOBS)
 def test_each_disease_is_as_in_its_own_keras_network_bit_for_bit(keras_half, job):
     assert_as_alone(keras_half[job])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job", JOBS)
 def test_both_frameworks_draw_the_same_weights_for_one_seed(torch_made, keras_half, job):
     assert str(torch_made[job]["digest"]) == str(keras_half[job]["digest"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job", JOBS)
 def test_both_frameworks_say_the_same_of_all_diseases(torch_made, keras_half, job):
     mine, theirs = torch_made[job]["logits"], keras_half[job]["logits"]
@@ -84,6 +87,7 @@ def test_both_frameworks_say_the_same_of_all_diseases(torch_made, keras_half, jo
     assert np.abs(mine - theirs).max() <= 1e-10 * np.abs(theirs).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job", JOBS)
 def test_maps_of_any_disease_equal_plain_differentiation_in_both(torch_made, keras_half, job):
     expected = torch_made[job]["plain"]
@@ -94,6 +98,7 @@ def test_maps_of_any_disease_equal_plain_differentiation_in_both(torch_made, ker
         assert (np.abs(maps - expected) <= 1e-4 * np.where(scale == 0, scale.max(), scale)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job", JOBS)
 def test_a_file_goes_from_torch_to_keras_and_back_unchanged(torch_made, keras_half, folder, job):
     other, _ = several_side.built(job, "torch")
@@ -151,6 +156,7 @@ def test_the_published_map_is_not_that_of_several_diseases(network):
         network.gradcam(images, np.array([8]))
 
 
+@pytest.mark.slow
 def test_both_frameworks_refuse_a_cosine_head_alike(keras_half, folder):
     said = several_side.refusal("torch")
     assert said == "a cosine head says one thing only: use a plain or paper head"

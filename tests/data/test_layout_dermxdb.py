@@ -263,7 +263,9 @@ def test_check_tells_missing_photographs_and_passes(renamed, capsys):
     assert main(asked) == 0
     shown = capsys.readouterr().out
     assert "photographs: 2 of 6 found" in shown
-    assert "2 photographs, 3 masks, all sound" in shown
+    assert "6, 2 of them here" in shown
+    assert "note: 4 photographs are not here" in shown
+    assert f"{renamed} is sound" in shown
     assert not list(renamed.glob("*.txt"))
     target = renamed / "photographs.csv"
     assert main([*asked, "--photographs", str(target)]) == 0

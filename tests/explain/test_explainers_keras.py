@@ -15,6 +15,8 @@ from explained import COSTLY, LIBRARIES, NAMES, OTHERS, TARGETS
 
 from benchmark.registry import EXPLAINERS
 
+pytestmark = pytest.mark.slow
+
 NEEDED = ("torch", "tensorflow", *LIBRARIES)
 
 # Largest difference over the largest value. Gradients with respect to pixels cross every ReLU.
@@ -106,14 +108,12 @@ def test_keras_shap_shares_out_the_whole_rise_of_the_logit(found):
     np.testing.assert_allclose(ours["shap signed"].sum(), ours["rise"][0], atol=1e-5)
 
 
-@pytest.mark.slow
 def test_shap_gives_the_same_owen_values_in_keras(tmp_path, real_data):
     torch_side, keras_side = halves(tmp_path, real_data, ["shap"], ["shap"])
     difference = np.abs(torch_side["shap"] - keras_side["shap"]).max()
     assert difference < 1e-4 * torch_side["shap"].max()
 
 
-@pytest.mark.slow
 def test_scorecam_is_another_function_in_keras_than_in_torch(tmp_path, real_data):
     torch_side, keras_side = halves(tmp_path, real_data, ["scorecam"], ["scorecam"])
     scale = keras_side["scorecam"].max() / torch_side["scorecam"].max()

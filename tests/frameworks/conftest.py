@@ -8,7 +8,7 @@ from benchmark import interrupt
 from benchmark.training import loop
 
 
-@pytest.fixture(params=["killed", "asked"])
+@pytest.fixture(params=["killed", pytest.param("asked", marks=pytest.mark.slow)])
 def cut(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[Callable[[], object]], None]:

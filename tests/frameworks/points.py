@@ -15,7 +15,9 @@ SIDE, HIDDEN = 2, 16
 CENTRES, SPREAD = np.array([[0.35, 0.6], [0.6, 0.35]]), 0.11
 
 
-def build(arch, framework, classes, image_size=None, weights=None, seed=0, head="plain"):
+def build(
+    arch, framework, classes, image_size=None, weights=None, seed=0, head="plain", cam_layer=""
+):
     """In place of `architectures.build`, for whole runs of seconds."""
     return PointNetwork(seed, classes, image_size)
 

@@ -111,7 +111,7 @@ def test_every_method_trains_all_of_the_network_and_predicts(framework, samples,
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["supercon", "crt"])
+@pytest.mark.parametrize("name", [pytest.param("supercon", marks=pytest.mark.slow), "crt"])
 def test_stage_two_leaves_the_encoder_bit_identical(framework, samples, tmp_path, name):
     engine, before = _train(framework, name, samples, tmp_path)
     assert _changed(before, engine.network.tensors()) == {

@@ -54,6 +54,7 @@ def test_the_validation_loop_gives_our_probabilities(settings, framework, tmp_pa
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_every_epoch_trains_on_every_image(settings, framework, tmp_path, monkeypatch):
     monkeypatch.setenv("DERMBENCH_CACHE", str(tmp_path / "cache"))
     ours = training.ours(settings, tmp_path / "ours")

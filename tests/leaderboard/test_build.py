@@ -17,7 +17,7 @@ from benchmark.leaderboard.part import Part
 from benchmark.leaderboard.plots import MOST_ROWS, bars
 from benchmark.leaderboard.report import markdown_sections
 from benchmark.leaderboard.table import build_table, section_id, sections
-from benchmark.records.record import Metric
+from benchmark.records.record import Metric, WeightsUsed
 from benchmark.records.store import Store
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "records"))
@@ -71,6 +71,37 @@ def results(tmp_path):
 
 def files(results):
     return {p.relative_to(results): p.read_bytes() for p in results.rglob("*") if p.is_file()}
+
+
+def test_a_board_from_random_weights_alone_says_so_first(tmp_path):
+    Store(tmp_path).save(a_record("a1"))
+    build(tmp_path)
+    page = (tmp_path / "v1" / "leaderboard.md").read_text().splitlines()
+    assert page[2].startswith("Every network here started from random weights")
+    site = (tmp_path / "v1" / "site" / "index.html").read_text()
+    assert page[2] in site
+
+    pretrained = a_record("b1", weights="imagenet")
+    Store(tmp_path).save(pretrained.model_copy(update={"weights": WeightsUsed(kind="imagenet")}))
+    build(tmp_path)
+    for name in ("leaderboard.md", "site/index.html"):
+        assert "random weights" not in (tmp_path / "v1" / name).read_text()
+
+
+def test_rows_that_may_have_learned_nothing_are_named_below_their_table(tmp_path):
+    # The interval is 0.05 to either side.
+    for run, auc, more in (
+        ("a1", 0.56, {"arch": "VGG16"}),
+        ("b1", 0.54, {}),
+        ("c1", 0.549, {"framework": "keras"}),
+    ):
+        Store(tmp_path).save(a_record(run, auc, **more))
+    build(tmp_path)
+    for name in ("leaderboard.md", "site/index.html"):
+        page = (tmp_path / "v1" / name).read_text()
+        (line,) = (each for each in page.splitlines() if "better than chance" in each)
+        assert "Xception (keras), Xception (torch)." in line
+        assert "VGG16" not in line
 
 
 def test_table_report_and_a_plot_per_section_are_written(results):

@@ -19,7 +19,8 @@ from benchmark.records import predictions, splits
 from benchmark.records.predictions import Predictions
 from benchmark.records.record import DataUsed, Metric
 from benchmark.records.store import Store
-from tasks.base import BOOTSTRAP_SEED, Trial
+from tasks.given import Trial
+from tasks.scoring import BOOTSTRAP_SEED
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "records"))
 records_made = importlib.import_module("records_made")

@@ -20,7 +20,7 @@ from benchmark.leaderboard.curves import curves
 from benchmark.leaderboard.table import build_table
 from benchmark.records.record import DataUsed, Metric, WeightsUsed
 from benchmark.records.store import Store
-from tasks.base import Outputs, Trial
+from tasks.given import Outputs, Trial
 from tasks.imbalance import Imbalance
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -21,7 +21,7 @@ from benchmark.metrics.statistics import Estimate, combine_seeds
 from benchmark.pictures.figure import INK
 from benchmark.records.record import DataUsed, WeightsUsed
 from benchmark.records.store import Store
-from tasks.base import Outputs, Trial
+from tasks.given import Outputs, Trial
 from tasks.semi_supervised import SemiSupervised
 
 sys.path.insert(0, str(Path(__file__).parent))

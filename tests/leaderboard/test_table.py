@@ -262,9 +262,15 @@ def test_only_settings_that_differ_are_told():
 
 def test_epochs_of_a_pretraining_that_was_not_are_no_setting():
     clinic = (DataUsed(name="clinic", fingerprint="e" * 64, classes=("a",)),)
-    for earlier, told in ((clinic, {"pretrain_epochs=5", "pretrain_epochs=9"}), ((), {""})):
+    for asked, told in ((["clinic"], {"pretrain_epochs=5", "pretrain_epochs=9"}), ([], {""})):
+        # By a run before this one, which has epochs of its own, where this one was asked for none.
         records = [
-            a_record(arch=arch, pretrain_epochs=epochs, pretraining=earlier)
+            a_record(
+                arch=arch,
+                pretrain_epochs=epochs,
+                pretrain_on=asked,
+                pretraining=clinic,
+            )
             for arch, epochs in (("Xception", 5), ("VGG16", 9))
         ]
         assert set(varying_settings(build_table(records))) == told

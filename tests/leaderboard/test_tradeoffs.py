@@ -15,7 +15,7 @@ from benchmark.leaderboard import build, scatter
 from benchmark.leaderboard.baselines import baseline_rows
 from benchmark.leaderboard.columns import COLUMNS, add_rows, frame
 from benchmark.leaderboard.label_places import beside, spread, unclear
-from benchmark.leaderboard.published import reported_rows
+from benchmark.leaderboard.published import publications
 from benchmark.leaderboard.scatter import MOST_POINTS, draw_tradeoff
 from benchmark.leaderboard.table import build_table, sections
 from benchmark.leaderboard.timing import hardware, seconds_per_image
@@ -242,7 +242,7 @@ def test_rows_without_a_diagnosis_are_left_out_and_one_row_is_no_plot():
 
 
 def test_what_others_reported_is_drawn_with_standard_deviations():
-    (section,) = sections(frame(reported_rows(frame([]))))
+    (section,) = sections(frame(publications()[0].apart()))
     (found,) = tradeoffs(section)
     assert len(found.points) == 20
     assert "standard deviation over runs" in found.x

@@ -14,7 +14,7 @@ from benchmark.leaderboard import build
 from benchmark.leaderboard.baselines import baseline_rows
 from benchmark.leaderboard.columns import COLUMNS, add_rows, frame
 from benchmark.leaderboard.plots import bars
-from benchmark.leaderboard.published import publication, reported_rows
+from benchmark.leaderboard.published import publications, reported_rows
 from benchmark.leaderboard.table import build_table, sections
 from benchmark.records.record import (
     Baseline,
@@ -98,7 +98,7 @@ def cells(line):
 
 def first_table(page):
     lines = [line for line in page.splitlines() if line.startswith("|")]
-    end = next(i for i, line in enumerate(lines) if line.startswith("| stage"))
+    end = next(i for i, line in enumerate(lines) if line.startswith("| setting "))
     return [dict(zip(cells(lines[0]), cells(line), strict=True)) for line in lines[2:end]]
 
 
@@ -291,6 +291,34 @@ def test_every_section_of_dermxdb_has_the_reported_rows():
     assert [(part[COLUMNS.kind] == "reported").sum() for part in parts] == [20, 20]
 
 
+def dermamnist(run_id, images):
+    auc = Metric(value=0.9, low=0.88, high=0.92, n=images, groups=images)
+    config = {"dataset": "medmnist", "task": "diagnosis"}
+    data = DataUsed(name="medmnist", fingerprint="d" * 64, classes=("a", "b"))
+    fields = {"task": "diagnosis", "data": data}
+    return records_made.record(run_id, "macro_auc", {"macro_auc": auc}, config, **fields)
+
+
+def test_what_was_published_of_one_archive_stands_beside_rows_on_its_test_images_alone(tmp_path):
+    table, page, _ = built(tmp_path, dermamnist("a1", 2005))
+    assert "### Reported elsewhere: MedMNIST v2, DermaMNIST (2023)" in page
+    rows = table[(table["kind"] == "reported") & (table["dataset"] == "medmnist")]
+    assert set(rows["macro_auc"]) == {"0.913000", "0.912000"}
+    assert set(rows["accuracy"]) == {"0.735000", "0.731000"}
+    assert set(rows["section"]) == set(table[table["kind"] == "run"]["section"])
+    assert set(rows["rank"]) == {""}
+    # No deviation was printed, and of how many runs they are was not found.
+    (line,) = (line for line in page.splitlines() if line.startswith("| 28 px  "))
+    assert [cell.strip() for cell in line.split("|")[3:7]] == ["2005", "-", "0.913", "0.735"]
+    assert "DermXDB explainability benchmark (2023)" in page
+
+
+def test_another_archive_has_no_reported_rows_and_they_are_no_section_of_their_own(tmp_path):
+    table, page, _ = built(tmp_path, dermamnist("a1", 400))
+    assert "MedMNIST v2" not in page
+    assert set(table[table["kind"] == "reported"]["dataset"]) == {"dermxdb"}
+
+
 def test_a_reported_figure_has_a_deviation_and_no_interval(apart):
     table, page, *_ = apart
     chosen = (table["arch"] == "Xception") & (table["name"] == "fine-tuned")
@@ -312,19 +340,19 @@ def test_the_page_says_what_must_be_known_of_reported_rows(apart):
 
 
 def test_the_reported_figures_are_scores_of_our_architectures():
-    found = publication()
-    figures = [f for s in found.stages for row in s.rows.values() for f in row.values()]
+    found = publications()[0]
+    figures = [f for s in found.settings for row in s.rows.values() for f in row.values()]
     assert all(0 < f.mean < 1 and 0 < f.sd < 0.2 for f in figures)
     assert len(figures) == 2 * 10 * 9
-    for stage in found.stages:
-        assert set(stage.rows) == set(architectures.names()) - {"DenseNet121"}
-        assert all(found.headline in row for row in stage.rows.values())
+    for setting in found.settings:
+        assert set(setting.rows) == set(architectures.names()) - {"DenseNet121"}
+        assert all(found.headline in row for row in setting.rows.values())
 
 
 def test_fuzzy_scores_that_belong_together_do():
     """Dice and IoU of means are not bound exactly, but a row mixed up would be far off."""
-    for stage in publication().stages:
-        for row in stage.rows.values():
+    for setting in publications()[0].settings:
+        for row in setting.rows.values():
             iou, f1 = row["dermxdb_2023_iou"].mean, row["dermxdb_2023_f1"].mean
             assert iou < f1 < 2 * iou / (1 + iou) + 0.01
 

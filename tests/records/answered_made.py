@@ -11,7 +11,7 @@ from benchmark.records.predictions import Predictions
 from benchmark.records.record import DataUsed, DiseaseUsed
 from benchmark.records.store import Store
 from benchmark.registry import TASKS
-from tasks.base import Outputs, Trial
+from tasks.given import Outputs, Trial
 
 CLASSES = ("bcc", "mel", "nv")
 DISEASES = (Disease("DR", ("0", "1", "2"), 1), Disease("DME", ("0", "1"), 1))

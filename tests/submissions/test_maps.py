@@ -21,7 +21,7 @@ from benchmark.submissions.faults import BundleError
 from benchmark.submissions.make import make
 from benchmark.submissions.maps import MOST_SIDE, read
 from benchmark.submissions.verify import verify
-from tasks.base import Trial
+from tasks.given import Trial
 
 HEADLINE = "explainability_f1"
 

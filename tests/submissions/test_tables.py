@@ -186,7 +186,7 @@ def _arrow(**columns):
         ({"id": [b"x", b"y"]}, "column 'id' is NONE in BYTE_ARRAY"),
         ({"a": ["1", "0"]}, "column 'a' is STRING in BYTE_ARRAY: float32 or float64"),
         ({"a": [1, 0]}, "column 'a' is NONE in INT64"),
-        ({"a": pa.array([1.0, 0.0], pa.float16())}, "column 'a' is FLOAT16"),
+        ({"a": pa.array(np.array([1.0, 0.0], np.float16))}, "column 'a' is FLOAT16"),
         ({"a": [[1.0], [0.5]]}, "is none of the classes"),
         ({"a": [{"x": 1.0}, {"x": 1.0}]}, "is none of the classes"),
         ({"c": [1.0, 0.0]}, "'c' is none of the classes"),
@@ -271,6 +271,15 @@ def test_a_damaged_parquet_file_is_refused_or_read(data):
         bundles_made.check_plain(error)
     else:
         assert found.probabilities.shape == (len(found.ids), 2)
+
+
+@pytest.mark.parametrize("beyond", [2, -1])
+def test_a_place_beyond_the_list_of_ids_is_refused(beyond):
+    """Arrow reads it from a damaged file without a word."""
+    places, names = pa.array([0, beyond], pa.int32()), pa.array(["x", "y"])
+    column = pa.DictionaryArray.from_arrays(places, names, safe=False)
+    with pytest.raises(BundleError, match="an id is not in the file's own list of ids"):
+        parquet._ids("p.parquet", column)
 
 
 def test_bytes_that_are_not_text_are_no_id():

@@ -54,6 +54,12 @@ def test_the_id_is_of_what_decides_the_result():
     assert planned(_asked(dataset="synthetic")).id == ids[0]
 
 
+def test_a_setting_that_came_later_and_is_not_used_changes_no_id():
+    """Else nobody could go on with a plan after an update. The id is that of earlier plans."""
+    asked = Asked(arch="MobileNetV2", task="diagnosis", budget="smoke")
+    assert planned(asked).id == "pe878cea6521c"
+
+
 def test_what_a_run_needs_is_in_its_line_and_not_in_its_id(tmp_path):
     run = replace(planned(_asked()), needs=Needs(cpus=4, gpus=0.5))
     (line,) = _written(tmp_path / "plan.jsonl", run)

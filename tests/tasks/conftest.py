@@ -11,7 +11,7 @@ from PIL import Image
 from benchmark.cli import main
 from benchmark.data.dataset import Dataset
 from benchmark.data.synthetic.fundus_writer import write_idrid
-from tasks.base import Explanations, Outputs, Probes, Trial
+from tasks.given import Explanations, Outputs, Probes, Trial
 
 SIDE = 32
 COUNT = 12

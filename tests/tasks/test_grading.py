@@ -13,8 +13,9 @@ from benchmark.config import configure
 from benchmark.data.dataset import UNLABELLED, Dataset, Disease
 from benchmark.errors import DataError, UserError
 from benchmark.metrics import statistics
-from tasks.base import BOOTSTRAP_SEED, Outputs
+from tasks.given import Outputs
 from tasks.grading import Grading, GradingOptions
+from tasks.scoring import BOOTSTRAP_SEED
 
 DR = Disease("DR", ("none", "mild", "moderate", "severe"), 2)
 DME = Disease("DME", ("none", "far", "near"), 2)

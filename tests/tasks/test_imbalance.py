@@ -13,7 +13,8 @@ from benchmark.data import splits
 from benchmark.data.dataset import UNLABELLED, Dataset
 from benchmark.errors import DataError, UserError
 from benchmark.metrics import binary, classification
-from tasks.base import SPLIT_SEED, Outputs, Trial
+from tasks.base import SPLIT_SEED
+from tasks.given import Outputs, Trial
 from tasks.imbalance import Imbalance, ImbalanceOptions
 from tasks.reliability import RELIABILITY
 

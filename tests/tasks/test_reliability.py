@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from benchmark.metrics import calibration, statistics
-from tasks.base import resamples
 from tasks.reliability import (
     AS_TRAINED,
     RELIABILITY,
@@ -15,6 +14,7 @@ from tasks.reliability import (
     reliability_metrics,
     tables_of,
 )
+from tasks.scoring import resamples
 
 TEMPERATURE = 2.5
 

@@ -13,9 +13,9 @@ from benchmark.leaderboard.table import title
 from benchmark.metrics import calibration
 from benchmark.records.record import Metric
 from benchmark.show import metrics_table
-from tasks.base import Trial
 from tasks.diagnosis import Diagnosis
 from tasks.explainability import Explainability
+from tasks.given import Trial
 from tasks.imbalance import Imbalance
 from tasks.reliability import AS_TRAINED, RELIABILITY, SHOWN
 from tasks.semi_supervised import SemiSupervised

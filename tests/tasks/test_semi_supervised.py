@@ -21,8 +21,10 @@ from benchmark.guards import Guards
 from benchmark.metrics import classification, statistics
 from benchmark.pictures.fractions import Series, score_by_fraction
 from benchmark.progress import SilentDisplay
-from tasks.base import SPLIT_SEED, Outputs, Trial, resamples, truth
+from tasks.base import SPLIT_SEED
+from tasks.given import Outputs, Trial
 from tasks.imbalance import Imbalance
+from tasks.scoring import resamples, truth
 from tasks.semi_supervised import AREAS, BY_FRACTION, SemiSupervised, SemiSupervisedOptions, area
 
 CLASSES = ("nevus", "melanoma", "carcinoma")

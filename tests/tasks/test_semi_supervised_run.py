@@ -15,7 +15,7 @@ from benchmark.records.folder import RunFolder
 from benchmark.records.record import Metric
 from benchmark.run import run
 from benchmark.trial import TrialRunner
-from tasks.base import Trial
+from tasks.given import Trial
 from tasks.semi_supervised import SemiSupervised, SemiSupervisedOptions
 
 SMALL = {"images": 72, "size": 96}

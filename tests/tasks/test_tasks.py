@@ -6,9 +6,10 @@ import cv2
 import pytest
 
 from benchmark.errors import DataError
-from tasks.base import Task, Trial
+from tasks.base import Task
 from tasks.diagnosis import Diagnosis
 from tasks.explainability import Explainability
+from tasks.given import Trial
 
 
 def test_the_parts_of_a_trial_are_disjoint_and_whole(dataset):

@@ -59,3 +59,16 @@ def test_thirds_drop_to_a_tenth_after_every_whole_third(epochs, drops):
         for step in (0, STEPS - 1):
             rate = learning_rate(recipe, epoch * STEPS + step, STEPS)
             assert rate == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "drops"), [(100, [50, 75]), (8, [4, 6]), (5, [3, 4]), (2, [1]), (1, [])]
+)
+def test_half_then_quarter_drops_to_a_tenth_twice(epochs, drops):
+    """MedMNIST's code: a tenth after half of the epochs and again after three quarters."""
+    recipe = _recipe(epochs=epochs, schedule="half-then-quarter")
+    for epoch in range(epochs):
+        rate = learning_rate(recipe, epoch * STEPS, STEPS)
+        passed = sum(drop <= epoch for drop in drops)
+        # Of two epochs the second is past the half alone; three quarters fall inside it.
+        assert rate == pytest.approx(0.5 * 0.1**passed, rel=1e-12)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from benchmark.config import PaperRun
 from benchmark.data.dataset import Dataset
 
 
@@ -19,6 +20,8 @@ class Layout:
         licence: of the data, in words.
         shared_groups: a group's name means the same lesion or patient in every folder of this
             layout, so that two folders can be checked for a leak.
+        paper_run: the settings with which its authors trained on it: --budget paper, where the
+            method has none of its own; None: those of the DermXDB benchmark.
     """
 
     read: Callable[..., Dataset]
@@ -29,3 +32,4 @@ class Layout:
     options: dict[str, str] | None = None
     needs_data_dir: bool = True
     shared_groups: bool = False
+    paper_run: PaperRun | None = None

@@ -16,6 +16,7 @@ from benchmark.leaderboard.critical_difference import Comparison
 from benchmark.leaderboard.folder import OwnFolder
 from benchmark.leaderboard.kept import Kept
 from benchmark.leaderboard.marks import footnotes
+from benchmark.leaderboard.opening import opening
 from benchmark.leaderboard.part import Part, Summary, Tables
 from benchmark.leaderboard.plot_style import question
 from benchmark.leaderboard.site import curves, runs, sections, things
@@ -70,7 +71,7 @@ class Site:
             kept: of the folder.
         """
         self._results, self._root, self._folder, self._most = results, root, folder, most
-        self._pages = Pages.of(heads)
+        self._pages, self._opening = Pages.of(heads), opening(heads)
         self._contents = {head.run_id: head.content for head in heads}
         self._kept = kept
         self._shown: list[tuple[list[CurveView], Section]] = []
@@ -123,6 +124,7 @@ class Site:
             "index.html",
             "DermBench leaderboard",
             "",
+            opening=self._opening,
             sections=self._shown,
             comparisons=[
                 curves.comparison_view(each, self._plot(each.plot, each.alt), self._most)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from benchmark.leaderboard.table import heading
 
@@ -74,7 +74,7 @@ class Table:
 
     id: str
     caption: str
-    columns: tuple[Column, ...]
+    columns: tuple[Column[Any], ...]
     groups: tuple[Group, ...]
     left_out: int = 0
 

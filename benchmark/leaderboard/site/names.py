@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from architectures import catalogue
 from benchmark.leaderboard.columns import digest, file_name
-from benchmark.leaderboard.table import text
 from benchmark.records.index import Head
-from benchmark.records.record import Record
+from benchmark.records.record import Record, text
 from benchmark.registry import DATASETS, METHODS, TASKS
 
 # The kinds of thing that have a page: the folder of their pages, and how people call them.

@@ -14,6 +14,8 @@ from pydantic import ValidationError
 from benchmark.config import RunConfig, configure
 from benchmark.errors import UserError
 from benchmark.leaderboard.table import plain
+from benchmark.origin import PREFIX
+from benchmark.plugins import FLAG
 from benchmark.records.record import Record
 from benchmark.registry import TASKS
 
@@ -34,6 +36,7 @@ _FLAGS = {
     "dataset": "--dataset",
     "data_dir": "--data-dir",
     "weights": "--weights",
+    "cam_layer": "--cam-layer",
     "explainer": "--explainer",
     "budget": "--budget",
     "epochs": "--epochs",
@@ -72,7 +75,8 @@ def reproduction(record: Record) -> Reproduction:
         differing = _differing(configure(**asked), config)
     except UserError as error:
         return _without(f"This DermBench refuses the settings: {error}.", settings)
-    words = _words(asked)
+    plugins = [name for name, told in record.packages.items() if told.startswith("sha256 ")]
+    words = [*_words(asked), *(w for name in plugins for w in (FLAG, f"{PLACEHOLDER}/{name}"))]
     if differing:
         why = f"No option of the command line gives {', '.join(differing)} as it was."
         return _without(why, settings)
@@ -106,6 +110,7 @@ def _asked(config: RunConfig) -> dict[str, Any]:
         "allow_leaks": config.allow_leaks,
         "pretrain_on": [_earlier(item) for item in config.pretrain_on],
         "weights": _weights(config.weights),
+        "cam_layer": config.cam_layer,
         "explainer": config.explainer,
         "temperature_scaling": config.temperature_scaling,
         "budget": config.budget,
@@ -135,7 +140,8 @@ def _placed(path: str | None) -> str | None:
 
 
 def _weights(weights: str) -> str:
-    return weights if weights in ("none", "imagenet", "timm") else str(_placed(weights))
+    named = weights in ("none", "imagenet", "timm") or weights.startswith(PREFIX)
+    return weights if named else str(_placed(weights))
 
 
 def _earlier(item: str) -> str:
@@ -173,7 +179,7 @@ def _words(asked: dict[str, Any]) -> list[str]:
                 words += _option("--pretrain-on", each)
         elif name == "image_size":
             words += ["--image-size", f"{value[0]}x{value[1]}"]
-        elif value is not None:
+        elif value not in (None, ""):
             words += _option(_FLAGS[name], str(value))
     return words
 

@@ -1,5 +1,7 @@
 """The rows of a table as HTML. A template would say the same in most of the time of a build."""
 
+from typing import Any
+
 from markupsafe import Markup, escape
 
 from benchmark.leaderboard.site.grid import Cell, Column, Table, Whisker
@@ -31,7 +33,7 @@ def shown(text: str) -> str:
     return str(escape(text if text.isprintable() else plain(text)))
 
 
-def _cell(column: Column, cell: Cell, root: str) -> str:
+def _cell(column: Column[Any], cell: Cell, root: str) -> str:
     element = 'th scope="row"' if column.names else "td"
     if column.number:
         element += ' class="number"'

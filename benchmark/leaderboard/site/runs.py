@@ -24,9 +24,9 @@ from benchmark.leaderboard.site.pictures import (
 from benchmark.leaderboard.site.reproduce import Reproduction, reproduction
 from benchmark.leaderboard.site.sections import anchor
 from benchmark.leaderboard.site.trial_tables import Tables, grids, read
-from benchmark.leaderboard.table import counted, heading, text, title
+from benchmark.leaderboard.table import counted, heading, title
 from benchmark.records.authored import About
-from benchmark.records.record import Metric, Record, TrialRecord
+from benchmark.records.record import Metric, Record, TrialRecord, text
 from benchmark.registry import TASKS
 
 NO_FOLDER = (
@@ -174,6 +174,7 @@ def _training(record: Record) -> list[Fact]:
     recipe = config.get("recipe")
     epochs = recipe.get("epochs") if isinstance(recipe, dict) else None
     weights = " ".join(filter(None, [record.weights.kind, record.weights.name]))
+    weights += f" (run {record.weights.run})" if record.weights.run else ""
     return [
         ("started from", f"weights {weights}", ""),
         *(("pre-trained on", f"{d.name} ({d.fingerprint[:8]})", "") for d in record.pretraining),

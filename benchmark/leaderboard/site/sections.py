@@ -11,14 +11,13 @@ from benchmark.leaderboard.columns import (
     COLUMNS,
     COMMON,
     P_AGAINST_BEST,
-    SPREAD,
     against_best,
     metric_columns,
     milliseconds,
 )
 from benchmark.leaderboard.marks import mark, numbers
 from benchmark.leaderboard.plot_style import question
-from benchmark.leaderboard.published import publication
+from benchmark.leaderboard.published import figure_told, publication_of
 from benchmark.leaderboard.report import CAVEATS
 from benchmark.leaderboard.shown import shown_metrics
 from benchmark.leaderboard.site.grid import Cell, Column, Table, count, metric_head, score, table
@@ -320,12 +319,12 @@ def seeds(pages: Pages) -> Callable[[Row], Cell]:
 
 
 def _reported(rows: pd.DataFrame, section: str) -> Reported:
-    about = publication()
+    about = publication_of(rows)
     columns: list[Column[Row]] = [
-        Column("stage", _text(COLUMNS.name)),
+        Column("setting", _text(COLUMNS.name)),
         Column("architecture", lambda row: Cell(row[COLUMNS.arch]), names=True),
         Column("test images", lambda row: count(row[COLUMNS.n_images]), number=True),
-        Column("runs", lambda row: count(row[COLUMNS.n_seeds]), number=True),
+        Column("runs", lambda row: _count(row, COLUMNS.n_seeds), number=True),
     ]
     for metric in about.metrics(rows):
         head, smaller = metric_head(metric)
@@ -336,8 +335,7 @@ def _reported(rows: pd.DataFrame, section: str) -> Reported:
     )
     return Reported(
         title=called,
-        about=f"Printed by others ({about.paper}), in {about.framework}, not run here and not"
-        " ranked. ± is the standard deviation over runs, not an interval.",
+        about=about.opening,
         table=grid,
         points=tuple(about.points),
     )
@@ -345,7 +343,6 @@ def _reported(rows: pd.DataFrame, section: str) -> Reported:
 
 def _spread(metric: str) -> Callable[[Row], Cell]:
     def cell(row: Row) -> Cell:
-        value, spread = float(row[metric]), float(row[f"{metric}{SPREAD}"])
-        return Cell("-") if value != value else Cell(f"{value:.3f}", f"± {spread:.3f}", value)
+        return Cell(*figure_told(row, metric), float(row[metric]))
 
     return cell
