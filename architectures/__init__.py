@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ARCHITECTURES",
     "FRAMEWORKS",
+    "PUBLISHED",
     "Architecture",
     "Backbone",
     "Outside",
@@ -48,6 +49,8 @@ __all__ = [
 ]
 
 FRAMEWORKS = ("torch", "keras")
+# Weights that have a name; all others are a file.
+PUBLISHED = ("imagenet", "timm")
 
 # TensorFlow and torchvision (which timm imports) abort when they meet in one process.
 _FOREIGN = {"torch": ("tensorflow",), "keras": ("torchvision", "timm")}
@@ -152,7 +155,7 @@ def weights_source(arch: str, framework: str, weights: str | Path | None) -> Wei
         return None
     if isinstance(architecture, Outside):
         theirs = ("timm",) if architecture.library == "timm" else ()
-        if weights in ("imagenet", "timm") and weights not in theirs:
+        if weights in PUBLISHED and weights not in theirs:
             raise UserError(
                 f"weights {weights!r} are not of {architecture.name}: give"
                 f" {''.join(f'{each!r}, or ' for each in theirs)}a file that a run has left"

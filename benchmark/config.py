@@ -280,7 +280,7 @@ def _check_pretraining(item: str) -> None:
 def _check_untrained(
     method: str, weights: str, earlier: list[str], epochs: int | None, seed: int
 ) -> None:
-    if weights in ("none", "imagenet", "timm"):
+    if weights in ("none", *architectures.PUBLISHED):
         raise UserError(f"method {method} needs a whole network: give --weights FILE")
     if earlier or epochs is not None:
         raise UserError(f"method {method} does not train: leave out --epochs and --pretrain-on")

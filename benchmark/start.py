@@ -18,7 +18,7 @@ def weights_used(config: RunConfig) -> WeightsUsed:
         return WeightsUsed(kind="none")
     source = architectures.weights_source(config.arch, config.framework, config.weights)
     assert source is not None
-    kind = config.weights if config.weights in ("imagenet", "timm") else "file"
+    kind = config.weights if config.weights in architectures.PUBLISHED else "file"
     return WeightsUsed(kind=kind, name=source.name, sha256=content_hash(str(source.path)))
 
 

@@ -7,7 +7,6 @@ see that they are these.
 import hashlib
 import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ _PLACES = (
     (r"doi:(\S+)", "https://doi.org/"),
     (r"arXiv[: ](\d{4}\.\d{4,5})", "https://arxiv.org/abs/"),
 )
+# The columns of the table, in their order.
 _MEANINGS = {
     "id": "name of the image",
     "file": "below the data set's folder; empty where the photograph was not at hand",
@@ -103,23 +103,23 @@ def _croissant(library: Any, dataset: Dataset, digest: str) -> Any:
                 id="samples",
                 name="samples",
                 key=["samples/id"],
-                fields=_fields(library, samples(dataset).columns),
+                fields=_fields(library),
             )
         ],
     )
 
 
-def _fields(library: Any, columns: Sequence[str]) -> list[Any]:
+def _fields(library: Any) -> list[Any]:
     kinds = {"masks": library.DataType.INTEGER}
     return [
         library.Field(
             id=f"samples/{column}",
             name=column,
-            description=_MEANINGS[column],
+            description=meaning,
             data_types=[kinds.get(column, library.DataType.TEXT)],
             source=library.Source(file_object=TABLE, extract=library.Extract(column=column)),
         )
-        for column in columns
+        for column, meaning in _MEANINGS.items()
     ]
 
 

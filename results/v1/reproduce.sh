@@ -33,9 +33,9 @@ plan)
     : > "$plan"
     # 139 px is the least at which all eleven have a map of 3x3 or more.
     part diagnosis --task diagnosis --arch all --framework all \
-        --dataset "$isic" --image-size 139 --epochs 5
+        --dataset "$isic" --image-size 139 --epochs 3
     part diagnosis-seeds --task diagnosis --arch MobileNet,MobileNetV2 --framework all --seeds 1-2 \
-        --dataset "$isic" --image-size 139 --epochs 5
+        --dataset "$isic" --image-size 139 --epochs 3
     part imbalance --task imbalance --arch MobileNetV2,EfficientNetB0 --seeds 0-2 --imbalance 50 \
         --method cross-entropy,class-weighted,focal,ldam-drw,balanced-softmax,logit-adjustment,crt,supercon \
         --dataset "$isic" --image-size 65 --epochs 8

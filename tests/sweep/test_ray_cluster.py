@@ -181,14 +181,20 @@ def _runs(plan: Path) -> list[psutil.Process]:
     return found
 
 
-def _with_a_checkpoint(plan: Path, out: Path) -> list[psutil.Process]:
-    """Those that run something whose first epoch is kept at home, for they are in a later one."""
-    found = []
+def _beyond_its_first_epoch(run: str, out: Path) -> bool:
+    return events.read(out / "v1" / "sweeps" / run / "events.jsonl").progress.epoch >= 2
+
+
+def _held(plan: Path, folders: list[Path]) -> psutil.Process | None:
+    """One that runs something beyond its first epoch, suspended there: it may be done otherwise
+    before what it keeps is brought home, which takes a second and more."""
     for process in _runs(plan):
-        told = events.read(out / "v1" / "sweeps" / process.cmdline()[-1] / "events.jsonl")
-        if told.progress.epoch >= 2 and told.end is None:
-            found.append(process)
-    return found
+        for folder in folders:
+            for out in (folder, *folder.glob("ray/run-*")):
+                if _beyond_its_first_epoch(process.cmdline()[-1], out):
+                    process.suspend()
+                    return process
+    return None
 
 
 def _beyond_loopback(processes: list[psutil.Process]) -> list[str]:
@@ -231,11 +237,15 @@ def test_a_node_that_is_killed_costs_no_more_than_an_epoch(
     out = tmp_path / "out"
     out.mkdir()
     cluster.add(0)
-    for number in range(2):
-        _add(cluster, tmp_path / f"cache{number}", [out] if apart else [])
+    caches = [tmp_path / f"cache{number}" for number in range(2)]
+    for cache in caches:
+        _add(cluster, cache, [out] if apart else [])
     sweep = _start(sweeps, plan, "--out", out, "--ray", cluster.address)
-    cluster.of(_wait(_with_a_checkpoint, plan, out)[0]).kill()
+    held = _wait(_held, plan, [out, *caches])
+    _wait(_beyond_its_first_epoch, held.cmdline()[-1], out)
+    cluster.of(held).kill()
     killed = time.monotonic()
+    held.resume()
     told, said = sweep.communicate(timeout=400)
     assert sweep.returncode == 0, said
     assert "2 done of 2 runs" in told

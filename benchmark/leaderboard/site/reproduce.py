@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+import architectures
 from benchmark.config import RunConfig, configure
 from benchmark.errors import UserError
 from benchmark.leaderboard.table import plain
@@ -140,7 +141,7 @@ def _placed(path: str | None) -> str | None:
 
 
 def _weights(weights: str) -> str:
-    named = weights in ("none", "imagenet", "timm") or weights.startswith(PREFIX)
+    named = weights in ("none", *architectures.PUBLISHED) or weights.startswith(PREFIX)
     return weights if named else str(_placed(weights))
 
 
