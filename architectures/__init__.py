@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING
 
 from architectures import published
 from architectures import weights as files
-from architectures.backbone import Backbone
-from architectures.catalogue import (
-    ARCHITECTURES,
+from architectures.architecture import (
     Architecture,
     PaperSettings,
     check_image_size,
     map_shape,
-    names,
 )
+from architectures.backbone import Backbone
+from architectures.catalogue import ARCHITECTURES, names
 from architectures.heads import parts as head_parts
 from architectures.outside import Outside, find, known
 from architectures.published import WeightsSource

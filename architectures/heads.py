@@ -1,9 +1,19 @@
 """What a network's head is made of, whatever its framework."""
 
-from architectures.catalogue import Architecture
+from architectures.architecture import Architecture
 from benchmark.errors import UserError, unknown_name
 
 HEADS = ("plain", "paper", "cosine")
+
+HEAD_DROPOUT = 0.2
+"""Rate of the "dropout" in the paper's heads."""
+
+COSINE_SCALE = 30.0
+"""What the "cosine" head multiplies cosines with: s of LDAM (Cao et al., arXiv 1906.07413)."""
+
+COSINE_FLOOR = 1e-12
+"""Least squared norm of a vector that the "cosine" head divides by its norm (ours): zeros give a
+cosine of 0, and no gradient grows by more than 1e6."""
 
 
 def parts(head: str, architecture: Architecture) -> tuple[str, ...]:

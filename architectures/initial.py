@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from architectures.catalogue import Architecture
+from architectures.architecture import Architecture
 from architectures.weights import Row
 
 _ZEROS = ("bias", "beta", "moving_mean")

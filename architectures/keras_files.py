@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
-from architectures.catalogue import Architecture
+from architectures.architecture import Architecture
 from architectures.weights import Row, file_format
 from benchmark.errors import UserError
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from architectures.catalogue import Architecture
+from architectures.architecture import Architecture
 from architectures.keras_files import CLASSES, Layer, nested, opened, split
 from architectures.pixels import EFFICIENTNET_RESCALE, EFFICIENTNET_SCALE, PREPROCESSING
 from architectures.weights import Row, Slot, weightless

@@ -12,9 +12,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from architectures.architecture import Architecture
 from architectures.cams import Cam
-from architectures.catalogue import COSINE_FLOOR, COSINE_SCALE, HEAD_DROPOUT, Architecture
-from architectures.heads import last_layers
+from architectures.heads import COSINE_FLOOR, COSINE_SCALE, HEAD_DROPOUT, last_layers
 from architectures.network import Forward, Network
 from architectures.pixels import EFFICIENTNET_RESCALE, EFFICIENTNET_SCALE, PREPROCESSING
 from architectures.weights import Row, Slot, table

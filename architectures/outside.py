@@ -9,8 +9,8 @@ imported here; what the library says of the network is read when it is built, by
 from dataclasses import dataclass
 
 from architectures import catalogue
+from architectures.architecture import Architecture, PaperSettings
 from architectures.backbone import Backbone
-from architectures.catalogue import Architecture, PaperSettings
 from benchmark.errors import UserError, unknown_name
 from benchmark.registry import ADDED_ARCHITECTURES
 

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from architectures.catalogue import LEAST_MAP
+from architectures.architecture import LEAST_MAP
 from architectures.keras_nets import KerasNetwork, drawn_from, variable_slot
 from architectures.outside import Outside
 from architectures.weights import Row, Slot

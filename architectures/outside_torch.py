@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
+from architectures.architecture import LEAST_MAP
 from architectures.cams import Cam
-from architectures.catalogue import LEAST_MAP
 from architectures.network import Forward, Network
 from architectures.outside import Outside
 from architectures.pixels import Preprocessing

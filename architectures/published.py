@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from architectures.catalogue import Architecture
+from architectures.architecture import Architecture
 from benchmark.errors import UserError
 
 _KERAS = "https://storage.googleapis.com/tensorflow/keras-applications"

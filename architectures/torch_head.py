@@ -4,8 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from architectures.catalogue import COSINE_FLOOR, COSINE_SCALE, HEAD_DROPOUT
-from architectures.heads import last_layers
+from architectures.heads import COSINE_FLOOR, COSINE_SCALE, HEAD_DROPOUT, last_layers
 from architectures.network import Forward
 
 _EPSILON, _MOMENTUM = 1e-3, 0.99  # Keras' defaults, for the paper's head

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from architectures import published
+from architectures.architecture import Architecture, map_shape
 from architectures.cams import Cam
-from architectures.catalogue import Architecture, map_shape
 from architectures.nasnet_mobile import NASNetMobile
 from architectures.network import Forward, Network
 from architectures.pixels import (

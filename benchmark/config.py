@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, ValidationError
 
 import architectures
-from architectures import FRAMEWORKS, Architecture, Outside, catalogue
+from architectures import FRAMEWORKS, Architecture, Outside
 from architectures.weights import stored_head
 from benchmark.errors import UserError
 from benchmark.recipe import Augmentation, Recipe, Settings
@@ -218,7 +218,7 @@ def configure(
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]).replace("_", "-")
         raise UserError(f"--{place} {first.get('input')}: {first['msg']}") from error
-    catalogue.check_image_size(row, config.image_size)
+    architectures.check_image_size(row, config.image_size)
     return config
 
 

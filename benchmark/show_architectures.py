@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from architectures import Architecture, Outside, catalogue, find
+from architectures import ARCHITECTURES, Architecture, Outside, find, map_shape
 from benchmark.registry import ADDED_ARCHITECTURES
 
 # In the words of keras.applications' `preprocess_input`.
@@ -70,7 +70,7 @@ def _architecture(row: Architecture) -> dict[str, Any]:
         "Grad-CAM layer, Keras": row.keras_cam,
         "Grad-CAM layer, PyTorch": row.torch_cam,
         "map at native size": "{}x{}x{}".format(
-            *catalogue.map_shape(row, (row.native_size, row.native_size)), row.channels
+            *map_shape(row, (row.native_size, row.native_size)), row.channels
         ),
         "BatchNorm epsilon, momentum": f"{row.bn_epsilon}, {row.bn_momentum} (Keras' convention)",
         "--weights timm": f"timm's {row.timm}" if row.timm else "timm has none",
@@ -97,7 +97,7 @@ def architecture_listing() -> pd.DataFrame:
             "least size": row.least_size,
             "parameters": f"{row.parameters / 1e6:.1f} M",
         }
-        for row in catalogue.ARCHITECTURES
+        for row in ARCHITECTURES
     ]
     added = [{"name": find(name).name} for name in ADDED_ARCHITECTURES.names()]
     return pd.DataFrame([*rows, *added], dtype=object).fillna("")

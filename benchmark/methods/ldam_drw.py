@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from architectures.catalogue import COSINE_SCALE
+from architectures.heads import COSINE_SCALE
 from benchmark import config
 from benchmark.methods import rates
 from benchmark.methods.base import Batch, Context, Method, Stage, Tensor, Trainee
