@@ -25,6 +25,7 @@ from benchmark.records.predictions import Predictions
 from benchmark.records.record import (
     DataUsed,
     DiseaseUsed,
+    Epoch,
     Record,
     TrainingSummary,
     TrialRecord,
@@ -359,4 +360,7 @@ def _summary(log: StageLog | Adjusted, task: Task) -> TrainingSummary:
         seconds=round(log.seconds, 3),
         recipe=log.recipe.model_dump(mode="json"),
         micro_batches=log.micro_batches,
+        learning=tuple(
+            Epoch(loss=each["loss"], validation=each["validation"]) for each in log.epochs
+        ),
     )

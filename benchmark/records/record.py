@@ -93,6 +93,13 @@ class WeightsUsed(_Part):
         return self.run or self.sha256 or self.kind
 
 
+class Epoch(_Part):
+    """How far training has come after one epoch."""
+
+    loss: float = Field(description="mean over the epoch's images")
+    validation: float | None = Field(description="score of the validation images, where there are")
+
+
 class TrainingSummary(_Part):
     """One stage of training, in a word."""
 
@@ -108,6 +115,7 @@ class TrainingSummary(_Part):
     micro_batches: int = Field(
         1, description="into how many each batch was divided, where memory did not suffice"
     )
+    learning: tuple[Epoch, ...] = Field((), description="each epoch (not in older records)")
 
 
 class TrialRecord(_Part):
