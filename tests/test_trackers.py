@@ -79,6 +79,9 @@ def test_epochs_and_scores_are_those_of_the_history_and_the_record(
             assert told[f"main/train/{name}", row.epoch] == pytest.approx(value)
             kept = client.get_metric_history(tracked.info.run_id, f"main/train/{name}")
             assert {each.step: each.value for each in kept}[row.epoch] == pytest.approx(value)
+    (stage,) = record.trials[0].stages
+    learned = [(epoch.loss, epoch.validation) for epoch in stage.learning]
+    assert learned == [(row.loss, row.validation) for row in history.itertuples()]
     for name, metric in record.metrics.items():
         if metric.value is not None:
             assert told[name, 0] == pytest.approx(metric.value)

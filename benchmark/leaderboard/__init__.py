@@ -28,6 +28,7 @@ from benchmark.leaderboard.files import Parts
 from benchmark.leaderboard.folder import rebuilt
 from benchmark.leaderboard.fractions import LabelCurve, label_curves
 from benchmark.leaderboard.kept import Kept
+from benchmark.leaderboard.learning import Learning, learning
 from benchmark.leaderboard.marks import add_contested
 from benchmark.leaderboard.opening import opening
 from benchmark.leaderboard.part import Part, Summary, rows_shown
@@ -37,7 +38,7 @@ from benchmark.leaderboard.report import TITLE, closing, markdown_sections
 from benchmark.leaderboard.report_joined import comparison_section
 from benchmark.leaderboard.submitted import best_runs
 from benchmark.leaderboard.table import build_table, rows_of, section_id, sections
-from benchmark.leaderboard.tradeoffs import tradeoffs
+from benchmark.leaderboard.tradeoffs import Tradeoff, tradeoffs
 from benchmark.records.attempts import without_record
 from benchmark.records.index import Index, head_of, opened
 from benchmark.records.record import Record
@@ -163,8 +164,7 @@ def _parts(
         del part, records  # before the next is read
     for each in unmet:
         table = add_rows(frame([]), each.apart())
-        beside = {section_id(section): tradeoffs(section) for section in sections(table)}
-        yield Part((), table, _plots(table), tradeoffs=beside)
+        yield Part((), table, _plots(table), below=_below(table, ()))
 
 
 def _part(
@@ -204,11 +204,21 @@ def _part(
         notes=notes,
         leaks=leaks_told(counted),
         curves=joined,
-        tradeoffs={section_id(section): tradeoffs(section) for section in sections(table)},
+        below=_below(table, counted),
         problems=disputes,
         contested=doubts,
         tables=sent.tables,
     )
+
+
+def _below(table: pd.DataFrame, records: Sequence[Record]) -> dict[str, list[Tradeoff | Learning]]:
+    """By `section_id` the plots below its table."""
+    by_id = {record.run_id: record for record in records}
+    found: dict[str, list[Tradeoff | Learning]] = {}
+    for section in sections(table):
+        learned = learning(section, by_id)
+        found[section_id(section)] = [*tradeoffs(section), *([learned] if learned else [])]
+    return found
 
 
 def _plots(table: pd.DataFrame) -> dict[str, str]:

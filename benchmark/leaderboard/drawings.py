@@ -11,6 +11,8 @@ from benchmark.leaderboard.folder import OwnFolder
 from benchmark.leaderboard.fraction_plot import draw_label_curve
 from benchmark.leaderboard.fractions import LabelCurve
 from benchmark.leaderboard.kept import Kept
+from benchmark.leaderboard.learning import Learning
+from benchmark.leaderboard.learning_plot import draw_learning
 from benchmark.leaderboard.part import Part
 from benchmark.leaderboard.plots import bars, libraries
 from benchmark.leaderboard.scatter import draw_tradeoff
@@ -26,8 +28,11 @@ def of_part(part: Part) -> Drawings:
     for section in sections(part.table):
         own = section_id(section)
         found[part.plots[own]] = (section.to_csv(index=False), partial(bars, section))
-        for each in part.tradeoffs.get(own, ()):
-            found[each.plot] = (each, partial(draw_tradeoff, each))
+        for each in part.below.get(own, ()):
+            if isinstance(each, Learning):
+                found[each.plot] = (each, partial(draw_learning, each))
+            else:
+                found[each.plot] = (each, partial(draw_tradeoff, each))
     for curve in part.curves:
         if isinstance(curve, LabelCurve):
             found[curve.plot] = (curve, partial(draw_label_curve, curve))

@@ -12,6 +12,7 @@ from benchmark.contested import Contested
 from benchmark.leaderboard.columns import COLUMNS
 from benchmark.leaderboard.curves import Curve
 from benchmark.leaderboard.fractions import LabelCurve
+from benchmark.leaderboard.learning import Learning
 from benchmark.leaderboard.tradeoffs import Tradeoff
 from benchmark.records.record import Record
 
@@ -39,7 +40,7 @@ class Part:
         notes: by `section_id` what the section's table can show, what it lacks, and why.
         leaks: of `leaks_told`.
         curves: each stands above the first of its sections.
-        tradeoffs: by `section_id` the plots that stand below its table.
+        below: by `section_id` the plots that stand below its table.
         problems: a sentence for each floor or ceiling that was left out.
         contested: the notes on records, of this part or another.
         tables: by run id, trial and name those of submissions, which have no run folder.
@@ -51,7 +52,7 @@ class Part:
     notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     leaks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     curves: Sequence[Curve | LabelCurve] = ()
-    tradeoffs: Mapping[str, Sequence[Tradeoff]] = field(default_factory=dict)
+    below: Mapping[str, Sequence[Tradeoff | Learning]] = field(default_factory=dict)
     problems: Sequence[str] = ()
     contested: Contested = field(default_factory=Contested)
     tables: Mapping[str, Tables] = field(default_factory=dict)
@@ -59,8 +60,8 @@ class Part:
     @property
     def pictures(self) -> list[str]:
         """Every picture, relative to the leaderboard."""
-        beside = (each for every in self.tradeoffs.values() for each in every)
-        return [*self.plots.values(), *(each.plot for each in (*self.curves, *beside))]
+        below = (each for every in self.below.values() for each in every)
+        return [*self.plots.values(), *(each.plot for each in (*self.curves, *below))]
 
 
 @dataclass(frozen=True)

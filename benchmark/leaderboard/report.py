@@ -18,7 +18,7 @@ from benchmark.leaderboard.markdown import cell, escape, grid, more, shared
 from benchmark.leaderboard.marks import footnotes, mark, numbers
 from benchmark.leaderboard.part import Part, Summary
 from benchmark.leaderboard.published import figure_told, publication_of
-from benchmark.leaderboard.report_joined import curve_section, tradeoff_section
+from benchmark.leaderboard.report_joined import below_section, curve_section
 from benchmark.leaderboard.shown import shown_metrics
 from benchmark.leaderboard.table import (
     conditions,
@@ -61,7 +61,7 @@ def markdown_sections(part: Part, most: int) -> Iterator[str]:
                 yield f"{curve_section(curve, most)}\n\n"
         told = [_footnote(*each) for each in footnotes(section, part.contested)]
         told += map(escape, part.notes.get(own, ()))
-        told += map(tradeoff_section, part.tradeoffs.get(own, ()))
+        told += map(below_section, part.below.get(own, ()))
         yield f"{_section(section, part.plots[own], told, part.leaks.get(own, ()), most)}\n\n"
 
 

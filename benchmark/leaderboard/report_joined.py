@@ -5,6 +5,7 @@ import pandas as pd
 from benchmark.leaderboard.critical_difference import Comparison
 from benchmark.leaderboard.curves import Curve, Point
 from benchmark.leaderboard.fractions import LabelCurve, Reference
+from benchmark.leaderboard.learning import Learning
 from benchmark.leaderboard.markdown import cell, escape, grid, more, shared
 from benchmark.leaderboard.table import counted, title
 from benchmark.leaderboard.tradeoffs import Tradeoff
@@ -40,11 +41,10 @@ def comparison_section(comparison: Comparison) -> str:
     return "\n\n".join([*parts, grid(columns)])
 
 
-def tradeoff_section(tradeoff: Tradeoff) -> str:
+def below_section(plot: Tradeoff | Learning) -> str:
     """One plot below a section's table, with how to read it."""
-    picture = f"![{escape(tradeoff.alt)}]({tradeoff.plot})"
-    heading = f"### {escape(tradeoff.title)}"
-    return "\n\n".join([heading, escape(tradeoff.reading), picture])
+    picture = f"![{escape(plot.alt)}]({plot.plot})"
+    return "\n\n".join([f"### {escape(plot.title)}", escape(plot.reading), picture])
 
 
 def _curve(curve: Curve, most: int) -> str:

@@ -151,7 +151,7 @@ class Site:
         doubts = footnotes(section, part.contested)
         further = [
             Further(each.title, each.reading, self._plot(each.plot, each.alt))
-            for each in part.tradeoffs.get(own, ())
+            for each in part.below.get(own, ())
         ]
         whole = sections.view(section, picture, notes, leaks, self._pages, doubts, further)
         path = f"sections/{own}.html"

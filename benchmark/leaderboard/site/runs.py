@@ -12,6 +12,7 @@ from benchmark.contested import Note
 from benchmark.errors import UserError
 from benchmark.leaderboard.columns import COLUMNS, estimate, size
 from benchmark.leaderboard.folder import OwnFolder
+from benchmark.leaderboard.site import training
 from benchmark.leaderboard.site.grid import Cell, Column, Table, count, score, table
 from benchmark.leaderboard.site.names import SPOKEN, Pages, stem, things
 from benchmark.leaderboard.site.pictures import (
@@ -74,6 +75,7 @@ class Run:
     baselines: Table | None
     trials_table: Table
     stages_table: Table | None
+    epochs_table: Table | None
     pictures: tuple[Picture, ...]
     trials: tuple[Trial, ...]
     missing: str
@@ -120,7 +122,8 @@ def view(
         more_scores=_scores("more", "All other scores", record.metrics, others) if others else None,
         baselines=_baselines(record, shown) if record.baselines else None,
         trials_table=_trials(record),
-        stages_table=_stages(record),
+        stages_table=training.stages(record),
+        epochs_table=training.epochs(record),
         pictures=tuple(_overall(record, folder, site, where)) if folder else (),
         trials=tuple(
             _trial(trial, at, several, folder, site, f"{where}/{at}", tables.get(trial.name, {}))
@@ -300,30 +303,6 @@ def _of_trial(metric: str) -> Callable[[TrialRecord], Cell]:
 
 def _temperature(trial: TrialRecord) -> Cell:
     return Cell("-" if trial.temperature is None else f"{trial.temperature:.3f}")
-
-
-def _stages(record: Record) -> Table | None:
-    rows = [(trial.name, stage) for trial in record.trials for stage in trial.stages]
-    if not rows:
-        return None
-    columns: list[Column[Any]] = [
-        Column("trial", lambda row: Cell(row[0])),
-        Column("stage", lambda row: Cell(row[1].stage), names=True),
-        Column("epochs", lambda row: count(row[1].epochs), number=True),
-        Column("best epoch", lambda row: count(row[1].best_epoch), number=True),
-        Column("selected by", lambda row: Cell(row[1].selected_by)),
-        Column("validation", _selection, number=True),
-        Column("images/s", lambda row: Cell(f"{row[1].images_per_second:.1f}"), number=True),
-        Column("seconds", lambda row: Cell(f"{row[1].seconds:,.0f}"), number=True),
-    ]
-    if any(stage.chosen for _, stage in rows):
-        columns.append(Column("chosen", lambda row: Cell(row[1].chosen)))
-    return table("stages", "Stages of training", columns, [("run", rows)])[0]
-
-
-def _selection(row: Any) -> Cell:
-    found = row[1].selection_score
-    return Cell("-" if found is None else f"{found:.3f}")
 
 
 def _overall(record: Record, run: Path, site: OwnFolder, where: str) -> Iterator[Picture]:
