@@ -126,6 +126,9 @@ def _small(block, data, runs):
     text = text.replace("in 0 1 2;", "in 0;").replace('framework="keras"', 'budget="smoke"')
     text = text.replace(" --budget paper", "")
     text = re.sub(r"benchmark (run|sweep plan)(?!.*--budget)", r"benchmark \1 --budget smoke", text)
+    # Of the synthetic images fewer: some explainers ask a network hundreds of times for each.
+    maps = r"benchmark run(?=.*--task explainability)(?!.*--(?:dataset|data-option))"
+    text = re.sub(maps, "benchmark run --data-option images=54", text)
     text = text.replace("--template > manifest.toml", "--template > /dev/null")
     # Of a plan the first run tells as much as all.
     return text.replace("--plan plan.jsonl", "--plan all.jsonl\nhead -n 1 all.jsonl > plan.jsonl")
