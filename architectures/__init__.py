@@ -44,6 +44,7 @@ __all__ = [
     "map_shape",
     "names",
     "read",
+    "require",
     "weights_source",
 ]
 
@@ -169,6 +170,21 @@ def weights_source(arch: str, framework: str, weights: str | Path | None) -> Wei
     path = published.imagenet(architecture) if weights == "imagenet" else Path(weights)
     files.file_format(path)  # refuses what cannot be weights
     return WeightsSource(path.name, path)
+
+
+def require(arch: str, framework: str) -> None:
+    """See that there is such a network in this framework; of a library's, that the library has it.
+
+    Raises:
+        UserError: there is none, or its library is not installed.
+    """
+    architecture = find(arch)
+    if isinstance(architecture, Outside):
+        architecture.require(framework)
+        if architecture.library:
+            _prepare(framework)
+            module, _ = _NETWORKS[framework, True]
+            importlib.import_module(f"architectures.{module}").require_model(architecture.model)
 
 
 def _prepare(framework: str) -> None:

@@ -129,8 +129,8 @@ def _preprocessing(architecture: Outside) -> Callable[[Any], Any]:
     return sys.modules[_constructor(architecture.model).__module__].preprocess_input
 
 
-def _constructor(model: str) -> Callable[..., keras.Model]:
-    """The function of keras.applications that makes the network.
+def require_model(model: str) -> None:
+    """See that keras.applications has a network of this name.
 
     Raises:
         UserError: there is none.
@@ -138,4 +138,8 @@ def _constructor(model: str) -> Callable[..., keras.Model]:
     known = [name for name, _ in inspect.getmembers(keras.applications, inspect.isfunction)]
     if model not in known:
         raise unknown_name("network of keras.applications", model, known)
+
+
+def _constructor(model: str) -> Callable[..., keras.Model]:
+    require_model(model)
     return getattr(keras.applications, model)

@@ -252,6 +252,16 @@ def _colours(architecture: Outside, backbone: nn.Module) -> Preprocessing:
     return Preprocessing(255.0, tuple(config["mean"]), tuple(config["std"]))
 
 
+def require_model(model: str) -> None:
+    """See that timm has a network of this name.
+
+    Raises:
+        UserError: there is none.
+    """
+    if not timm.is_model(model):
+        raise unknown_name("network of timm", model, timm.list_models())
+
+
 def _created(architecture: Outside, image_size: tuple[int, int], stock: bool) -> nn.Module:
     """The network without a classifier, made for the image size where it has to know it."""
     if architecture.own is not None:
@@ -259,8 +269,7 @@ def _created(architecture: Outside, image_size: tuple[int, int], stock: bool) ->
         if not isinstance(made, nn.Module):
             raise UserError(f"{architecture.name}: `torch` gave no torch.nn.Module but {made!r}")
         return made
-    if not timm.is_model(architecture.model):
-        raise unknown_name("network of timm", architecture.model, timm.list_models())
+    require_model(architecture.model)
     if stock:
         return pretrained(architecture)
     fixed = getattr(timm.get_pretrained_cfg(architecture.model), "fixed_input_size", False)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+import architectures
 from benchmark import __version__, trackers
 from benchmark.config import RunConfig, configure, run_id
 from benchmark.data import Dataset, load
@@ -89,6 +90,8 @@ def execute(
     select_backend(config.framework)
     store = Store(out)
     with watch("weights"):
+        # Before the data are read, which may take minutes.
+        architectures.require(config.arch, config.framework)
         origin = origin_of(config.weights, out, config.arch)
         # Folders and files where they lie here; `config` says what the run is.
         here = config if origin is None else config.model_copy(update={"weights": str(origin.file)})

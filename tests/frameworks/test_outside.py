@@ -157,6 +157,14 @@ def test_several_diseases_stand_side_by_side(framework, name, images):
     )
 
 
+def test_a_name_that_the_library_lacks_is_refused_before_data_are_read(
+    framework, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("benchmark.run.load", lambda *_, **__: pytest.fail("data were read"))
+    with pytest.raises(UserError, match="unknown network of"):
+        run(UNKNOWN[framework], "diagnosis", framework=framework, out=tmp_path)
+
+
 def test_what_cannot_be_is_refused_with_a_remedy(framework, name):
     build_it = architectures.build
     with pytest.raises(UserError, match="unknown network of"):
