@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.metrics.binary import Ranking, in_chunks, ratio
+from benchmark.metrics.checks import labels_and_probabilities
 
 SCORES = (
     "accuracy",
@@ -300,18 +301,7 @@ def _mean(values: _Floats, present: NDArray[np.bool_], axis: int) -> _Floats:
 
 
 def _checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    labels, probabilities = np.asarray(labels), np.asarray(probabilities)
-    if labels.ndim != 1 or probabilities.ndim != 2 or len(labels) != len(probabilities):
-        raise ValueError(
-            f"labels must be (N,) and probabilities (N, C), not {labels.shape} and"
-            f" {probabilities.shape}"
-        )
-    if not len(labels):
-        raise ValueError("no image to score")
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"labels must be integers, not {labels.dtype}")
-    if labels.min() < 0 or labels.max() >= probabilities.shape[1]:
-        raise ValueError(f"labels must be in [0, {probabilities.shape[1]})")
+    labels, probabilities = labels_and_probabilities(labels, probabilities)
     if not np.isfinite(probabilities).all():
         raise ValueError("probabilities must be finite")
     return labels, probabilities

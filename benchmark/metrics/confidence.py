@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from benchmark.metrics.checks import labels_and_probabilities
 from benchmark.metrics.classification import predicted_classes
 
 # A probability counts as at least this much in a logarithm: float32's least normal number, so
@@ -94,18 +95,7 @@ def sums_at(rows: _Floats, ends: _Integers) -> _Floats:
 
 
 def _checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    labels, probabilities = np.asarray(labels), np.asarray(probabilities)
-    if labels.ndim != 1 or probabilities.ndim != 2 or len(labels) != len(probabilities):
-        raise ValueError(
-            f"labels must be (N,) and probabilities (N, K), not {labels.shape} and"
-            f" {probabilities.shape}"
-        )
-    if not len(labels):
-        raise ValueError("no image to score")
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"labels must be integers, not {labels.dtype}")
-    if labels.min() < 0 or labels.max() >= probabilities.shape[1]:
-        raise ValueError(f"labels must be in [0, {probabilities.shape[1]})")
+    labels, probabilities = labels_and_probabilities(labels, probabilities)
     if not np.issubdtype(probabilities.dtype, np.floating):
         probabilities = probabilities.astype(np.float64)
     # Written so that NaN fails too.
