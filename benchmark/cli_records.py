@@ -74,6 +74,9 @@ def add_repeat(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="where the data set lies (default: the record's name for it, below $DERMBENCH_DATA)",
     )
     parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="even if it was repeated here before"
+    )
     parser.set_defaults(command=_repeat)
 
 
@@ -192,7 +195,7 @@ def _repeat(options: argparse.Namespace) -> None:
 
     record = find(options.out, options.run)
     print(f"{headline(record)}\n")
-    found = repeat(options.out, record, options.data_dir, TerminalDisplay())
+    found = repeat(options.out, record, options.data_dir, TerminalDisplay(), options.overwrite)
     shown = repeated_table(found.metrics)
     if found.identical:
         print(f"\n{counted(len(shown), 'score')} and every prediction are the same, bit for bit")

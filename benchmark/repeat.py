@@ -18,7 +18,8 @@ from benchmark.config import RunConfig
 from benchmark.data import located
 from benchmark.errors import DataError, UserError
 from benchmark.metrics import classification
-from benchmark.progress import Display
+from benchmark.others import require_those_of
+from benchmark.progress import Display, SilentDisplay
 from benchmark.records import predictions
 from benchmark.records.record import Metric, Record
 from benchmark.records.store import Store
@@ -73,11 +74,15 @@ class Repetition:
 
 
 def repeat(
-    results: str | Path, record: Record, data_dir: str | None = None, display: Display | None = None
+    results: str | Path,
+    record: Record,
+    data_dir: str | None = None,
+    display: Display | None = None,
+    overwrite: bool = False,
 ) -> Repetition:
     """Run the settings of a record again, below v1/repeats of the results folder.
 
-    What was begun there is continued, what was finished is only compared.
+    What was begun there is continued, what was finished is only compared, unless `overwrite`.
 
     Args:
         results: the folder with the record and its predictions.
@@ -86,6 +91,7 @@ def repeat(
             folders and files are looked for by the record's names, as all of them below
             $DERMBENCH_DATA.
         display: where progress goes; none by default.
+        overwrite: run it again even if it was repeated before.
 
     Raises:
         UserError: a folder or file is not found, or what lies there is not what the record is of.
@@ -96,7 +102,7 @@ def repeat(
             " scores can be computed again, which `describe` does"
         )
     said = predictions.load(results, record)
-    again = _again(Path(results), record, data_dir, display)
+    again = _again(Path(results), record, data_dir, display or SilentDisplay(), overwrite)
     said_again = predictions.load(Path(results) / "v1" / FOLDER, again)
     apart, agreeing, images = 0.0, 0, 0
     for trial, before in said.items():
@@ -111,12 +117,20 @@ def repeat(
     return Repetition(record, again, rows, apart, agreeing, images)
 
 
-def _again(results: Path, record: Record, data_dir: str | None, display: Display | None) -> Record:
+def _again(
+    results: Path, record: Record, data_dir: str | None, display: Display, overwrite: bool
+) -> Record:
     """The run of a record, after those that it goes on from."""
+    folder = results / "v1" / FOLDER
+    known = Store(folder).has(record.run_id) and not overwrite
     if record.weights.run is not None:
-        _again(results, Store(results).load(record.weights.run), None, display)
+        _again(results, Store(results).load(record.weights.run), None, display, overwrite)
     config = _found(record, data_dir)
-    return execute(config, results / "v1" / FOLDER, display=display, same_as=record)
+    require_those_of(record, config)
+    again = execute(config, folder, overwrite, display, same_as=record)
+    if known:
+        display.say(f"what is compared is its repetition of {again.created[:10]}")
+    return again
 
 
 def _found(record: Record, data_dir: str | None) -> RunConfig:

@@ -17,6 +17,7 @@ from benchmark.errors import UserError
 from benchmark.guards import Guards, refuse_another
 from benchmark.methods.base import Method
 from benchmark.origin import learned, load_named, origin_of, require_classes, settled
+from benchmark.others import origins
 from benchmark.progress import Display, SilentDisplay
 from benchmark.question import asked_of, question
 from benchmark.records import attempts, environment, predictions
@@ -33,7 +34,7 @@ from benchmark.records.record import (
     WeightsUsed,
 )
 from benchmark.records.store import Store
-from benchmark.registry import ADDED_ARCHITECTURES, DATASETS, EXPLAINERS, METHODS, TASKS
+from benchmark.registry import METHODS
 from benchmark.start import require_heads, weights_used
 from benchmark.training.adjust import Adjusted
 from benchmark.training.frameworks import select_backend
@@ -115,7 +116,7 @@ def execute(
         divided = list(zip(earlier, earlier_parts, strict=True))
         # By name first, which takes no time; by pixels once it is clear that the run is to be done.
         guards.refuse_leaks(dataset, trials, divided, False, seen)
-        protocol = _protocol(weights, task, dataset, trials, earlier)
+        protocol = _protocol(weights, task, dataset, trials, earlier, origins(config))
         name = run_id(config, protocol)
         if same_as is not None:
             refuse_another(same_as, name, protocol)
@@ -243,18 +244,27 @@ def _overall(
 
 
 def _protocol(
-    weights: WeightsUsed, task: Task, dataset: Dataset, trials: list[Trial], earlier: list[Dataset]
+    weights: WeightsUsed,
+    task: Task,
+    dataset: Dataset,
+    trials: list[Trial],
+    earlier: list[Dataset],
+    others: dict[str, str],
 ) -> dict[str, Any]:
-    protocol = {
+    protocol: dict[str, Any] = {
         "weights": weights.identity,
         "task_version": task.version,
         "data": dataset.fingerprint,
         "splits": [trial.fingerprint for trial in trials],
         "pretraining": [other.fingerprint for other in earlier],
     }
-    # Not where every image is labelled: runs of such tasks keep the ids that they have.
+    # Each only where there is any: other runs keep the ids that they have.
     labelled = [trial.labelled_fingerprint for trial in trials]
-    return protocol | ({"labelled": labelled} if any(labelled) else {})
+    if any(labelled):
+        protocol["labelled"] = labelled
+    if others:
+        protocol["others"] = others
+    return protocol
 
 
 def _data_used(dataset: Dataset) -> DataUsed:
@@ -297,7 +307,8 @@ def _record(
         weights=weights,
         pretraining=pretraining,
         seeds={"run": config.seed, "split": SPLIT_SEED, "bootstrap": BOOTSTRAP_SEED},
-        packages=environment.packages() | _origins(config),
+        packages=environment.packages(),
+        origins=origins(config),
         hardware=environment.hardware(results[0].device),
         seconds={part: round(seconds, 3) for part, seconds in watch.seconds.items()},
         peak_memory_bytes=memory,
@@ -308,21 +319,6 @@ def _record(
         leaks=leaks,
         notes=notes,
     )
-
-
-def _origins(config: RunConfig) -> dict[str, str]:
-    """Whence the parts of the run are that are not built in."""
-    found: dict[str, str] = {}
-    for registry, name in (
-        (TASKS, config.task),
-        (METHODS, config.method),
-        (DATASETS, config.dataset),
-        (EXPLAINERS, config.explainer),
-        (ADDED_ARCHITECTURES, config.arch),
-        *((DATASETS, item.partition(":")[0]) for item in config.pretrain_on),
-    ):
-        found |= registry.origin(name)
-    return found
 
 
 def _parameters(config: RunConfig, task: Task, results: list[TrialResult]) -> int:

@@ -6,11 +6,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from clinic import write_images
 
 from benchmark import new, plugins
 from benchmark.cli import main
 from benchmark.errors import UserError
+from benchmark.leaderboard.site.reproduce import reproduction
+from benchmark.leaderboard.table import build_table, varying_settings
 from benchmark.registry import METHODS
+from benchmark.repeat import repeat
+from benchmark.run import run
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -176,3 +181,33 @@ def test_what_is_new_is_formatted_as_our_code_is(tmp_path):
             text=True,
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_file_that_was_edited_gives_another_run_and_another_row(
+    fresh, framework, tmp_path, monkeypatch
+):
+    file = new.method("soft-labels", tmp_path)[0]
+    plugins.load([file])
+    write_images(tmp_path / "clinic", 0)
+    monkeypatch.setenv("DERMBENCH_DATA", str(tmp_path))
+    settings = {"framework": framework, "budget": "smoke", "dataset": "folder"}
+    settings |= {"method": "soft-labels", "data_dir": tmp_path / "clinic", "out": tmp_path}
+    first = run("MobileNetV2", "diagnosis", **settings)
+    assert first.origins == {file.name: METHODS.origin("soft-labels")[file.name]}
+    assert "--plugin /path/to/soft_labels.py" in reproduction(first).command
+    assert run("MobileNetV2", "diagnosis", **settings).run_id == first.run_id
+
+    file.write_text(f"{file.read_text()}\n# Another line.\n")
+    second = run("MobileNetV2", "diagnosis", **settings, seed=1)
+    assert run("MobileNetV2", "diagnosis", **settings).run_id != first.run_id
+    table = build_table([first, second])
+    assert len(table) == 2
+    assert all("soft_labels.py=sha256 " in told for told in varying_settings(table))
+    with pytest.raises(UserError, match=r"used soft_labels.py .* it has changed since"):
+        repeat(tmp_path, first)
+
+    METHODS._files.clear()
+    METHODS._loaded.pop("soft-labels")
+    with pytest.raises(UserError, match=r"not here: give it with --plugin soft_labels.py"):
+        repeat(tmp_path, first)
+    assert "soft_labels.py, which was not here" in reproduction(first).about

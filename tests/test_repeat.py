@@ -44,7 +44,13 @@ def test_the_same_machine_gives_the_same_bits(results, capsys):
     assert _only(results) == record
     assert _only(results / "v1" / FOLDER).run_id == record.run_id
     assert main(["repeat", record.run_id[:6], "--out", str(results)]) == 0
-    assert "every prediction are the same, bit for bit" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "every prediction are the same, bit for bit" in told.out
+    assert "what is compared is its repetition of" in told.out + told.err
+    assert main(["repeat", record.run_id[:6], "--out", str(results), "--overwrite"]) == 0
+    told = capsys.readouterr()
+    assert "every prediction are the same, bit for bit" in told.out
+    assert "what is compared" not in told.out + told.err
 
 
 def test_what_comes_out_otherwise_is_told_score_by_score(results, capsys):

@@ -6,9 +6,10 @@ from benchmark.records.index import Head
 from benchmark.records.record import UNVERIFIED
 
 _SCRATCH = (
-    "Every network here started from random weights: none has learned from ImageNet. Expect lower"
+    "Every run here started from random weights: none has learned from ImageNet. Expect lower"
     " scores than those of pre-trained networks in the literature, and perhaps another order."
 )
+_SUBMITTED = " What submissions started from is what their authors say of them."
 
 
 def opening(heads: Iterable[Head]) -> str:
@@ -16,5 +17,7 @@ def opening(heads: Iterable[Head]) -> str:
 
     What a submission started from is not known; it says nothing of the runs.
     """
-    kinds = {head.weights for head in heads if head.weights not in UNVERIFIED}
-    return _SCRATCH if kinds == {"none"} else ""
+    kinds = {head.weights for head in heads}
+    if kinds - set(UNVERIFIED) != {"none"}:
+        return ""
+    return _SCRATCH if kinds == {"none"} else _SCRATCH + _SUBMITTED

@@ -44,6 +44,8 @@ _OWN_COLUMN = frozenset(
 _OWN_COLUMN |= {"image_size", "budget", "recipe.epochs"}
 _QUESTION, _METHODS_OWN = "task_options.", "method_options."
 _NOT_IDENTIFYING = frozenset({"seed", "temperature_scaling", *DECIDE_NOTHING})
+# Of what others wrote, before its name; so many letters tell one version from another.
+_OTHERS, _TOLD = "others.", len("sha256 ") + 8
 # Settings that a method may decide.
 _BY_METHOD = frozenset({"recipe.head", "recipe.class_weights"})
 
@@ -112,23 +114,28 @@ def varying_settings(section: pd.DataFrame) -> list[str]:
     methods = section[COLUMNS.method].tolist()
     told: list[list[str]] = [[] for _ in rows]
     for key in sorted({key for row in rows for key in row}):
-        own = key.startswith(_METHODS_OWN) or key in _BY_METHOD
+        own = key.startswith((_METHODS_OWN, _OTHERS)) or key in _BY_METHOD
         values = defaultdict(set)
         for row, method in zip(rows, methods, strict=True):
             values[own and method].add(text(row.get(key)))
         for row, method, parts in zip(rows, methods, told, strict=True):
             if len(values[own and method]) > 1:
-                parts.append(f"{key.split('.')[-1]}={text(row.get(key))}")
+                parts.append(f"{_called(key)}={text(row.get(key))}")
     return [", ".join(parts) for parts in told]
 
 
+def _called(key: str) -> str:
+    """A setting's name: a file's has dots of its own."""
+    return key.removeprefix(_OTHERS) if key.startswith(_OTHERS) else key.split(".")[-1]
+
+
 def settings_apart(settings: str) -> tuple[str, str]:
-    """A row's settings in two parts, both JSON: the method's own options, and the rest.
+    """A row's settings in two parts, both JSON: the method's own with what others wrote, the rest.
 
     What a method decides of the recipe is in neither.
     """
     every = json.loads(settings)
-    own = {key: value for key, value in every.items() if key.startswith(_METHODS_OWN)}
+    own = {k: v for k, v in every.items() if k.startswith((_METHODS_OWN, _OTHERS))}
     rest = {k: v for k, v in every.items() if k not in own and k not in _BY_METHOD}
     return json.dumps(own, sort_keys=True), json.dumps(rest, sort_keys=True)
 
@@ -248,6 +255,8 @@ def _identity(record: Record) -> dict[str, str]:
         for k, v in config.items()
         if k not in _OWN_COLUMN | _NOT_IDENTIFYING and not k.startswith(_QUESTION)
     }
+    # What others wrote and have edited since is something else.
+    rest |= {_OTHERS + name: told[:_TOLD] for name, told in record.origins.items()}
     return protocol(record) | {
         COLUMNS.dataset: record.data.name,
         COLUMNS.arch: text(config.get("arch")),

@@ -177,6 +177,9 @@ class Record(_Part):
     pretraining: tuple[DataUsed, ...] = ()
     seeds: dict[str, int] = Field(description="of the run, of the split and of the bootstrap")
     packages: dict[str, str]
+    origins: dict[str, str] = Field(
+        {}, description="of what others wrote: package to version, or file to its SHA-256"
+    )
     hardware: dict[str, str | int | float | None]
     seconds: dict[str, float]
     peak_memory_bytes: dict[str, int] = Field(

@@ -13,10 +13,12 @@ from matplotlib.image import imread
 from benchmark.errors import UserError
 from benchmark.leaderboard import build
 from benchmark.leaderboard.markdown import cell, escape
+from benchmark.leaderboard.opening import opening
 from benchmark.leaderboard.part import Part
 from benchmark.leaderboard.plots import MOST_ROWS, bars
 from benchmark.leaderboard.report import markdown_sections
 from benchmark.leaderboard.table import build_table, section_id, sections
+from benchmark.records.index import head_of
 from benchmark.records.record import Metric, WeightsUsed
 from benchmark.records.store import Store
 
@@ -77,9 +79,14 @@ def test_a_board_from_random_weights_alone_says_so_first(tmp_path):
     Store(tmp_path).save(a_record("a1"))
     build(tmp_path)
     page = (tmp_path / "v1" / "leaderboard.md").read_text().splitlines()
-    assert page[2].startswith("Every network here started from random weights")
+    assert page[2].startswith("Every run here started from random weights")
     site = (tmp_path / "v1" / "site" / "index.html").read_text()
     assert page[2] in site
+
+    sent = a_record("s1").model_copy(update={"weights": WeightsUsed(kind="unverified")})
+    told = opening([head_of(each, "") for each in (a_record("a1"), sent)])
+    assert told == f"{page[2]} What submissions started from is what their authors say of them."
+    assert opening([head_of(sent, "")]) == ""
 
     pretrained = a_record("b1", weights="imagenet")
     Store(tmp_path).save(pretrained.model_copy(update={"weights": WeightsUsed(kind="imagenet")}))

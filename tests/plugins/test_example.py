@@ -84,7 +84,7 @@ def test_a_run_of_its_method_network_data_and_task_is_a_row_of_the_board(
     told = _do(python, "-m", "benchmark", "run", *words)
     assert "top 2 accuracy" in told
     (record,) = map(_read, (tmp_path / "v1" / "records").glob("*.json"))
-    assert record["packages"]["dermbench-example"] == "0.1.0"
+    assert record["origins"]["dermbench-example"] == "0.1.0"
     assert record["config"]["method_options"] == {"smoothing": 0.2}
     assert record["metrics"]["top_2_accuracy"]["value"] >= record["metrics"]["accuracy"]["value"]
     assert record["metrics"]["top_2_accuracy"]["groups"] < record["metrics"]["accuracy"]["n"]
@@ -109,4 +109,4 @@ def test_its_explainer_is_scored_against_masks(python, framework, real_data, tmp
     # It does not look, and lesions are in the middle: so it is near the floor that does the same.
     floor = record["baselines"]["centred Gaussian"]["metrics"]["explainability_f1"]["value"]
     assert record["metrics"]["explainability_f1"]["value"] == pytest.approx(floor, abs=0.1)
-    assert record["packages"]["dermbench-example"] == "0.1.0"
+    assert record["origins"]["dermbench-example"] == "0.1.0"

@@ -16,6 +16,7 @@ from benchmark.config import RunConfig, configure
 from benchmark.errors import UserError
 from benchmark.leaderboard.table import plain
 from benchmark.origin import PREFIX
+from benchmark.others import files_of, origins
 from benchmark.plugins import FLAG
 from benchmark.records.record import Record
 from benchmark.registry import TASKS
@@ -71,13 +72,17 @@ def reproduction(record: Record) -> Reproduction:
         config = RunConfig.model_validate(record.config)
     except ValidationError:
         return _without("The settings are of another version of DermBench.", settings)
+    missing = [name for name in record.origins if name not in origins(config)]
+    if missing:
+        why = f"It uses what others wrote, {', '.join(missing)}, which was not here."
+        return _without(f"{why} Built with it ({FLAG} for a file), this page has one.", settings)
     try:
         asked = _asked(config)
         differing = _differing(configure(**asked), config)
     except UserError as error:
         return _without(f"This DermBench refuses the settings: {error}.", settings)
-    plugins = [name for name, told in record.packages.items() if told.startswith("sha256 ")]
-    words = [*_words(asked), *(w for name in plugins for w in (FLAG, f"{PLACEHOLDER}/{name}"))]
+    given = (w for name in files_of(record) for w in (FLAG, f"{PLACEHOLDER}/{name}"))
+    words = [*_words(asked), *given]
     if differing:
         why = f"No option of the command line gives {', '.join(differing)} as it was."
         return _without(why, settings)

@@ -345,6 +345,7 @@ def _environment(record: Record) -> tuple[tuple[str, tuple[Fact, ...]], ...]:
     blocks = {
         "Machine": hardware | memory,
         "Packages": record.packages,
+        "Written by others": record.origins,
         "Seconds": {name: f"{seconds:,.1f}" for name, seconds in record.seconds.items()},
         "Seeds": {name: str(seed) for name, seed in record.seeds.items()},
         "Weights": {"SHA-256": record.weights.sha256} if record.weights.sha256 else {},
