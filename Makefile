@@ -31,6 +31,7 @@ test: $(VENV)/installed-test
 	$(VENV)/bin/mypy
 	$(PYTEST) --dist loadfile
 	$(PYTEST) --dist loadfile --framework keras tests/frameworks tests/plugins
+	$(VENV)/bin/python -m benchmark leaderboard --check
 
 test-slow: $(VENV)/installed-test
 	$(PYTEST) --dist loadgroup -m slow --part $(PART)
