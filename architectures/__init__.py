@@ -41,6 +41,7 @@ __all__ = [
     "check_image_size",
     "find",
     "known",
+    "lacking",
     "map_shape",
     "names",
     "read",
@@ -187,11 +188,15 @@ def require(arch: str, framework: str) -> None:
             importlib.import_module(f"architectures.{module}").require_model(architecture.model)
 
 
+def lacking(framework: str) -> str:
+    """The first package that a framework needs and that is not installed; "" where all are."""
+    return next((each for each in _PACKAGES[framework] if find_spec(each) is None), "")
+
+
 def _prepare(framework: str) -> None:
     """See that the framework is there, alone in this process, and Keras on TensorFlow."""
-    for package in _PACKAGES[framework]:
-        if find_spec(package) is None:
-            raise needs_package(package, framework, f"framework {framework!r}")
+    if package := lacking(framework):
+        raise needs_package(package, framework, f"framework {framework!r}")
     for package in _FOREIGN[framework]:
         if package in sys.modules:
             raise UserError(

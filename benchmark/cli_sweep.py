@@ -151,6 +151,7 @@ def _plan(options: argparse.Namespace) -> int:
     from dataclasses import replace
     from pathlib import Path
 
+    import architectures
     from benchmark.sweep import plan
     from benchmark.sweep.cost import Costs
     from benchmark.sweep.display import duration
@@ -182,6 +183,15 @@ def _plan(options: argparse.Namespace) -> int:
             return 130
         runs = [replace(run, estimate=costs.estimate(run.config)) for run in runs]
     plan.write(Path(options.plan), runs)
+    for framework in architectures.FRAMEWORKS:
+        asking = sum(run.config.framework == framework for run in runs)
+        if asking and (package := architectures.lacking(framework)):
+            # Not left out: the plan may be for another machine.
+            print(
+                f"note: runs in {framework}, {asking} here, need {package}, which is not installed:"
+                f" pip install 'dermbench[{framework}]'",
+                file=sys.stderr,
+            )
     seconds, known = plan.total_seconds(runs)
     cost = "their cost is not known: no run like them is done (--calibrate does some)"
     if known:

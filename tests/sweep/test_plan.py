@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from benchmark.cli import main
 from benchmark.errors import UserError
 from benchmark.sweep import plan
 from benchmark.sweep.plan import Asked, Estimate, Needs, planned
@@ -127,3 +128,17 @@ def test_shards_partition_a_plan(parts):
     dealt = [plan.shard(runs, part, parts) for part in range(1, parts + 1)]
     assert sorted(run.id for each in dealt for run in each) == sorted(run.id for run in runs)
     assert max(map(len, dealt)) - min(map(len, dealt)) <= 1
+
+
+def test_runs_of_a_framework_that_is_not_here_are_planned_with_a_note(
+    tmp_path, monkeypatch, capsys
+):
+    here = {"torch": "", "keras": "tensorflow"}
+    monkeypatch.setattr("architectures.lacking", here.get)
+    words = ["sweep", "plan", "--arch", "VGG16", "--task", "diagnosis", "--framework", "all"]
+    words += ["--plan", str(tmp_path / "plan.jsonl"), "--out", str(tmp_path)]
+    assert main(words) == 0
+    told = capsys.readouterr()
+    assert "2 runs" in told.out
+    assert "note: runs in keras, 1 here, need tensorflow" in told.err
+    assert "torch" not in told.err
