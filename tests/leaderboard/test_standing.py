@@ -17,7 +17,8 @@ from benchmark.metrics import statistics
 from benchmark.metrics.statistics import Estimate, combine_seeds
 from benchmark.records import predictions
 from benchmark.records.predictions import Predictions
-from benchmark.rescoring import answered
+from benchmark.records.store import Store
+from benchmark.rescoring import answered, rescored
 
 
 def _rows(out, skills, seeds=2, task="diagnosis", **settings):
@@ -68,6 +69,7 @@ def test_rows_that_say_the_same_share_rank_and_interval(tmp_path):
     (one,), (other,) = _rows(tmp_path, [2.0, 2.0], seeds=1)
     (said,) = predictions.load(tmp_path, one).values()
     predictions.save(tmp_path, other.run_id, [Predictions(said.ids, said.probabilities)])
+    Store(tmp_path).save(rescored(answered(tmp_path, other)).record)
     runs, _ = _built(tmp_path)
     assert runs["rank_first"].tolist() == [1, 1]
     assert (runs["tied_with_best"] == "yes").all()
