@@ -111,7 +111,7 @@ def test_the_command_says_what_moved_and_writes_it(tmp_path, capsys):
     store = Store(tmp_path)
     store.save(_spoilt(right, "macro_f1", value=0.123))
     predictions.location(tmp_path, lost.run_id).unlink()
-    assert main(["rescore", "--dry-run", "--out", str(tmp_path)]) == 0
+    assert main(["rescore", "--dry-run", "--out", str(tmp_path)]) == 1
     told = capsys.readouterr()
     assert "3 records, the metrics of 1 would move" in told.out
     assert f"run {right.run_id}" in told.out
@@ -121,6 +121,7 @@ def test_the_command_says_what_moved_and_writes_it(tmp_path, capsys):
     assert main(["rescore", right.run_id, "--out", str(tmp_path)]) == 0
     assert "1 record, the metrics of 1 moved" in capsys.readouterr().out
     assert store.load(right.run_id).metrics == right.metrics
+    assert main(["rescore", "--dry-run", "--out", str(tmp_path)]) == 0
     assert store.load(other.run_id) == other
 
 
