@@ -134,13 +134,13 @@ def answered(results: str | Path, record: Record, sheets: Sheets | None = None) 
         if set(said[trial.name].ids) != set(trial.test):
             raise DataError(
                 f"{predictions.location(results, record.run_id)}, trial {trial.name}: the images"
-                " are not those of the record's test part: restore the file"
+                f" are not those of the record's test part: {predictions.remedy(record)}"
             )
         classes = len(sheet.task.of_trial(sheet.dataset, trial.name).classes)
         if said[trial.name].probabilities.shape[1] != classes:
             raise DataError(
                 f"{predictions.location(results, record.run_id)}, trial {trial.name}: there is no"
-                f" probability for each of the {classes} classes: restore the file"
+                f" probability for each of the {classes} classes: {predictions.remedy(record)}"
             )
     return Answered(record, sheet, tuple(said[trial.name] for trial in sheet.trials))
 

@@ -163,12 +163,12 @@ def _without_split(tmp_path, record):
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
-        (_without, "were not kept; add the file, or repeat the run"),
+        (_without, r"npz does not exist: restore the file, or make the run again with --overwrite"),
         (_of_other_images, "not those of the record's test part"),
         (_of_other_classes, "no probability for each of the 3 classes"),
         (_of_another_split, "is not the split that was asked of"),
         (_with_an_unknown_class, "class 'wart' is none of the record's"),
-        (_without_split, "cannot be read"),
+        (_without_split, "does not exist: restore it, or repeat a run of it with --overwrite"),
     ],
 )
 def test_what_does_not_fit_the_record_is_refused(tmp_path, spoil, told):

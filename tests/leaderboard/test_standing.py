@@ -100,11 +100,28 @@ def test_a_run_without_predictions_leaves_its_section_without_standing(tmp_path)
     assert "against the best" not in page
 
 
+def _junk(path):
+    path.write_bytes(b"junk")
+
+
 def test_a_row_alone_has_nothing_to_be_compared_with(tmp_path):
     _rows(tmp_path, [3.0])
     runs, page = _built(tmp_path)
     assert (runs["tied_with_best"] == "").all()
     assert "against the best" not in page
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"), [(Path.unlink, "does not exist"), (_junk, "is not a sound npz archive")]
+)
+@pytest.mark.parametrize("skills", [[3.0], [3.0, 1.0]])
+def test_predictions_that_cannot_be_used_are_told_with_the_remedy(tmp_path, skills, spoil, told):
+    spoil(predictions.location(tmp_path, _rows(tmp_path, skills, seeds=1)[0][0].run_id))
+    _, page = _built(tmp_path)
+    page = page.replace("\\", "")
+    assert told in page
+    assert "restore the file, or make the run again with --overwrite" in page
+    assert ("Nobody can compute the scores here again" in page) == (len(skills) == 1)
 
 
 def test_the_same_records_give_the_same_bytes(tmp_path):
