@@ -168,9 +168,19 @@ def weights_source(arch: str, framework: str, weights: str | Path | None) -> Wei
             )
         _prepare(framework)
         return importlib.import_module("architectures.torch_nets").stock_source(architecture)
+    _refuse_misspelt(weights)
     path = published.imagenet(architecture) if weights == "imagenet" else Path(weights)
     files.file_format(path)  # refuses what cannot be weights
     return WeightsSource(path.name, path)
+
+
+def _refuse_misspelt(weights: str | Path) -> None:
+    """Refuse a word that is neither weights with a name nor a file."""
+    word = str(weights)
+    if word in PUBLISHED or Path(word).name != word or "." in word or Path(word).exists():
+        return
+    told = unknown_name("weights", word, ("none", *PUBLISHED, "run:ID"))
+    raise UserError(f"{told} (nor is there a file of this name)")
 
 
 def require(arch: str, framework: str) -> None:

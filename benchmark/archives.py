@@ -57,13 +57,13 @@ def arrays_in(
             _check_sizes(where, entries, most_bytes)
             names = [entry.filename.removesuffix(".npy") for entry in entries]
             if len(set(names)) < len(names):
-                raise DataError(f"{where}: two arrays have one name: write the archive anew")
+                raise DataError(f"{where}: two arrays have one name")
             return {
                 name: _read(where, archive, entry)
                 for name, entry in zip(names, entries, strict=True)
             }
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise DataError(f"{where} is not a sound npz archive ({error}): write it anew") from None
+        raise DataError(f"{where} is not a sound npz archive ({error})") from None
 
 
 def swells(entry: zipfile.ZipInfo) -> bool:

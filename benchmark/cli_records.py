@@ -53,7 +53,9 @@ def add_rescore(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         help="the beginning of a run id (default: every record)",
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="say what would move, change nothing"
+        "--dry-run",
+        action="store_true",
+        help="say what would move, change nothing; exit status 1 when something would",
     )
     parser.add_argument("--out", default="results", help="results folder (default: %(default)s)")
     parser.set_defaults(command=_rescore)
@@ -148,7 +150,7 @@ def _contest(options: argparse.Namespace) -> None:
     print(f"show it     python -m benchmark leaderboard --out {options.out}")
 
 
-def _rescore(options: argparse.Namespace) -> None:
+def _rescore(options: argparse.Namespace) -> int:
     from benchmark.leaderboard.table import counted
     from benchmark.progress import TerminalDisplay
     from benchmark.records.store import Store
@@ -184,6 +186,7 @@ def _rescore(options: argparse.Namespace) -> None:
     print(f"{counted(len(records), 'record')}, the metrics of {changed} {told}")
     for problem in problems:
         print(f"left as it is: {problem}", file=sys.stderr)
+    return 1 if options.dry_run and changed else 0
 
 
 def _repeat(options: argparse.Namespace) -> None:

@@ -50,6 +50,11 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
     return UserError(f"unknown {kind} {name!r}: {hint}")
 
 
+def may_be_added(error: UserError) -> UserError:
+    """The error for the name of a thing that others may write, which says how theirs is loaded."""
+    return UserError(f"{error} (what others wrote is loaded with --plugin FILE.py)")
+
+
 def needs_package(package: str, extra: str, purpose: str) -> UserError:
     """The error for an optional package that is not installed."""
     return UserError(

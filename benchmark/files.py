@@ -1,5 +1,6 @@
 """Writing files so that a reader never sees half of one."""
 
+import errno
 import fcntl
 import json
 import os
@@ -14,7 +15,11 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
+from benchmark.cache import cache_folder
 from benchmark.errors import UserError
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NOT_ALLOWED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 @contextmanager
@@ -27,7 +32,7 @@ def atomic_path(target: Path, flush: bool = True) -> Iterator[Path]:
     may be lost when the machine crashes.
 
     Raises:
-        UserError: the folder cannot be written, or the disk is full.
+        UserError: the folder cannot be written, or the disk is full; names the remedy.
     """
     target = Path(target)
     temporary: Path | None = None
@@ -46,8 +51,7 @@ def atomic_path(target: Path, flush: bool = True) -> Iterator[Path]:
         temporary = None
     except OSError as error:
         raise UserError(
-            f"cannot write {target}: {error.strerror or error}. Free some space or choose another"
-            " folder (--out, or DERMBENCH_CACHE for the cache) and run the same command again"
+            f"cannot write {target}: {error.strerror or error}: {_remedy(target, error)}"
         ) from error
     finally:
         if temporary is not None:
@@ -55,6 +59,17 @@ def atomic_path(target: Path, flush: bool = True) -> Iterator[Path]:
                 temporary.unlink(missing_ok=True)
         if handle is not None:
             os.close(handle)
+
+
+def _remedy(target: Path, error: OSError) -> str:
+    # Which option named the folder is not known here.
+    cached = target.is_relative_to(cache_folder())
+    other = "name another folder" + (" by DERMBENCH_CACHE" if cached else "")
+    if error.errno in _NO_ROOM:
+        return f"free some space, or {other}, and run the same command again"
+    if error.errno in _NOT_ALLOWED:
+        return f"make {target.parent} writable, or {other}"
+    return other
 
 
 def _temporary(target: Path) -> tuple[int, Path]:

@@ -13,7 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from benchmark.errors import UserError, unknown_name
+from benchmark.errors import UserError, may_be_added, unknown_name
 
 
 class Registry:
@@ -77,7 +77,7 @@ class Registry:
             module, attribute = self._builtin[name].split(":")
             return getattr(import_module(module), attribute)
         if name not in self._external:
-            raise unknown_name(self.kind, name, self.names())
+            raise self._unknown(name)
         entry = self._external[name]
         try:
             thing = entry.load()
@@ -86,6 +86,16 @@ class Registry:
                 f"{self.kind} {name!r} is announced by {entry.value} but cannot be loaded: {error}"
             ) from error
         return self._sound(name, thing, entry.value)
+
+    def _unknown(self, name: str) -> UserError:
+        word, colon, folder = name.partition(":")
+        if self.kind == "dataset" and colon and word in self.names():
+            # As a grid takes it, and --pretrain-on.
+            return UserError(
+                f"unknown dataset {name!r}: here the folder has an option of its own, --dataset"
+                f" {word} --data-dir {folder or 'DIR'}"
+            )
+        return may_be_added(unknown_name(self.kind, name, self.names()))
 
     @cached_property
     def _external(self) -> dict[str, EntryPoint]:

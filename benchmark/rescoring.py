@@ -24,6 +24,8 @@ from tasks.given import Outputs, Score, Trial
 _NAMED = 2
 # What storing single scores in 32 bits may move.
 TOLERANCE = 1e-6
+# That are kept for the next run of the same question.
+_SHEETS = 16
 
 
 @dataclass(frozen=True)
@@ -96,26 +98,49 @@ class Answered:
         return self.sheet.task.sampled(self.sheet.dataset, results, weights)
 
 
-def answered(results: str | Path, record: Record) -> Answered:
+class Sheets:
+    """The sheets of a results folder, of which the last few are not made again."""
+
+    def __init__(self, results: str | Path) -> None:
+        self._results = results
+        self._made: dict[str, Sheet] = {}
+
+    def of(self, question: Question) -> Sheet:
+        """As `sheet_of`, which raises what this raises."""
+        key = repr(question)
+        if key not in self._made:
+            made = sheet_of(self._results, question)
+            if len(self._made) == _SHEETS:
+                del self._made[next(iter(self._made))]
+            self._made[key] = made
+        return self._made[key]
+
+
+def answered(results: str | Path, record: Record, sheets: Sheets | None = None) -> Answered:
     """What the run of a record was asked and said, read from the results folder.
+
+    Args:
+        results: the folder.
+        record: of it.
+        sheets: of the same folder, where many runs are read.
 
     Raises:
         DataError: split or predictions are missing, damaged or not those of the record.
         UserError: the record is of another version of its task or of its settings.
     """
-    sheet = sheet_of(results, question_of(record))
+    sheet = (sheets or Sheets(results)).of(question_of(record))
     said = predictions.load(results, record)
     for trial in sheet.trials:
         if set(said[trial.name].ids) != set(trial.test):
             raise DataError(
                 f"{predictions.location(results, record.run_id)}, trial {trial.name}: the images"
-                " are not those of the record's test part: restore the file"
+                f" are not those of the record's test part: {predictions.remedy(record)}"
             )
         classes = len(sheet.task.of_trial(sheet.dataset, trial.name).classes)
         if said[trial.name].probabilities.shape[1] != classes:
             raise DataError(
                 f"{predictions.location(results, record.run_id)}, trial {trial.name}: there is no"
-                f" probability for each of the {classes} classes: restore the file"
+                f" probability for each of the {classes} classes: {predictions.remedy(record)}"
             )
     return Answered(record, sheet, tuple(said[trial.name] for trial in sheet.trials))
 
@@ -127,10 +152,10 @@ def all_answered(
 
     A reason names files relative to the results: on a page it names nobody's folders.
     """
-    found, faults = {}, []
+    found, faults, sheets = {}, [], Sheets(results)
     for record in records:
         try:
-            found[record.run_id] = answered(results, record)
+            found[record.run_id] = answered(results, record, sheets)
         except UserError as error:
             faults.append(str(error).replace(f"{results}/", ""))
     return found, faults
@@ -237,6 +262,19 @@ def question_of(record: Record) -> Question:
     )
 
 
+def split_of(results: str | Path, question: Question) -> Path:
+    """The file of the frozen split of a question."""
+    return splits.location(
+        results,
+        question.data.name,
+        question.data.fingerprint,
+        question.task,
+        question.version,
+        question.options,
+        question.seed,
+    )
+
+
 def sheet_of(results: str | Path, question: Question) -> Sheet:
     """The truth that answers to a question are scored by, from its frozen split.
 
@@ -250,15 +288,7 @@ def sheet_of(results: str | Path, question: Question) -> Sheet:
             f"{question.task} version {question.version} is not what this DermBench scores"
             f" ({of_task.version}): repeat the run, or use the DermBench that made it"
         )
-    path = splits.location(
-        results,
-        question.data.name,
-        question.data.fingerprint,
-        question.task,
-        question.version,
-        question.options,
-        question.seed,
-    )
+    path = split_of(results, question)
     rows = splits.rows(path)
     dataset = _dataset(path, rows, question.data)
     trials = {str(name): _trial(str(name), part) for name, part in rows.groupby("trial")}

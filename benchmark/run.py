@@ -122,8 +122,8 @@ def execute(
             refuse_another(same_as, name, protocol)
     folder = RunFolder(out, config, name)
     if not overwrite and store.has(name):
+        record = store.load(name)  # first: a damaged one is not done
         display.say(f"run {name} is done already; --overwrite runs it again")
-        record = store.load(name)
         _tidy(out, folder, record)
         return record
     with watch("data"):

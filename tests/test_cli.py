@@ -133,7 +133,34 @@ def test_an_unwritable_results_folder_is_named(tmp_path: Path):
     options = ["--data-option", "images=72", "--data-option", "size=64", "--out", str(file)]
     line = _refusal(*run, *options)
     assert str(file) in line
-    assert "--out" in line
+    assert "name another folder" in line
+    into = _refusal("data", "card", "--into", str(file / "card"), *options[:4])
+    assert "name another folder" in into
+    assert "--out" not in into
+
+
+@pytest.mark.parametrize("kind", ["method", "dataset"])
+def test_an_unknown_name_says_how_what_others_wrote_is_loaded(kind, tmp_path: Path):
+    asked = ["--arch", "Xception", "--task", "diagnosis", f"--{kind}", "my-own"]
+    line = _refusal("run", *asked)
+    assert f"unknown {kind} 'my-own'" in line
+    assert "--plugin FILE.py" in line
+    plan = ["--plan", str(tmp_path / "plan.jsonl")]
+    assert "--plugin FILE.py" in _refusal("sweep", "plan", *asked, *plan)
+
+
+def test_the_folder_of_a_data_set_as_a_grid_takes_it_is_told_apart():
+    asked = ["--arch", "Xception", "--task", "diagnosis", "--dataset", "isic2018:/a/b"]
+    assert "--dataset isic2018 --data-dir /a/b" in _refusal("run", *asked)
+
+
+@pytest.mark.parametrize(
+    ("weights", "told"), [("imagnet", "did you mean imagenet?"), ("xyz", "known: imagenet")]
+)
+def test_weights_that_are_neither_a_name_nor_a_file_are_refused(weights, told):
+    line = _refusal("run", "--arch", "Xception", "--task", "diagnosis", "--weights", weights)
+    assert f"unknown weights '{weights}': {told}" in line
+    assert "nor is there a file of this name" in line
 
 
 def test_a_leaderboard_of_nothing_says_how_to_get_a_record(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from benchmark import files
 from benchmark.errors import UserError
 from benchmark.files import atomic_path, write_json, write_tensors, write_text
 
@@ -79,6 +81,19 @@ def test_a_full_disk_is_named_with_its_remedy(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"cannot write .*a\.txt: No space left.*run the same"):
         write_text(tmp_path / "a.txt", "text")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_needs_no_space(tmp_path, monkeypatch):
+    def denied(target):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(files, "_temporary", denied)
+    monkeypatch.setenv("DERMBENCH_CACHE", str(tmp_path / "cache"))
+    for folder, other in (("out", "folder"), ("cache", "folder by DERMBENCH_CACHE")):
+        own = tmp_path / folder
+        told = f"cannot write {own}/a.txt: Permission denied: make {own} writable, or name another"
+        with pytest.raises(UserError, match=f"^{re.escape(told)} {other}$"):
+            write_text(own / "a.txt", "text")
 
 
 def test_a_file_where_a_folder_should_be_is_named(tmp_path):

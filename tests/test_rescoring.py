@@ -111,7 +111,7 @@ def test_the_command_says_what_moved_and_writes_it(tmp_path, capsys):
     store = Store(tmp_path)
     store.save(_spoilt(right, "macro_f1", value=0.123))
     predictions.location(tmp_path, lost.run_id).unlink()
-    assert main(["rescore", "--dry-run", "--out", str(tmp_path)]) == 0
+    assert main(["rescore", "--dry-run", "--out", str(tmp_path)]) == 1
     told = capsys.readouterr()
     assert "3 records, the metrics of 1 would move" in told.out
     assert f"run {right.run_id}" in told.out
@@ -121,6 +121,7 @@ def test_the_command_says_what_moved_and_writes_it(tmp_path, capsys):
     assert main(["rescore", right.run_id, "--out", str(tmp_path)]) == 0
     assert "1 record, the metrics of 1 moved" in capsys.readouterr().out
     assert store.load(right.run_id).metrics == right.metrics
+    assert main(["rescore", "--dry-run", "--out", str(tmp_path)]) == 0
     assert store.load(other.run_id) == other
 
 
@@ -162,12 +163,12 @@ def _without_split(tmp_path, record):
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
-        (_without, "were not kept; add the file, or repeat the run"),
+        (_without, r"npz does not exist: restore the file, or make the run again with --overwrite"),
         (_of_other_images, "not those of the record's test part"),
         (_of_other_classes, "no probability for each of the 3 classes"),
         (_of_another_split, "is not the split that was asked of"),
         (_with_an_unknown_class, "class 'wart' is none of the record's"),
-        (_without_split, "cannot be read"),
+        (_without_split, "does not exist: restore it, or repeat a run of it with --overwrite"),
     ],
 )
 def test_what_does_not_fit_the_record_is_refused(tmp_path, spoil, told):

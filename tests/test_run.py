@@ -4,6 +4,7 @@ import pytest
 
 from benchmark import locks
 from benchmark.errors import DataError, RunInProgressError, UserError
+from benchmark.progress import SilentDisplay
 from benchmark.records.attempts import folder, without_record
 from benchmark.records.folder import RunFolder
 from benchmark.run import run
@@ -126,3 +127,16 @@ def test_a_run_that_fails_is_noted_with_its_reason_until_it_is_done(
     record = run("MobileNetV2", "diagnosis", **settings)
     assert record.run_id == attempt.run_id
     assert not list(folder(tmp_path).iterdir())
+
+
+def test_a_damaged_record_is_not_called_done(tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmark.run.run_id", lambda *of: "r0")
+    (tmp_path / "v1" / "records").mkdir(parents=True)
+    (tmp_path / "v1" / "records" / "r0.json").write_text("{")
+    display = SilentDisplay()
+    said = []
+    monkeypatch.setattr(display, "say", said.append)
+    settings = {"dataset_options": {"images": 72, "size": 64}, "budget": "smoke"}
+    with pytest.raises(UserError, match=r"not valid JSON .*restore the file, or delete it"):
+        run("MobileNetV2", "diagnosis", **settings, out=tmp_path, display=display)
+    assert said == []

@@ -67,8 +67,8 @@ def build(
     """Write leaderboard.md, table.csv, table.parquet, plots/ and site/ from the records.
 
     Accepted submissions are scored anew from their predictions, and are rows like the runs. The
-    same records, submissions and run folders give the same bytes. What is damaged is left out and
-    named in the answer.
+    same records, submissions and run folders give the same bytes. What is damaged, or contradicts
+    its own predictions, is left out and named in the answer.
 
     Args:
         results: the folder in which v1/records lies.
@@ -78,6 +78,8 @@ def build(
     Raises:
         UserError: there is no readable record, or a file cannot be written.
     """
+    # What scores anew imports what draws: only when a board is built.
+    from benchmark.leaderboard.borne_out import contradicted
     from benchmark.leaderboard.drawings import draw, of_comparisons, of_part
     from benchmark.leaderboard.plots import DRAWN_WITH, libraries
     from benchmark.leaderboard.site import Site
@@ -89,6 +91,7 @@ def build(
     compared: list[pd.DataFrame] = []
     summary = Summary()
     with opened(results, progress) as index, TemporaryDirectory(prefix="dermbench-") as aside:
+        index.leave_out(contradicted(index, Path(results), progress))
         if not index.count:
             raise _no_record(results, index.problems)
         most, tables = rows_shown(index.count), Parts(Path(aside))

@@ -27,6 +27,10 @@ _TOO_FEW = (
     " the resamples lack it."
 )
 
+# What a section lacks without predictions, by whether it has rows to compare.
+_NO_RANKS = "Ranks have no intervals here"
+_UNTESTED = "Nobody can compute the scores here again"
+
 
 @dataclass(frozen=True)
 class _Row:
@@ -73,10 +77,10 @@ def add_standing(
         scores = _sampled(rows, answers) if answers else {}
         for at, every in scores.items():
             found[at] |= _nested(every)
-        if len(rows) < 2:
-            continue
         if faults:
-            notes[str(section)] = f"Ranks have no intervals here: {faults_told(faults)}."
+            lost = _NO_RANKS if len(rows) > 1 else _UNTESTED
+            notes[str(section)] = f"{lost}: {faults_told(faults)}."
+        if faults or len(rows) < 2:
             continue
         headline = rows[COLUMNS.headline].iloc[0]
         if not all(_resampled(scores[at][headline]) for at in rows.index):

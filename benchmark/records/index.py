@@ -101,6 +101,16 @@ class Index:
         """One sentence for each file that is no readable record."""
         return tuple(known.fault for known in self._files.values() if known.fault)
 
+    def leave_out(self, faults: Mapping[str, str]) -> None:
+        """Take records for damaged, as long as the index is open.
+
+        Args:
+            faults: by run id a sentence that begins with the path of the record.
+        """
+        for run_id, fault in faults.items():
+            name = f"{run_id}.json"
+            self._files[name] = self._files[name]._replace(head=None, fault=fault)
+
     def content(self, run_id: str) -> str:
         """The SHA-256 of the file of a readable record, "" where there is none."""
         known = self._files.get(f"{run_id}.json")

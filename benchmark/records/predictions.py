@@ -84,12 +84,20 @@ def load(results: str | Path, record: Record) -> dict[str, Predictions]:
         DataError: there are none, or they are not of this record's trials; names the remedy.
     """
     path = file_of(results, record)
-    if not path.exists():
-        raise DataError(
-            f"{path} does not exist: the predictions of run {record.run_id} were not kept; add the"
-            " file, or repeat the run with --overwrite"
-        )
-    return read(path, [trial.name for trial in record.trials])
+    try:
+        return read(path, [trial.name for trial in record.trials])
+    except DataError as error:
+        raise DataError(f"{error}: {remedy(record)}") from error
+
+
+def remedy(record: Record) -> str:
+    """What to do where the predictions of a record cannot be used."""
+    if record.submission is not None:
+        return "restore the file"
+    return (
+        "restore the file, or make the run again with --overwrite (its page on the board tells the"
+        " command)"
+    )
 
 
 def file_of(results: str | Path, record: Record) -> Path:
@@ -102,7 +110,8 @@ def read(path: Path, trials: Sequence[str]) -> dict[str, Predictions]:
     """The predictions of a file of `write`, by the names of the trials, in their order.
 
     Raises:
-        DataError: the file is missing or damaged, or a trial is not in it.
+        DataError: the file is missing or damaged, or a trial is not in it; names no remedy, which
+            depends on whose it is.
     """
     arrays = read_arrays(path)
     found = {}
@@ -118,16 +127,16 @@ def _checked(path: Path, trial: str, arrays: dict[str, np.ndarray]) -> Predictio
     where = f"{path}, trial {trial}"
     missing = {_IDS, _PROBABILITIES} - set(arrays)
     if missing:
-        raise DataError(f"{where}: no array {', '.join(sorted(missing))}: repeat the run")
+        raise DataError(f"{where}: no array {', '.join(sorted(missing))}")
     ids, said = arrays.pop(_IDS), arrays.pop(_PROBABILITIES)
     if ids.ndim != 1 or ids.dtype.kind != "U":
         raise DataError(f"{where}: ids are {ids.dtype} {ids.shape}, not text (N,)")
     if said.ndim != 2 or len(said) != len(ids) or said.dtype.kind != "f":
         raise DataError(f"{where}: probabilities are {said.dtype} {said.shape}, not (N, K) floats")
     if not np.isfinite(said).all():
-        raise DataError(f"{where}: probabilities that are not finite: repeat the run")
+        raise DataError(f"{where}: probabilities that are not finite")
     if len(set(ids.tolist())) < len(ids):
-        raise DataError(f"{where}: an id twice: repeat the run")
+        raise DataError(f"{where}: an id twice")
     for name, values in arrays.items():
         if values.shape != ids.shape or values.dtype.kind != "f":
             raise DataError(f"{where}: {name} is {values.dtype} {values.shape}, not (N,) floats")

@@ -141,6 +141,11 @@ def rows(path: Path) -> pd.DataFrame:
 def _decoded(path: Path) -> str:
     try:
         return path.read_bytes().decode()
+    except FileNotFoundError:
+        raise DataError(
+            f"{path} does not exist: restore it, or repeat a run of it with --overwrite, which"
+            " draws it again"
+        ) from None
     except OSError as error:
         raise DataError(
             f"{path} cannot be read: {error.strerror or error}: make it readable, or delete it to"

@@ -102,7 +102,10 @@ def load(results: str | Path, name: str) -> Kept:
     manifest = read_manifest(str(own / MANIFEST), _content(own / MANIFEST))
     acceptance = read_part(str(own / ACCEPTANCE), _content(own / ACCEPTANCE), Acceptance)
     trials = [trial.name for trial in manifest.question.trials]
-    said = predictions.read(submitted(results, name), trials)
+    try:
+        said = predictions.read(submitted(results, name), trials)
+    except DataError as error:
+        raise DataError(f"{error}: delete the folder and accept the bundle again") from error
     return Kept(name, manifest, acceptance, said)
 
 

@@ -26,6 +26,8 @@ _NUMBER = re.compile(
     r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|[+-]?(?:nan|inf|infinity)",
     re.ASCII | re.IGNORECASE,
 )
+# What spreadsheets separate by where the comma is for decimals, or when asked to.
+_NOT_COMMAS = (";", "\t", "|")
 _ARRAYS = ("ids", "classes", "probabilities")
 
 
@@ -120,6 +122,13 @@ def check_rows(where: str, count: int) -> None:
 
 def _from_csv(where: str, content: bytes, classes: Sequence[str]) -> Table:
     lines = _lines(where, content)
+    for sign in _NOT_COMMAS:
+        if lines[0].replace('"', "").startswith(f"{ID}{sign}"):
+            raise BundleError(
+                f"{where}, line 1",
+                f"the columns are separated by {sign!r}",
+                "separate by commas, decimals behind a point",
+            )
     check_columns(f"{where}, line 1", _fields(where, 1, lines[0]), classes)
     check_rows(where, len(lines) - 1)
     ids, rows = [], np.empty((len(lines) - 1, len(classes)))

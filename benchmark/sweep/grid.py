@@ -12,7 +12,7 @@ import architectures
 from architectures import FRAMEWORKS
 from benchmark.config import RunConfig
 from benchmark.data import Dataset, load
-from benchmark.errors import UserError, unknown_name
+from benchmark.errors import UserError, may_be_added, unknown_name
 from benchmark.origin import settled
 from benchmark.question import asked_of, question
 from benchmark.registry import DATASETS, METHODS, TASKS
@@ -206,7 +206,8 @@ def _chosen(kind: str, patterns: Sequence[str], names: Sequence[str]) -> list[st
         if not matching and not plain:
             raise UserError(f"{pattern} matches no {kind}: known are {', '.join(names)}")
         if not matching:
-            raise unknown_name(kind, pattern, names)
+            unknown = unknown_name(kind, pattern, names)
+            raise unknown if kind == "framework" else may_be_added(unknown)
         found |= dict.fromkeys(matching)
     return list(found)
 

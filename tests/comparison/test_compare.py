@@ -175,4 +175,5 @@ def test_a_record_without_predictions_says_what_to_do(tmp_path, capsys):
     Store(tmp_path).save(records_made.record("r1", "macro_auc", {}, one.config))
     predictions.location(tmp_path, other.run_id).unlink()
     assert main(["compare", one.run_id, other.run_id, "--out", str(tmp_path)]) == 1
-    assert "were not kept; add the file, or repeat the run" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "npz does not exist: restore the file, or make the run again with --overwrite" in told

@@ -158,7 +158,7 @@ def test_full_disk_is_one_line_with_a_remedy(tmp_path, cache):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4000, hard))  # a disk that ends here
     try:
-        with pytest.raises(UserError, match=r"cannot write .*Free some space.*DERMBENCH_CACHE"):
+        with pytest.raises(UserError, match=r"cannot write .*free some space.*DERMBENCH_CACHE"):
             pixels.open_pixels(dataset, 64)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -17,7 +17,8 @@ from benchmark.metrics import statistics
 from benchmark.metrics.statistics import Estimate, combine_seeds
 from benchmark.records import predictions
 from benchmark.records.predictions import Predictions
-from benchmark.rescoring import answered
+from benchmark.records.store import Store
+from benchmark.rescoring import answered, rescored
 
 
 def _rows(out, skills, seeds=2, task="diagnosis", **settings):
@@ -68,6 +69,7 @@ def test_rows_that_say_the_same_share_rank_and_interval(tmp_path):
     (one,), (other,) = _rows(tmp_path, [2.0, 2.0], seeds=1)
     (said,) = predictions.load(tmp_path, one).values()
     predictions.save(tmp_path, other.run_id, [Predictions(said.ids, said.probabilities)])
+    Store(tmp_path).save(rescored(answered(tmp_path, other)).record)
     runs, _ = _built(tmp_path)
     assert runs["rank_first"].tolist() == [1, 1]
     assert (runs["tied_with_best"] == "yes").all()
@@ -98,11 +100,28 @@ def test_a_run_without_predictions_leaves_its_section_without_standing(tmp_path)
     assert "against the best" not in page
 
 
+def _junk(path):
+    path.write_bytes(b"junk")
+
+
 def test_a_row_alone_has_nothing_to_be_compared_with(tmp_path):
     _rows(tmp_path, [3.0])
     runs, page = _built(tmp_path)
     assert (runs["tied_with_best"] == "").all()
     assert "against the best" not in page
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"), [(Path.unlink, "does not exist"), (_junk, "is not a sound npz archive")]
+)
+@pytest.mark.parametrize("skills", [[3.0], [3.0, 1.0]])
+def test_predictions_that_cannot_be_used_are_told_with_the_remedy(tmp_path, skills, spoil, told):
+    spoil(predictions.location(tmp_path, _rows(tmp_path, skills, seeds=1)[0][0].run_id))
+    _, page = _built(tmp_path)
+    page = page.replace("\\", "")
+    assert told in page
+    assert "restore the file, or make the run again with --overwrite" in page
+    assert ("Nobody can compute the scores here again" in page) == (len(skills) == 1)
 
 
 def test_the_same_records_give_the_same_bytes(tmp_path):

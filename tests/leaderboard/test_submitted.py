@@ -75,6 +75,11 @@ def test_submissions_are_ranked_among_themselves_and_never_against_runs(results)
     assert (table.drop("cross-entropy")["submitted"] == "yes").all()
 
 
+def test_the_summary_counts_records_and_submissions_apart(results):
+    text = pages_read.Page.of(results / "v1" / "site" / "index.html").text
+    assert "records 1 submissions 4 rows 5 " in text
+
+
 def test_extra_data_make_a_section_of_their_own(results):
     table = _table(results)
     much = table.loc["Much"]

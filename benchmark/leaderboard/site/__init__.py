@@ -219,10 +219,19 @@ def _alt(section: pd.DataFrame) -> str:
     return f"Bar plot of {title(metric)}, best on top, of {rows}; the table below has the numbers."
 
 
-def _told(summary: Summary, records: int, count: int) -> list[tuple[str, str]]:
-    """What the board holds, and how old it is by its records: no clock is asked."""
+def _told(summary: Summary, pages: int, count: int) -> list[tuple[str, str]]:
+    """What the board holds, and how old it is by its records: no clock is asked.
+
+    Args:
+        summary: of all parts.
+        pages: of records and submissions.
+        count: of sections.
+    """
+    # Every submission is a row; of runs there may be records that are in none.
+    sent = [("submissions", f"{summary.submitted:,}")] if summary.submitted else []
     return [
-        ("records", f"{records:,}"),
+        ("records", f"{pages - summary.submitted:,}"),
+        *sent,
         ("rows", f"{summary.rows:,}"),
         ("sections", f"{count:,}"),
         ("newest record", summary.newest[:10]),
