@@ -14,6 +14,7 @@ from benchmark.data.dataset import SPLITS, UNLABELLED, Dataset, Disease
 from benchmark.data.pixels import Progress, in_threads, open_pixels, silent
 from benchmark.data.summary import mask_size
 from benchmark.errors import DataError
+from benchmark.wording import counted
 
 # A class of fewer lesions or patients is named: a tenth of it, a usual test part, is less than one
 # (ours). And so is a set whose largest class has more than so many times the images of the rarest.
@@ -91,7 +92,7 @@ def _facts(dataset: Dataset, sizes: dict[str, tuple[int, int]]) -> dict[str, str
         "images": f"{len(table):,}" + (f", {here:,} of them here" if here < len(table) else ""),
         "classes": f"{len(dataset.classes)}: {', '.join(named)}",
         "groups": f"{len(per_group):,} lesions or patients,"
-        f" {least if least == most else f'{least} to {most}'} images each",
+        f" {counted(least if least == most else f'{least} to {most}', 'image')} each",
         "parts": "none given: a run draws them, whole groups at a time"
         if set(parts.index) == {"without a part"}
         else ", ".join(given),
@@ -105,8 +106,10 @@ def _facts(dataset: Dataset, sizes: dict[str, tuple[int, int]]) -> dict[str, str
         facts["height x width"] = small if small == large else f"{small} to {large}"
     if len(dataset.masks):
         marked = dataset.masks["id"].nunique()
-        readers = dataset.masks["annotator"].nunique()
-        facts["masks"] = f"{len(dataset.masks):,} of {marked:,} images by {readers} annotators"
+        readers = counted(dataset.masks["annotator"].nunique(), "annotator")
+        facts["masks"] = (
+            f"{len(dataset.masks):,}, of {marked:,} of {len(table):,} images, by {readers}"
+        )
     return facts
 
 

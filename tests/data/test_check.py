@@ -146,7 +146,7 @@ def test_what_there_is_is_counted(dataset):
         "parts": "none given: a run draws them, whole groups at a time",
         "unlabelled": "1",
         "height x width": "5 x 6 to 7 x 9",
-        "masks": "6 of 6 images by 2 annotators",
+        "masks": "6, of 6 of 6 images, by 2 annotators",
     }
     dataset.table["split"] = ["train"] * 4 + ["test", ""]
     dataset.table.loc[["a", "b"], "group"] = "g1"
@@ -183,7 +183,14 @@ def test_the_command_says_what_to_mend_and_fails(tmp_path, capsys):
     told = capsys.readouterr()
     assert "mend: " in told.out
     assert "1.png" in told.out
-    assert "1 problems in" in told.err
+    assert "1 problem in" in told.err
+
+
+def test_one_of_a_kind_is_counted_in_the_singular_and_masks_among_all_images(dataset):
+    dataset.table["group"] = list("uvwxyz")
+    facts = check(dataclasses.replace(dataset, masks=dataset.masks.iloc[:1])).facts
+    assert facts["groups"] == "6 lesions or patients, 1 image each"
+    assert facts["masks"] == "1, of 1 of 6 images, by 1 annotator"
 
 
 def test_real_masks_are_sound(real_data):
