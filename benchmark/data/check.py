@@ -44,11 +44,12 @@ class Checked:
 def check(dataset: Dataset, progress: Progress | None = None) -> Checked:
     """Decode every image and mask; count, compare and judge.
 
-    Problems are: files that cannot be read, masks of another size than their image, byte- or
-    near-identical images of different classes, byte-identical ones of different groups, lesions,
-    patients, images or copies in two parts, classes without images or of one name in two
-    spellings. Remarks: other copies, groups of several classes, classes of few groups, imbalance,
-    no groups at all, empty masks, photographs that are not here.
+    Problems are: what the layout's reader had to leave out, files that cannot be read, masks of
+    another size than their image, byte- or near-identical images of different classes,
+    byte-identical ones of different groups, lesions, patients, images or copies in two parts,
+    classes without images or of one name in two spellings. Remarks: other copies, groups of several
+    classes, classes of few groups, imbalance, no groups at all, empty masks, photographs that are
+    not here.
 
     Args:
         dataset: any; photographs that are not on this machine are passed over.
@@ -58,7 +59,7 @@ def check(dataset: Dataset, progress: Progress | None = None) -> Checked:
     held = dataset.table[dataset.table["path"] != ""]
     sizes, problems = _image_sizes(held, watch)
     readable = list(sizes)
-    problems += _class_faults(dataset)
+    problems += [*dataset.faults, *_class_faults(dataset)]
     contradicting, repeated = _byte_identical(held.loc[readable], dataset.diseases)
     problems += contradicting
     pixels = _pixels(dataset, readable, progress)

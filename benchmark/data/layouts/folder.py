@@ -9,6 +9,7 @@ from benchmark.data import images as pictures
 from benchmark.data.dataset import MASK_COLUMNS, Dataset, no_masks
 from benchmark.data.layouts import Layout, tables
 from benchmark.errors import DataError, UserError
+from benchmark.wording import counted
 
 # Accepted names, compared in lower case; the first that is there counts.
 IMAGE_COLUMNS = ("id", "image", "file")
@@ -54,8 +55,9 @@ def read(root: Path, table: str | None = None, images: str = "images") -> Datase
         notes = ["The folders name no patients or lesions: each image is taken as its own group."]
     else:
         samples, classes, notes = _from_table(csv_path, root / images)
-    masks = _masks(root, list(samples.index), notes)
-    return Dataset("folder", root, samples, classes, masks, tuple(notes))
+    masks, strays = _masks(root, list(samples.index), notes)
+    faults = (strays,) if strays else ()
+    return Dataset("folder", root, samples, classes, masks, (*faults, *notes), faults=faults)
 
 
 def _csv(root: Path, table: str | None) -> Path | None:
@@ -132,7 +134,8 @@ def _from_table(path: Path, folder: Path) -> tuple[pd.DataFrame, tuple[str, ...]
     named = list(sheet.rows[group]) if group else [""] * len(ids)
     samples["group"] = [name or own for name, own in zip(named, ids, strict=True)]
     if "" in named:
-        notes.append(f"{named.count('')} images name no group: each is taken as one of its own.")
+        told = counted(named.count(""), "image")
+        notes.append(f"{told} without the name of a group: each is taken as one of its own.")
     split = _column(sheet, ("split",))
     samples["split"] = _parts(sheet, split) if split else ""
     for column in sheet.rows.columns:
@@ -195,10 +198,11 @@ def _with_classes(samples: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]
     return samples.assign(label=samples["label"].map(classes.index).astype(int)), classes
 
 
-def _masks(root: Path, ids: list[str], notes: list[str]) -> pd.DataFrame:
+def _masks(root: Path, ids: list[str], notes: list[str]) -> tuple[pd.DataFrame, str]:
+    """The mask table, and a sentence on the files that belong to no image, "" if there are none."""
     top = next((p for p in tables.listing(root) if p.is_dir() and p.name.lower() == MASKS), None)
     if top is None:
-        return no_masks()
+        return no_masks(), ""
     known = set(ids)
     found: dict[tuple[str, str], Path] = {}
     strays = []
@@ -211,23 +215,32 @@ def _masks(root: Path, ids: list[str], notes: list[str]) -> pd.DataFrame:
                 f" of {fits[1][0]}: rename the folder of the characteristic"
             )
         if not fits:
-            strays.append(name)
+            strays.append(path)
         elif (first := found.setdefault(fits[0], path)) != path:
             sample_id, characteristic = fits[0]
             raise DataError(
                 f"{first} and {path} are two masks of {sample_id} for"
                 f" {characteristic or 'the whole lesion'}: keep one of them or unite them"
             )
-    if strays:
-        notes.append(
-            f"{len(strays)} masks are named like no image (the first: {strays[0]}; an image's id is"
-            f" such as {ids[0]}) and are left out."
-        )
     without = len(known - {sample_id for sample_id, _ in found})
     if found and without:
-        notes.append(f"{without} images have no mask.")
+        notes.append(f"{counted(without, 'image')} {'has' if without == 1 else 'have'} no mask.")
     rows = [(sample_id, "expert", what, str(path)) for (sample_id, what), path in found.items()]
-    return pd.DataFrame(rows, columns=list(MASK_COLUMNS)) if rows else no_masks()
+    table = pd.DataFrame(rows, columns=list(MASK_COLUMNS)) if rows else no_masks()
+    return table, _strays_told(strays, top, ids[0])
+
+
+def _strays_told(strays: list[Path], top: Path, an_id: str) -> str:
+    if not strays:
+        return ""
+    told = f"{counted(f'{len(strays):,}', 'file')} below {top.name}/"
+    verbs = "belongs to no image and is" if len(strays) == 1 else "belong to no image and are"
+    return (
+        f"{told} {verbs} left out, such as {strays[0].relative_to(top).as_posix()}: name masks of"
+        f" the whole lesion {top.name}/ID.png or {top.name}/ID_segmentation.png, others"
+        f" {top.name}/CHARACTERISTIC/ID.png or {top.name}/CHARACTERISTIC/ID_ANYTHING.png (with any"
+        f" image suffix; an ID is here such as {an_id}), and remove what is none"
+    )
 
 
 def _mask_files(top: Path, notes: list[str]) -> list[Path]:
