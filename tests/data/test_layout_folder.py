@@ -294,9 +294,49 @@ def test_fault_in_the_table_is_named_with_its_line(csv, line, text, fault):
     assert "\n" not in str(caught.value)
 
 
+def test_all_faults_of_a_table_are_told_in_one_error(csv):
+    (csv / "list.csv").write_text(
+        "image,label,split\na.jpg,nevus,train\na,nevus,train\na.jpg,nevus,train\n"
+        "zz,nevus,train\nb,,holdout\nc,nevus,test\n,nevus,test\n"
+    )
+    with pytest.raises(DataError) as caught:
+        _load(csv)
+    told = str(caught.value)
+    assert told == (
+        f"{csv}/list.csv has 7 faults: line 6: column label is empty, line 8: column image is"
+        " empty: fill it in or remove the row; line 3: 'a' is the image of line 2, line 4: 'a.jpg'"
+        " is listed twice, first on line 2: keep one row for each; line 5: image 'zz' is not in"
+        f" {csv}/images: add the file or remove the row; line 6: unknown part 'holdout' in column"
+        " split: use train, validation, val, test, or leave it empty;"
+        f" {csv}/images/sub/d.jpg has no row: add a row or move the file away"
+    )
+
+
+def test_of_many_faults_of_a_table_ten_are_told_and_each_kind_among_them(csv):
+    rows = "".join(f"no{number},nevus,train\n" for number in range(50))
+    (csv / "list.csv").write_text(
+        "image,label,split\na,nevus,\nb,wart,\nc,wart,\nsub/d,wart,x\n" + rows
+    )
+    with pytest.raises(DataError, match=r"has 51 faults: .*'x' in column split.*; and 41 more$"):
+        _load(csv)
+
+
+def test_all_faults_of_class_folders_are_told_in_one_error(classes):
+    for name in ("keratosis", "wart"):
+        (classes / name).mkdir()
+    _picture(classes / "stray.jpg")
+    with pytest.raises(DataError) as caught:
+        _load(classes)
+    assert str(caught.value) == (
+        f"{classes} has 3 faults: class folder keratosis holds no image, class folder wart holds no"
+        " image: add images of the class or remove it; stray.jpg lies in no class folder: move it"
+        " into the folder of its class, or add a CSV file"
+    )
+
+
 def test_image_without_label_is_named(csv):
     _picture(csv / "images" / "zz.jpg")
-    with pytest.raises(DataError, match=r"zz\.jpg has no label in .*list\.csv"):
+    with pytest.raises(DataError, match=r"list\.csv: .*zz\.jpg has no row: add"):
         _load(csv)
 
 
