@@ -141,6 +141,7 @@ def _data_check(options: argparse.Namespace) -> None:
     from benchmark.data.summary import photographs, tell_photographs
     from benchmark.progress import TerminalDisplay
     from benchmark.show import facts_table, facts_text
+    from benchmark.wording import counted
 
     dataset = chosen_dataset(options)
     # Missing photographs are no fault of the masks: they are told, and the check goes on.
@@ -160,7 +161,7 @@ def _data_check(options: argparse.Namespace) -> None:
     for problem in found.problems:
         print(f"mend: {problem}")
     if found.problems:
-        raise UserError(f"{len(found.problems)} problems in {dataset.root}")
+        raise UserError(f"{counted(len(found.problems), 'problem')} in {dataset.root}")
     print(f"{dataset.root} is sound")
 
 
@@ -190,6 +191,7 @@ def _data_leaks(options: argparse.Namespace) -> None:
     from benchmark.guards import Guards
     from benchmark.progress import TerminalDisplay
     from benchmark.show import text_table
+    from benchmark.wording import counted
 
     dataset, display = chosen_dataset(options), TerminalDisplay()
     whose, parts = "the data set's own split", fixed_parts(dataset)
@@ -205,5 +207,6 @@ def _data_leaks(options: argparse.Namespace) -> None:
     print(told)
     if len(found):
         raise UserError(
-            f"{len(found):,} leaks: runs on this split are refused without --allow-leaks"
+            f"{counted(f'{len(found):,}', 'leak')}: runs on this split are refused without"
+            " --allow-leaks"
         )

@@ -72,6 +72,8 @@ class Dataset:
         diseases: the diseases graded in each image, () where the classes are no grades. Each has a
             table column "grade:NAME" (int64, index into its `grades`, -1 where the image has no
             grade of it); `label` and `classes` are those of one of them.
+        faults: those of the notes that tell of something to be mended, each with its remedy:
+            the data can be used, but `data check` does not call them sound.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Dataset:
     masks: pd.DataFrame = field(default_factory=no_masks)
     notes: tuple[str, ...] = ()
     diseases: tuple[Disease, ...] = ()
+    faults: tuple[str, ...] = ()
 
     def image(self, sample_id: str) -> np.ndarray:
         """The photograph: (H, W, 3) uint8, RGB.

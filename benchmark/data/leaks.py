@@ -34,6 +34,8 @@ MOST_NAMED = 3
 PATIENT_COLUMNS = ("patient", "patient_id")
 LESION_COLUMNS = ("lesion", "lesion_id")
 PRETRAINING = "the pre-training data"
+# Digits of a hash that a person reads.
+_HASH_SHOWN = 12
 # Names that the ISIC archive gives to images, lesions and patients, whatever the layout.
 _ARCHIVED = re.compile(r"(ISIC|HAM|IL|IP)_\d{7}")
 
@@ -238,7 +240,7 @@ def fixed_parts(dataset: Dataset) -> dict[str, list[str]] | None:
 def leaks_command(
     dataset: Dataset, parts: Mapping[str, Sequence[str]], progress: Progress | None = None
 ) -> tuple[pd.DataFrame, str]:
-    """What `data leaks` prints: the table of `find` and one sentence.
+    """What `data leaks` prints: the table of `find`, hashes shortened, and one sentence.
 
     Pixels are compared where all photographs are on this machine.
 
@@ -251,7 +253,9 @@ def leaks_command(
     sizes = ", ".join(f"{len(ids):,} {name}" for name, ids in parts.items())
     told = summary(found, parts) or "No image, lesion, patient or copy lies in two parts."
     unseen = "" if complete else " Pixels were not compared: photographs are missing."
-    return found, f"{sizes} images. {told}{unseen}"
+    by_hash = found["kind"] == "bytes"
+    shown = found["shared"].mask(by_hash, found["shared"].str[:_HASH_SHOWN])
+    return found.assign(shared=shown), f"{sizes} images. {told}{unseen}"
 
 
 Side = tuple[pd.DataFrame, list[str]]

@@ -35,6 +35,9 @@ from benchmark.leaderboard.columns import (
 from benchmark.leaderboard.timing import mean_seconds_per_image, shared_hardware
 from benchmark.records.record import Record, WeightsUsed, text
 
+# Under this name for the modules of the board, which take their words from here.
+from benchmark.wording import counted as counted
+
 # Settings with a column of their own, and those that do not tell one row from another: the seeds
 # are what a row is the mean of; where the data lie, what computes and what would have been allowed
 # must not matter. A temperature changes no diagnosis and no rank.
@@ -179,11 +182,6 @@ def pretraining(section: pd.DataFrame) -> str:
 def plain(name: str) -> str:
     """Text from a record on one line, without control characters."""
     return "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in name)
-
-
-def counted(count: object, noun: str) -> str:
-    """Such as "1 epoch" or "9 epochs"."""
-    return f"{count} {noun}" if str(count) == "1" else f"{count} {noun}s"
 
 
 @lru_cache(maxsize=4096)

@@ -30,10 +30,12 @@ def test_every_broken_image_and_mask_is_found(dataset, tmp_path):
 def test_mask_of_another_size_and_empty_mask_are_found(dataset, tmp_path):
     Image.new("L", (4, 4), 255).save(tmp_path / "a_mask.png")
     Image.new("L", (6, 5), 0).save(tmp_path / "b_mask.png")
-    wrong, empty = check(dataset).problems
+    found = check(dataset)
+    (wrong,) = found.problems
     assert "a_mask.png is 4 x 4 (width x height), but" in wrong
     assert "a.png is 6 x 5" in wrong
-    assert "b_mask.png is empty: it counts as 'nothing marked'" in empty
+    # An empty mask is a reader's answer: it costs nothing.
+    assert any("b_mask.png is empty: it counts as 'nothing marked'" in r for r in found.remarks)
 
 
 def test_masks_without_photographs_are_compared_with_each_other(dataset, tmp_path):
@@ -146,7 +148,7 @@ def test_what_there_is_is_counted(dataset):
         "parts": "none given: a run draws them, whole groups at a time",
         "unlabelled": "1",
         "height x width": "5 x 6 to 7 x 9",
-        "masks": "6 of 6 images by 2 annotators",
+        "masks": "6, of 6 of 6 images, by 2 annotators",
     }
     dataset.table["split"] = ["train"] * 4 + ["test", ""]
     dataset.table.loc[["a", "b"], "group"] = "g1"
@@ -155,7 +157,7 @@ def test_what_there_is_is_counted(dataset):
     assert found.facts["parts"] == "train 4, test 1, without a part 1"
     assert found.facts["groups"] == "2 lesions or patients, 2 to 4 images each"
     assert found.facts["images"] == "6, 5 of them here"
-    assert any("1 photographs are not here" in each for each in found.remarks)
+    assert any("1 photograph is not here" in each for each in found.remarks)
 
 
 def test_few_and_rare_are_remarked(dataset):
@@ -165,8 +167,72 @@ def test_few_and_rare_are_remarked(dataset):
     lone = dataclasses.replace(dataset, table=table.assign(path=""), masks=dataset.masks.iloc[:0])
     rare, few, alone, _ = check(lone).remarks
     assert rare.startswith("even has 11.5 times the images of odd (2)")
-    assert few.startswith("fewer than 10 lesions or patients: odd (2).")
-    assert alone.startswith("each image is a group of its own")
+    assert few.startswith("fewer than 10 images: odd (2).")
+    assert alone.startswith("no lesions or patients are given: each image is a group of its own")
+
+
+def test_classes_of_one_name_in_two_spellings_are_named(dataset):
+    spelled = dataclasses.replace(dataset, classes=("Nevus ", "nevus"))
+    (problem,) = check(spelled).problems
+    assert problem.startswith("classes 'Nevus ' and 'nevus' differ in case or spaces only")
+
+
+def test_groups_of_several_classes_are_told_and_cost_nothing(dataset):
+    found = check(dataset)
+    assert found.problems == ()
+    (told,) = (each for each in found.remarks if "of several classes" in each)
+    assert "2 groups: g0 (even, odd), g1 (even, odd): patients may" in told
+    dataset.table["label"] = [0, 0, 1, 1, 0, UNLABELLED]
+    assert not any("of several classes" in each for each in check(dataset).remarks)
+
+
+def _ungrouped(dataset):
+    """Two byte-identical and two near-identical images, and no group given, as in class folders."""
+    paths = dataset.table["path"]
+    with open(paths["a"], "rb") as source, open(paths["c"], "wb") as copy:
+        copy.write(source.read())
+    _photograph(paths["d"], 1, shift=3)
+    table = dataset.table.assign(group=dataset.table.index)
+    return dataclasses.replace(dataset, table=table)
+
+
+def test_copies_do_not_contradict_each_other_in_groups_that_nobody_gave(photographs):
+    found = check(_ungrouped(photographs))
+    assert found.problems == ()
+    assert found.facts["groups"] == "none given: each image is taken as a group of its own"
+    copies = [each for each in found.remarks if "identical" in each]
+    assert copies == [
+        "a and c are byte-identical: the picture counts twice, remove one",
+        "b and d are near-identical: parts drawn here keep them together; if one is a copy of the"
+        " other, remove it",
+    ]
+
+
+def test_where_all_parts_are_given_nothing_is_said_of_drawn_ones(photographs):
+    alone = _ungrouped(photographs)
+    alone.table["split"] = ["train"] * 4 + ["validation", "test"]
+    found = check(alone)
+    assert found.problems == ()
+    assert not any("drawn here keep" in each or "may part" in each for each in found.remarks)
+    assert any("b and d are near-identical: no part is drawn here" in r for r in found.remarks)
+    assert any("whether one lies in two parts cannot be told" in r for r in found.remarks)
+
+
+def test_near_copies_are_looked_for_among_the_readable_images(photographs):
+    paths = photographs.table["path"]
+    _photograph(paths["b"], 0, shift=3)
+    for name in "cf":
+        with open(paths[name], "wb") as broken:
+            broken.write(b"nothing")
+    found = check(photographs)
+    assert [each for each in found.problems if "near-identical" in each] == [
+        "a and b are near-identical and of different classes: correct one, or remove both"
+    ]
+    assert any(
+        each.startswith("2 photographs are not here or cannot be read: near-identical images were")
+        and each.endswith("among the other 4 only")
+        for each in found.remarks
+    )
 
 
 def test_the_command_says_what_to_mend_and_fails(tmp_path, capsys):
@@ -183,7 +249,14 @@ def test_the_command_says_what_to_mend_and_fails(tmp_path, capsys):
     told = capsys.readouterr()
     assert "mend: " in told.out
     assert "1.png" in told.out
-    assert "1 problems in" in told.err
+    assert "1 problem in" in told.err
+
+
+def test_one_of_a_kind_is_counted_in_the_singular_and_masks_among_all_images(dataset):
+    dataset.table["group"] = list("uvwxyz")
+    facts = check(dataclasses.replace(dataset, masks=dataset.masks.iloc[:1])).facts
+    assert facts["groups"] == "6 lesions or patients, 1 image each"
+    assert facts["masks"] == "1, of 1 of 6 images, by 1 annotator"
 
 
 def test_real_masks_are_sound(real_data):

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 import benchmark.data
+from benchmark.data.check import check
 from benchmark.errors import DataError, UserError
 
 
@@ -73,7 +74,7 @@ def test_table_is_read_with_groups_parts_and_metadata(csv):
     assert list(table["group"]) == ["L1", "b", "L1", "L2"]
     assert list(table["split"]) == ["train", "validation", "train", ""]
     assert list(table["site"]) == ["arm", "leg", "", ""]
-    assert "1 images name no group" in dataset.notes[0]
+    assert "1 image without the name of a group" in dataset.notes[0]
     assert dataset.image("sub/d").shape == (5, 6, 3)
 
 
@@ -129,7 +130,41 @@ def test_masks_are_named_like_their_image(classes):
     assert sorted(dataset.masks["id"]) == ["nevus/1", "nevus/2"]
     assert dataset.classes == ("melanoma", "nevus")
     assert dataset.mask_stack("nevus/1").shape == (1, 5, 6)
-    assert any("1 masks are named like no image" in note for note in dataset.notes)
+    (stray,) = dataset.faults
+    assert stray in dataset.notes
+    assert stray.startswith(
+        "1 file below masks/ belongs to no image and is left out, such as other.png"
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (
+            ["a_mask", "c_mask"],
+            "2 files below masks/ belong to no image and are left out, such as a_mask.png: name",
+        ),
+        (
+            ["a", "ISIC_9999999"],
+            "1 file below masks/ belongs to no image and is left out, such as ISIC_9999999.png:",
+        ),
+    ],
+)
+def test_masks_beside_a_table_that_belong_to_no_image_are_to_be_mended(csv, names, told):
+    for name in names:
+        _picture(csv / "masks" / f"{name}.png")
+    (stray,) = _load(csv).faults
+    assert stray.startswith(told)
+    assert "masks/ID_segmentation.png" in stray
+    assert "masks/CHARACTERISTIC/ID_ANYTHING.png" in stray
+    assert stray in check(_load(csv)).problems
+
+
+def test_masks_without_the_folder_of_their_class_are_to_be_mended(classes):
+    _picture(classes / "masks" / "2.png")
+    dataset = _load(classes)
+    assert dataset.masks.empty
+    assert "an ID is here such as melanoma/1" in dataset.faults[0]
 
 
 def test_two_masks_of_one_image_are_refused(classes):
@@ -154,7 +189,7 @@ def test_folders_in_masks_are_characteristics_as_idrid_names_them(idrid):
         "Microaneurysms": 6,
         "Hard Exudates": 12,
     }
-    assert "1 images have no mask." in dataset.notes
+    assert "1 image has no mask." in dataset.notes
 
 
 def test_the_longest_id_that_fits_a_mask_counts(idrid):
@@ -169,7 +204,7 @@ def test_an_id_is_cut_at_underscores_only(idrid):
     _picture(idrid / "masks" / "MA" / "IDRiD_011_MA.png")
     dataset = _load(idrid)
     assert dataset.masks.empty
-    assert any("the first: MA/IDRiD_011_MA; an image's id is such as" in n for n in dataset.notes)
+    assert "such as MA/IDRiD_011_MA.png: name" in dataset.faults[0]
 
 
 def test_whole_lesion_and_characteristics_stand_beside_each_other(classes):
@@ -218,7 +253,7 @@ def test_folders_above_the_characteristics_are_no_annotators(idrid):
     _picture(idrid / "masks" / "a. Training Set" / "1. MA" / "IDRiD_01_MA.tif")
     dataset = _load(idrid)
     assert dataset.masks.empty
-    assert any("1 masks are named like no image" in note for note in dataset.notes)
+    assert dataset.faults[0].startswith("1 file below masks/ belongs to no image")
 
 
 def test_mask_of_another_size_than_its_image_is_refused(idrid):
@@ -259,9 +294,49 @@ def test_fault_in_the_table_is_named_with_its_line(csv, line, text, fault):
     assert "\n" not in str(caught.value)
 
 
+def test_all_faults_of_a_table_are_told_in_one_error(csv):
+    (csv / "list.csv").write_text(
+        "image,label,split\na.jpg,nevus,train\na,nevus,train\na.jpg,nevus,train\n"
+        "zz,nevus,train\nb,,holdout\nc,nevus,test\n,nevus,test\n"
+    )
+    with pytest.raises(DataError) as caught:
+        _load(csv)
+    told = str(caught.value)
+    assert told == (
+        f"{csv}/list.csv has 7 faults: line 6: column label is empty, line 8: column image is"
+        " empty: fill it in or remove the row; line 3: 'a' is the image of line 2, line 4: 'a.jpg'"
+        " is listed twice, first on line 2: keep one row for each; line 5: image 'zz' is not in"
+        f" {csv}/images: add the file or remove the row; line 6: unknown part 'holdout' in column"
+        " split: use train, validation, val, test, or leave it empty;"
+        f" {csv}/images/sub/d.jpg has no row: add a row or move the file away"
+    )
+
+
+def test_of_many_faults_of_a_table_ten_are_told_and_each_kind_among_them(csv):
+    rows = "".join(f"no{number},nevus,train\n" for number in range(50))
+    (csv / "list.csv").write_text(
+        "image,label,split\na,nevus,\nb,wart,\nc,wart,\nsub/d,wart,x\n" + rows
+    )
+    with pytest.raises(DataError, match=r"has 51 faults: .*'x' in column split.*; and 41 more$"):
+        _load(csv)
+
+
+def test_all_faults_of_class_folders_are_told_in_one_error(classes):
+    for name in ("keratosis", "wart"):
+        (classes / name).mkdir()
+    _picture(classes / "stray.jpg")
+    with pytest.raises(DataError) as caught:
+        _load(classes)
+    assert str(caught.value) == (
+        f"{classes} has 3 faults: class folder keratosis holds no image, class folder wart holds no"
+        " image: add images of the class or remove it; stray.jpg lies in no class folder: move it"
+        " into the folder of its class, or add a CSV file"
+    )
+
+
 def test_image_without_label_is_named(csv):
     _picture(csv / "images" / "zz.jpg")
-    with pytest.raises(DataError, match=r"zz\.jpg has no label in .*list\.csv"):
+    with pytest.raises(DataError, match=r"list\.csv: .*zz\.jpg has no row: add"):
         _load(csv)
 
 

@@ -167,7 +167,7 @@ def test_weights_of_the_challenges_truth_are_not_classes(folder):
 def test_image_without_label_is_named(folder):
     _picture(folder / "images" / "ISIC_8.jpg")
     _picture(folder / "images" / "ISIC_9.jpg")
-    with pytest.raises(DataError, match=r"ISIC_8\.jpg has no label .* \(and 1 more images\)"):
+    with pytest.raises(DataError, match=r"ISIC_8\.jpg has no label .* \(and 1 more image\)"):
         _load(folder)
 
 

@@ -78,6 +78,20 @@ def test_first_fault_is_named_and_the_others_counted(write):
         sheet.require_unique("a")
 
 
+def test_all_faults_are_refused_at_once_some_of_each_kind(tmp_path):
+    path = tmp_path / "t.csv"
+    tables.refuse_all(path, [([], "do this")])
+    with pytest.raises(DataError) as one:
+        tables.refuse_all(path, [([], "do this"), ([(3, "odd")], "do that")])
+    assert str(one.value) == f"{path}, line 3: odd: do that"
+    many = [(line, "odd") for line in range(2, 22)]
+    with pytest.raises(DataError) as caught:
+        tables.refuse_all(path, [(many, "do this"), ([(None, "a file is bad")], "do that")])
+    told = str(caught.value)
+    assert told.startswith(f"{path} has 21 faults: line 2: odd, line 3: odd, ")
+    assert told.endswith("line 10: odd: do this; a file is bad: do that; and 11 more")
+
+
 def test_numbers_are_floats_with_nan_where_empty(write):
     values = tables.read_sheet(write("a,b\n1.5,x\n,y\n-2,z\n")).numbers("a")
     np.testing.assert_array_equal(values, [1.5, np.nan, -2.0])

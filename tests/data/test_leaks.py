@@ -326,6 +326,14 @@ def test_command_says_what_was_looked_at_and_found(dataset, tmp_path):
     assert told.endswith("No image, lesion, patient or copy lies in two parts.")
 
 
+def test_command_shows_the_first_digits_of_a_hash(dataset):
+    _copy(dataset, "train-1", "test-2")
+    found, _ = leaks.leaks_command(dataset, _parts(dataset))
+    whole = _find(dataset)["shared"][0]
+    assert len(whole) == 64
+    assert list(found["shared"]) == [whole[:12]]
+
+
 def test_a_data_set_that_fixes_less_than_two_parts_fixes_no_split(dataset):
     dataset.table["split"] = ""
     assert leaks.fixed_parts(dataset) is None

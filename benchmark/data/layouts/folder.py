@@ -1,6 +1,7 @@
 """Your own images: one folder per class, or one CSV file with a folder of images."""
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,7 @@ from benchmark.data import images as pictures
 from benchmark.data.dataset import MASK_COLUMNS, Dataset, no_masks
 from benchmark.data.layouts import Layout, tables
 from benchmark.errors import DataError, UserError
+from benchmark.wording import counted
 
 # Accepted names, compared in lower case; the first that is there counts.
 IMAGE_COLUMNS = ("id", "image", "file")
@@ -45,8 +47,9 @@ def read(root: Path, table: str | None = None, images: str = "images") -> Datase
 
     Raises:
         UserError: several CSV files and no `table`.
-        DataError: naming the file and line of the first fault; for masks, one that can be read as
-            of two images, or two of one image and characteristic.
+        DataError: naming the file and the lines of what is wrong in its rows or with the images,
+            or the folders and files that are; for masks, one that can be read as of two images, or
+            two of one image and characteristic.
     """
     csv_path = _csv(root, table)
     if csv_path is None:
@@ -54,8 +57,9 @@ def read(root: Path, table: str | None = None, images: str = "images") -> Datase
         notes = ["The folders name no patients or lesions: each image is taken as its own group."]
     else:
         samples, classes, notes = _from_table(csv_path, root / images)
-    masks = _masks(root, list(samples.index), notes)
-    return Dataset("folder", root, samples, classes, masks, tuple(notes))
+    masks, strays = _masks(root, list(samples.index), notes)
+    faults = (strays,) if strays else ()
+    return Dataset("folder", root, samples, classes, masks, (*faults, *notes), faults=faults)
 
 
 def _csv(root: Path, table: str | None) -> Path | None:
@@ -82,24 +86,27 @@ def _from_folders(root: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
             f"{root} holds both parts ({next(iter(parts)).name}) and the folder {other.name}: put"
             " every class folder into a part, or none"
         )
-    loose = tables.image_files(root)
-    if loose:
-        raise DataError(
-            f"{next(iter(loose.values()))} lies in no class folder: move it into the folder of its"
-            " class, or add a CSV file"
-        )
+    loose = [
+        (None, f"{path.name} lies in no class folder") for path in tables.image_files(root).values()
+    ]
+    empty = []
     rows = []
     for part_folder, part in parts.items() or [(root, "")]:
         class_folders = top if part_folder == root else folders(part_folder)
         for folder in class_folders:
             files = tables.image_files(folder)
             if not files:
-                raise DataError(
-                    f"class folder {folder} holds no image: add images of the class or remove it"
-                )
+                empty.append((None, f"class folder {folder.relative_to(root)} holds no image"))
             for path in files.values():
                 sample_id = path.relative_to(root).with_suffix("").as_posix()
                 rows.append((sample_id, str(path), folder.name, sample_id, part))
+    tables.refuse_all(
+        root,
+        [
+            (empty, "add images of the class or remove it"),
+            (loose, "move it into the folder of its class, or add a CSV file"),
+        ],
+    )
     if not rows:
         raise DataError(
             f"{root} holds neither class folders with images nor a CSV file: make one folder per"
@@ -119,11 +126,20 @@ def _from_table(path: Path, folder: Path) -> tuple[pd.DataFrame, tuple[str, ...]
             f"{path}, line 1: no column is called {', '.join(wanted[:-1])} or {wanted[-1]}; the"
             f" columns are {', '.join(sheet.rows.columns)}: rename one"
         )
-    sheet.require_filled(image)
-    sheet.require_unique(image)
-    sheet.require_filled(label)
-    tables.listing(folder)
-    paths, ids = _find(sheet, image, folder)
+    split = _column(sheet, ("split",))
+    files = _files_below(folder)
+    ids = [_id(cell) for cell in sheet.rows[image]]
+    tables.refuse_all(
+        path,
+        [
+            (sorted(sheet.empty(image) + sheet.empty(label)), tables.FILL),
+            (_repeated(sheet, image), tables.KEEP_ONE),
+            (_missing(sheet, image, files, folder), "add the file or remove the row"),
+            (_unknown_parts(sheet, split), f"use {', '.join(PARTS)}, or leave it empty"),
+            (_without_row(files, ids), tables.ADD_ROW),
+        ],
+    )
+    paths = [str(files[sample_id]) for sample_id in ids]
     samples = pd.DataFrame(
         {"path": paths, "label": list(sheet.rows[label])}, index=pd.Index(ids, name="id")
     )
@@ -132,9 +148,9 @@ def _from_table(path: Path, folder: Path) -> tuple[pd.DataFrame, tuple[str, ...]
     named = list(sheet.rows[group]) if group else [""] * len(ids)
     samples["group"] = [name or own for name, own in zip(named, ids, strict=True)]
     if "" in named:
-        notes.append(f"{named.count('')} images name no group: each is taken as one of its own.")
-    split = _column(sheet, ("split",))
-    samples["split"] = _parts(sheet, split) if split else ""
+        told = counted(named.count(""), "image")
+        notes.append(f"{told} without the name of a group: each is taken as one of its own.")
+    samples["split"] = [PARTS.get(cell.lower(), "") for cell in sheet.rows[split]] if split else ""
     for column in sheet.rows.columns:
         if column not in (image, label, group, split):
             # A name of ours is not to be overwritten by a user's column.
@@ -149,8 +165,9 @@ def _column(sheet: tables.Sheet, names: tuple[str, ...]) -> str | None:
     return next((lowered[name] for name in names if name in lowered), None)
 
 
-def _find(sheet: tables.Sheet, column: str, folder: Path) -> tuple[list[str], list[str]]:
-    """The file and the id (relative path without suffix) of every row."""
+def _files_below(folder: Path) -> dict[str, Path]:
+    """The images in `folder` and its folders, by id: the relative path without suffix."""
+    tables.listing(folder)
     files: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in pictures.SUFFIXES and not path.name.startswith("."):
@@ -158,31 +175,52 @@ def _find(sheet: tables.Sheet, column: str, folder: Path) -> tuple[list[str], li
             if stem in files:
                 raise DataError(f"{files[stem]} and {path} differ in suffix only: keep one of them")
             files[stem] = path
-    ids, faults, first = [], [], dict[str, int]()
+    return files
+
+
+def _id(cell: str) -> str:
+    name = Path(cell)
+    # A dot may be part of a name that is written without its suffix.
+    has_suffix = name.suffix.lower() in pictures.SUFFIXES
+    return (name.with_suffix("") if has_suffix else name).as_posix()
+
+
+def _repeated(sheet: tables.Sheet, column: str) -> list[tables.Fault]:
+    """A fault for each row of an image that an earlier row names, with or without its suffix."""
+    faults: list[tables.Fault] = []
+    first: dict[str, tuple[int, str]] = {}
     for line, cell in sheet.items(column):
-        name = Path(cell)
-        has_suffix = name.suffix.lower() in pictures.SUFFIXES
-        sample_id = name.with_suffix("").as_posix() if has_suffix else name.as_posix()
-        ids.append(sample_id)
-        if sample_id not in files:
-            faults.append((line, f"image {cell!r} is not in {folder}"))
-        elif first.setdefault(sample_id, line) != line:
-            faults.append((line, f"{cell!r} is the image of line {first[sample_id]}"))
-    sheet.refuse(faults, "add the file or remove the row")
-    tables.refuse_unlabelled(files, ids, sheet.path)
-    return [str(files[sample_id]) for sample_id in ids], ids
+        earlier, as_written = first.setdefault(_id(cell), (line, cell))
+        if cell and earlier != line:
+            same = f"{cell!r} is listed twice, first on line {earlier}"
+            other = f"{cell!r} is the image of line {earlier}"
+            faults.append((line, same if cell == as_written else other))
+    return faults
 
 
-def _parts(sheet: tables.Sheet, column: str) -> list[str]:
-    sheet.refuse(
-        [
-            (line, f"unknown part {cell!r} in column {column}")
-            for line, cell in sheet.items(column)
-            if cell and cell.lower() not in PARTS
-        ],
-        f"use {', '.join(PARTS)}, or leave it empty",
-    )
-    return [PARTS.get(cell.lower(), "") for _, cell in sheet.items(column)]
+def _missing(
+    sheet: tables.Sheet, column: str, files: Mapping[str, Path], folder: Path
+) -> list[tables.Fault]:
+    return [
+        (line, f"image {cell!r} is not in {folder}")
+        for line, cell in sheet.items(column)
+        if cell and _id(cell) not in files
+    ]
+
+
+def _unknown_parts(sheet: tables.Sheet, column: str | None) -> list[tables.Fault]:
+    if column is None:
+        return []
+    return [
+        (line, f"unknown part {cell!r} in column {column}")
+        for line, cell in sheet.items(column)
+        if cell and cell.lower() not in PARTS
+    ]
+
+
+def _without_row(files: Mapping[str, Path], ids: Sequence[str]) -> list[tables.Fault]:
+    known = set(ids)
+    return [(None, f"{path} has no row") for name, path in files.items() if name not in known]
 
 
 def _with_classes(samples: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -195,10 +233,11 @@ def _with_classes(samples: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]
     return samples.assign(label=samples["label"].map(classes.index).astype(int)), classes
 
 
-def _masks(root: Path, ids: list[str], notes: list[str]) -> pd.DataFrame:
+def _masks(root: Path, ids: list[str], notes: list[str]) -> tuple[pd.DataFrame, str]:
+    """The mask table, and a sentence on the files that belong to no image, "" if there are none."""
     top = next((p for p in tables.listing(root) if p.is_dir() and p.name.lower() == MASKS), None)
     if top is None:
-        return no_masks()
+        return no_masks(), ""
     known = set(ids)
     found: dict[tuple[str, str], Path] = {}
     strays = []
@@ -211,23 +250,32 @@ def _masks(root: Path, ids: list[str], notes: list[str]) -> pd.DataFrame:
                 f" of {fits[1][0]}: rename the folder of the characteristic"
             )
         if not fits:
-            strays.append(name)
+            strays.append(path)
         elif (first := found.setdefault(fits[0], path)) != path:
             sample_id, characteristic = fits[0]
             raise DataError(
                 f"{first} and {path} are two masks of {sample_id} for"
                 f" {characteristic or 'the whole lesion'}: keep one of them or unite them"
             )
-    if strays:
-        notes.append(
-            f"{len(strays)} masks are named like no image (the first: {strays[0]}; an image's id is"
-            f" such as {ids[0]}) and are left out."
-        )
     without = len(known - {sample_id for sample_id, _ in found})
     if found and without:
-        notes.append(f"{without} images have no mask.")
+        notes.append(f"{counted(without, 'image')} {'has' if without == 1 else 'have'} no mask.")
     rows = [(sample_id, "expert", what, str(path)) for (sample_id, what), path in found.items()]
-    return pd.DataFrame(rows, columns=list(MASK_COLUMNS)) if rows else no_masks()
+    table = pd.DataFrame(rows, columns=list(MASK_COLUMNS)) if rows else no_masks()
+    return table, _strays_told(strays, top, ids[0])
+
+
+def _strays_told(strays: list[Path], top: Path, an_id: str) -> str:
+    if not strays:
+        return ""
+    told = f"{counted(f'{len(strays):,}', 'file')} below {top.name}/"
+    verbs = "belongs to no image and is" if len(strays) == 1 else "belong to no image and are"
+    return (
+        f"{told} {verbs} left out, such as {strays[0].relative_to(top).as_posix()}: name masks of"
+        f" the whole lesion {top.name}/ID.png or {top.name}/ID_segmentation.png, others"
+        f" {top.name}/CHARACTERISTIC/ID.png or {top.name}/CHARACTERISTIC/ID_ANYTHING.png (with any"
+        f" image suffix; an ID is here such as {an_id}), and remove what is none"
+    )
 
 
 def _mask_files(top: Path, notes: list[str]) -> list[Path]:

@@ -13,8 +13,16 @@ import pandas as pd
 
 from benchmark.data import images
 from benchmark.errors import DataError
+from benchmark.wording import counted
 
 MISSING = frozenset({"", "nan", "na", "n/a", "null"})  # compared in lower case
+FILL, KEEP_ONE = "fill it in or remove the row", "keep one row for each"  # remedies
+ADD_ROW = "add a row or move the file away"
+# Faults that one error names.
+MOST_FAULTS = 10
+
+Fault = tuple[int | None, str]
+"""The line in the file, None where it has none, and what is wrong."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +49,15 @@ class Sheet:
         """(line, cell) of one column."""
         return zip(self.rows.index, self.rows[column], strict=True)
 
+    def empty(self, column: str) -> list[tuple[int, str]]:
+        """A fault for each empty cell or NaN in `column`."""
+        return [
+            (line, f"column {column} is empty") for line, cell in self.items(column) if not cell
+        ]
+
     def require_filled(self, column: str) -> None:
         """Refuse an empty cell or a NaN in `column`."""
-        self.refuse(
-            [(line, f"column {column} is empty") for line, cell in self.items(column) if not cell],
-            "fill it in or remove the row",
-        )
+        self.refuse(self.empty(column), FILL)
 
     def require_unique(self, column: str) -> None:
         """Refuse a value of `column` that occurs twice."""
@@ -56,7 +67,7 @@ class Sheet:
             for line, cell in self.items(column)
             if first.setdefault(cell, line) != line
         ]
-        self.refuse(faults, "keep one row for each")
+        self.refuse(faults, KEEP_ONE)
 
     def numbers(self, column: str) -> pd.Series:
         """`column` as float64, NaN where the cell is empty; indexed by line.
@@ -75,6 +86,43 @@ class Sheet:
             "correct it or leave it empty",
         )
         return values.astype(np.float64)
+
+
+def refuse_all(source: Path, kinds: Sequence[tuple[Sequence[Fault], str]]) -> None:
+    """Refuse a file or folder for all its faults at once; nothing where there are none.
+
+    Args:
+        source: the file or folder.
+        kinds: faults of one kind and their remedy.
+
+    Raises:
+        DataError: the first faults, some of each kind, their remedies, and how many more there are.
+    """
+    ranked = [
+        (rank, kind, fault)
+        for kind, (faults, _) in enumerate(kinds)
+        for rank, fault in enumerate(faults)
+    ]
+    if not ranked:
+        return
+    # The first of each kind before more of the same.
+    named = sorted(ranked, key=lambda each: each[:2])[:MOST_FAULTS]
+    told = []
+    for kind, (_, remedy) in enumerate(kinds):
+        own = [_fault_told(fault) for _, of, fault in named if of == kind]
+        if own:
+            told.append(f"{', '.join(own)}: {remedy}")
+    if len(ranked) == 1:
+        line, _ = ranked[0][2]
+        raise DataError(f"{source}{':' if line is None else ','} {told[0]}")
+    rest = len(ranked) - len(named)
+    more = f"; and {rest:,} more" if rest else ""
+    raise DataError(f"{source} has {len(ranked):,} faults: {'; '.join(told)}{more}")
+
+
+def _fault_told(fault: Fault) -> str:
+    line, what = fault
+    return what if line is None else f"line {line}: {what}"
 
 
 def read_sheet(path: Path, required: Iterable[str] = ()) -> Sheet:
@@ -198,10 +246,8 @@ def refuse_unlabelled(files: dict[str, Path], known: Iterable[str], source: Path
     """
     strays = sorted(set(files) - set(known))
     if strays:
-        more = f" (and {len(strays) - 1} more images)" if len(strays) > 1 else ""
-        raise DataError(
-            f"{files[strays[0]]} has no label in {source}{more}: add a row or move the file away"
-        )
+        more = f" (and {counted(len(strays) - 1, 'more image')})" if len(strays) > 1 else ""
+        raise DataError(f"{files[strays[0]]} has no label in {source}{more}: {ADD_ROW}")
 
 
 def refuse_empty_classes(labels: Iterable[int], classes: Sequence[str], source: Path) -> None:

@@ -1,0 +1,6 @@
+"""How numbers of things are put into words, for whatever is printed or written."""
+
+
+def counted(count: object, noun: str) -> str:
+    """Such as "1 epoch" or "9 epochs"; a number from a thousand on comes as text, "1,200"."""
+    return f"{count} {noun}" if str(count) == "1" else f"{count} {noun}s"
