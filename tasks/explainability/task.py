@@ -139,6 +139,7 @@ class Explainability(Task):
         metrics |= diagnosis_metrics(dataset, outputs)
         tables = {
             "per_image": table,
+            "levels_per_image": rows.set_index("id"),
             "levels": summary.levels(rows, table, dataset, groups),
             **_probe_tables(found),
         }
