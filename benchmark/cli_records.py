@@ -146,12 +146,12 @@ def _contest(options: argparse.Namespace) -> None:
 
 
 def _rescore(options: argparse.Namespace) -> None:
-    from benchmark.leaderboard.table import counted
     from benchmark.progress import TerminalDisplay
     from benchmark.records.store import Store
     from benchmark.rescoring import answered, rescored
     from benchmark.show import moved_table, text_table
     from benchmark.submissions.board import find
+    from benchmark.wording import counted
 
     store = Store(options.out)
     stored = store.all()
@@ -184,11 +184,12 @@ def _rescore(options: argparse.Namespace) -> None:
 
 
 def _repeat(options: argparse.Namespace) -> None:
-    from benchmark.leaderboard.table import counted, title
+    from benchmark.leaderboard.table import title
     from benchmark.progress import TerminalDisplay
     from benchmark.repeat import repeat
     from benchmark.show import headline, repeated_table, text_table
     from benchmark.submissions.board import find
+    from benchmark.wording import counted
 
     record = find(options.out, options.run)
     print(f"{headline(record)}\n")

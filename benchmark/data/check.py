@@ -14,6 +14,7 @@ from benchmark.data.dataset import SPLITS, UNLABELLED, Dataset, Disease
 from benchmark.data.pixels import Progress, in_threads, open_pixels, silent
 from benchmark.data.summary import mask_size
 from benchmark.errors import DataError
+from benchmark.wording import counted
 
 # A class of fewer lesions or patients is named: a tenth of it, a usual test part, is less than one
 # (ours). And so is a set whose largest class has more than so many times the images of the rarest.
@@ -106,7 +107,8 @@ def _facts(dataset: Dataset, sizes: dict[str, tuple[int, int]]) -> dict[str, str
     if len(dataset.masks):
         marked = dataset.masks["id"].nunique()
         readers = dataset.masks["annotator"].nunique()
-        facts["masks"] = f"{len(dataset.masks):,} of {marked:,} images by {readers} annotators"
+        images, by = counted(f"{marked:,}", "image"), counted(readers, "annotator")
+        facts["masks"] = f"{len(dataset.masks):,} of {images} by {by}"
     return facts
 
 

@@ -174,11 +174,6 @@ def plain(name: str) -> str:
     return "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in name)
 
 
-def counted(count: object, noun: str) -> str:
-    """Such as "1 epoch" or "9 epochs"."""
-    return f"{count} {noun}" if str(count) == "1" else f"{count} {noun}s"
-
-
 @lru_cache(maxsize=4096)
 def title(metric: str) -> str:
     """A metric's name as people write it: macro_auc is "macro AUC"."""

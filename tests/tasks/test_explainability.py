@@ -212,7 +212,8 @@ def test_an_image_without_a_marked_pixel_is_named_and_enters_no_mean(dataset, tr
     for path in dataset.masks.loc[dataset.masks["id"] == trial.test[0], "path"]:
         cv2.imwrite(path, blank)
     score = Explainability().score(dataset, trial, outputs_of(trial.test))
-    assert any("without a marked pixel" in note and trial.test[0] in note for note in score.notes)
+    (told,) = (note for note in score.notes if "without a marked pixel" in note)
+    assert told == f"Masks without a marked pixel, not scored: 1 test image ({trial.test[0]})."
     assert score.metrics["explainability_f1"].n == 5
     assert score.baselines["constant"].metrics["explainability_f1"].n == 5
     levels = score.tables["levels"]
@@ -269,7 +270,7 @@ def test_unmarked_test_images_are_not_scored_and_are_named(dataset, outputs_of):
     assert trial.test == whole.test[1:]
     assert trial.unscored == whole.test[:1]
     score = Explainability().score(bare, trial, outputs_of(trial.test))
-    assert any("have no mask" in note and whole.test[0] in note for note in score.notes)
+    assert any("Without a mask" in note and whole.test[0] in note for note in score.notes)
 
 
 def test_data_without_masks_cannot_be_asked_for_explanations(dataset):
