@@ -1,11 +1,14 @@
 """What a run does alike in every framework, and so is shown in one: questions, splits, refusals."""
 
+import numpy as np
 import pytest
 
 from benchmark import locks
+from benchmark.cli import main
 from benchmark.errors import DataError, RunInProgressError, UserError
 from benchmark.records.attempts import folder, without_record
 from benchmark.records.folder import RunFolder
+from benchmark.records.store import Store
 from benchmark.run import run
 
 
@@ -126,3 +129,19 @@ def test_a_run_that_fails_is_noted_with_its_reason_until_it_is_done(
     record = run("MobileNetV2", "diagnosis", **settings)
     assert record.run_id == attempt.run_id
     assert not list(folder(tmp_path).iterdir())
+
+
+def test_a_run_whose_network_answers_all_images_alike_says_so(
+    framework, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(
+        "benchmark.trial.predict", lambda engine, samples, *_: np.full((len(samples), 6), 1 / 6)
+    )
+    command = ["run", "--arch", "MobileNetV2", "--task", "diagnosis", "--framework", framework]
+    command += ["--budget", "smoke", "--data-option", "images=54", "--data-option", "size=64"]
+    assert main([*command, "--out", str(tmp_path)]) == 0
+    said, shown = "every test image got the same answer", capsys.readouterr().out
+    assert shown.count(f"note: {said}") == 1
+    assert "budget smoke, 1 epoch, " in shown
+    (record,) = Store(tmp_path).all().records
+    assert record.notes[0].startswith(said)
