@@ -39,8 +39,8 @@ def undecided_notes(results: Sequence[TrialResult], epochs: int) -> tuple[str, .
     whose = f"{', '.join(alike)}: " if len(results) > 1 else ""
     advice = f": train for more than {counted(epochs, 'epoch')} (--budget, --epochs)"
     return (
-        f"{whose}every test image got the same answer, so nothing can be told apart and no score"
-        f" means anything{advice if epochs else ''}",
+        f"{whose}every test image got the same answer, so nothing can be told apart"
+        f"{advice if epochs else ''}",
     )
 
 

@@ -158,6 +158,12 @@ def test_what_there_is_is_counted(dataset):
     assert any("1 photographs are not here" in each for each in found.remarks)
 
 
+def test_one_annotator_is_no_plural(dataset):
+    masks = dataset.masks.iloc[:1].assign(annotator="a")
+    found = check(dataclasses.replace(dataset, masks=masks))
+    assert found.facts["masks"] == "1 of 1 image by 1 annotator"
+
+
 def test_few_and_rare_are_remarked(dataset):
     table = pd.concat([dataset.table.loc[["a"]]] * 23 + [dataset.table.loc[["b"]]] * 2)
     table.index = pd.Index([f"i{number:02d}" for number in range(25)], name="id")
@@ -183,7 +189,7 @@ def test_the_command_says_what_to_mend_and_fails(tmp_path, capsys):
     told = capsys.readouterr()
     assert "mend: " in told.out
     assert "1.png" in told.out
-    assert "1 problems in" in told.err
+    assert "1 problem in" in told.err
 
 
 def test_real_masks_are_sound(real_data):
