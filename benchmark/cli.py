@@ -269,8 +269,8 @@ def _leaderboard(options: argparse.Namespace) -> int:
 
 def _check_leaderboard(out: str) -> int:
     from benchmark.leaderboard.check import check
-    from benchmark.leaderboard.table import counted
     from benchmark.progress import TerminalDisplay
+    from benchmark.wording import counted
 
     checked = check(out, TerminalDisplay().track)
     _print_left_out(checked.problems)

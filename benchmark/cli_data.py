@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from benchmark.errors import UserError
+from benchmark.wording import counted
 
 if TYPE_CHECKING:
     from benchmark.data import Dataset
@@ -133,7 +134,8 @@ def _data_make(options: argparse.Namespace) -> None:
 
     Path(options.data_dir).mkdir(parents=True, exist_ok=True)
     dataset = chosen_dataset(options)
-    print(f"{len(dataset.table)} photographs, {len(dataset.masks)} masks in {dataset.root}")
+    told = f"{counted(len(dataset.table), 'photograph')}, {counted(len(dataset.masks), 'mask')}"
+    print(f"{told} in {dataset.root}")
 
 
 def _data_check(options: argparse.Namespace) -> None:

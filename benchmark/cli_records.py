@@ -151,12 +151,12 @@ def _contest(options: argparse.Namespace) -> None:
 
 
 def _rescore(options: argparse.Namespace) -> int:
-    from benchmark.leaderboard.table import counted
     from benchmark.progress import TerminalDisplay
     from benchmark.records.store import Store
     from benchmark.rescoring import answered, rescored
     from benchmark.show import moved_table, text_table
     from benchmark.submissions.board import find
+    from benchmark.wording import counted
 
     store = Store(options.out)
     stored = store.all()
@@ -190,11 +190,12 @@ def _rescore(options: argparse.Namespace) -> int:
 
 
 def _repeat(options: argparse.Namespace) -> None:
-    from benchmark.leaderboard.table import counted, title
+    from benchmark.leaderboard.table import title
     from benchmark.progress import TerminalDisplay
     from benchmark.repeat import repeat
     from benchmark.show import headline, repeated_table, text_table
     from benchmark.submissions.board import find
+    from benchmark.wording import counted
 
     record = find(options.out, options.run)
     print(f"{headline(record)}\n")

@@ -162,6 +162,8 @@ def _run(options: argparse.Namespace) -> None:
     print(text_table(metrics_table(record)))
     if record.baselines:
         print(f"\n{text_table(baselines_table(record))}")
+    for note in record.notes:
+        print(f"\nnote: {note}")
     print(f"\nrun folder  {folder.path}")
     for table in folder.tables():
         print(f"table       {table}")

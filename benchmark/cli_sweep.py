@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from benchmark.cli_data import add_data_place
 from benchmark.cli_run import add_settings, add_track, settings_of
 from benchmark.errors import UserError
+from benchmark.wording import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -175,7 +176,7 @@ def _plan(options: argparse.Namespace) -> int:
     needs = plan.Needs(cpus=options.cpus, gpus=options.gpus)
     runs = [replace(run, needs=needs) for run in runs]
     for each in left_out:
-        print(f"left out, {len(each.runs)} runs: {each.reason}", file=sys.stderr)
+        print(f"left out, {counted(len(each.runs), 'run')}: {each.reason}", file=sys.stderr)
         for name in each.told():
             print(f"    {name}", file=sys.stderr)
     if options.calibrate:
@@ -197,7 +198,7 @@ def _plan(options: argparse.Namespace) -> int:
     if known:
         of = "" if known == len(runs) else f" for {known} of them, of the others nothing is known"
         cost = f"about {duration(seconds)}{of}, told from runs in {options.out}"
-    print(f"{options.plan}: {len(runs)} runs; {cost}")
+    print(f"{options.plan}: {counted(len(runs), 'run')}; {cost}")
     return 0
 
 
@@ -253,7 +254,7 @@ def _run(options: argparse.Namespace) -> int:
         _heed(scheduler)
         states = scheduler.run(options.overwrite)
     told = ", ".join(f"{states[state]} {state}" for state in State if states[state])
-    print(f"{options.plan}: {told} of {len(runs)} runs")
+    print(f"{options.plan}: {told} of {counted(len(runs), 'run')}")
     if scheduler.stopped:
         print("stopped; what was trained is kept: run the same command again to continue")
         return 130

@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 # Work shorter than this shows no bar.
 PATIENCE_SECONDS = 2.0
+# Off a terminal, between two lines of one epoch; an epoch that is faster has only its last line.
+LINE_SECONDS = 30.0
 
 
 class Display(Protocol):
@@ -68,7 +70,7 @@ class SilentEpoch:
 
 
 class TerminalDisplay:
-    """Bars when stderr is a terminal, one line per epoch and per long job when it is not."""
+    """Bars when stderr is a terminal; when not, a line per epoch and long job, more if slow."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -93,7 +95,8 @@ class TerminalDisplay:
     def epoch(self, stage: str, epoch: int, epochs: int, steps: int) -> "TerminalEpoch":
         """Open the bar of one training epoch."""
         bar = self._bar("{task.description}", "{task.fields[state]}")
-        return TerminalEpoch(self, bar, f"{stage} {epoch}/{epochs}", steps)
+        title, terminal = f"{stage} {epoch}/{epochs}", self._console.is_terminal
+        return TerminalEpoch(self, bar, title, steps, lines=not terminal)
 
     def _bar(self, *texts: str) -> Progress:
         first, *rest = (TextColumn(text, markup=False) for text in texts)
@@ -110,12 +113,20 @@ class TerminalDisplay:
 
 
 class TerminalEpoch:
-    """The bar of one epoch: loss and images per second while it runs, a summary when it ends."""
+    """The bar of one epoch: loss and images per second while it runs, a summary when it ends.
 
-    def __init__(self, display: TerminalDisplay, bar: Progress, title: str, steps: int) -> None:
+    With `lines`, where no bar can be seen, a line now and then.
+    """
+
+    def __init__(
+        self, display: TerminalDisplay, bar: Progress, title: str, steps: int, lines: bool = False
+    ) -> None:
         self._display = display
         self._title = title
         self._bar = bar
+        self._lines = lines
+        self._done, self._steps = 0, steps
+        self._said_at = time.monotonic()
         self._bar.start()
         self._task = bar.add_task(title, total=steps, state="")
 
@@ -123,6 +134,13 @@ class TerminalEpoch:
         """One more batch is done; `loss` is None between two readings."""
         state = {} if loss is None else {"state": f"loss {loss:.3f}  {images_per_second:.0f} img/s"}
         self._bar.update(self._task, advance=1, **state)  # type: ignore[arg-type]
+        self._done += 1
+        now = time.monotonic()
+        # After the last step comes the summary.
+        if self._lines and self._done < self._steps and now - self._said_at >= LINE_SECONDS:
+            self._said_at = now
+            of = f"step {self._done} of {self._steps}"
+            self._display.say(f"{self._title}  {of}  {images_per_second:.0f} images/s")
 
     def close(self, summary: str) -> None:
         """Replace the bar by one line."""

@@ -16,6 +16,7 @@ from benchmark.data.pixels import Decoded
 from benchmark.errors import UserError
 from benchmark.guards import Guards, refuse_another
 from benchmark.methods.base import Method
+from benchmark.notes import divided_notes, undecided_notes
 from benchmark.origin import learned, load_named, origin_of, require_classes, settled
 from benchmark.others import origins
 from benchmark.progress import Display, SilentDisplay
@@ -39,7 +40,7 @@ from benchmark.start import require_heads, weights_used
 from benchmark.training.adjust import Adjusted
 from benchmark.training.frameworks import select_backend
 from benchmark.training.loop import StageLog
-from benchmark.trial import TrialResult, TrialRunner, Watch, divided_notes
+from benchmark.trial import TrialResult, TrialRunner, Watch
 from tasks.base import SPLIT_SEED, Task
 from tasks.given import ONLY, Score, Trial, trial_record
 from tasks.scoring import BOOTSTRAP_SEED
@@ -156,11 +157,10 @@ def execute(
             results = _results(runner, dataset, trials, earlier)
             score = _overall(task, dataset, results, folder, watch)
             told.scores({k: m.value for k, m in score.metrics.items() if m.value is not None})
-        for note in score.notes:
-            display.say(f"note: {note}")
 
         with watch("record"):
-            notes = (*caveats, *divided_notes(results), *score.notes)
+            undecided = undecided_notes(results, config.recipe.epochs)
+            notes = (*caveats, *undecided, *divided_notes(results), *score.notes)
             record = _record(
                 config,
                 name,

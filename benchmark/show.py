@@ -19,6 +19,7 @@ from benchmark.recipe import Augmentation
 from benchmark.records.record import Metric, Record
 from benchmark.registry import DATASETS, EXPLAINERS, METHODS, TASKS, Registry
 from benchmark.show_architectures import about_architecture, architecture_listing
+from benchmark.wording import counted
 
 KINDS = (*THINGS, "records")
 
@@ -60,7 +61,7 @@ def headline(record: Record) -> str:
     return (
         f"{config.arch} ({config.framework}) on {config.dataset}, task {record.task}"
         f" v{record.task_version}: method {config.method}, budget {config.budget},"
-        f" {config.recipe.epochs} epochs, {height}x{width} px, weights {config.weights},"
+        f" {counted(config.recipe.epochs, 'epoch')}, {height}x{width} px, weights {config.weights},"
         f" seed {config.seed}  [run {record.run_id}]"
     )
 
@@ -284,7 +285,7 @@ def _options(flag: str, kind: type[Options]) -> dict[str, str]:
 def _paper_run(paper: PaperRun) -> str:
     recipe, (height, width) = paper.recipe, paper.image_size
     return (
-        f"{height}x{width} px, {recipe.epochs} epochs, batch {recipe.batch_size},"
+        f"{height}x{width} px, {counted(recipe.epochs, 'epoch')}, batch {recipe.batch_size},"
         f" {recipe.optimiser}{'' if recipe.nesterov else ' without Nesterov'}, learning rate"
         f" {recipe.learning_rate:g}, schedule {recipe.schedule}, weight decay"
         f" {recipe.weight_decay:g}, augmentation: {_differing(recipe.augmentation) or 'none'}"

@@ -69,18 +69,6 @@ class TrialResult:
     device_memory: int | None
 
 
-def divided_notes(results: Sequence[TrialResult]) -> tuple[str, ...]:
-    """What a reader must know where memory did not suffice for whole batches."""
-    logs = [log for result in results for log in result.logs if isinstance(log, StageLog)]
-    most = max((log.micro_batches for log in logs), default=1)
-    if most == 1:
-        return ()
-    return (
-        f"memory did not suffice: batches were divided into up to {most} micro-batches, each"
-        " normalised by its own statistics (BatchNorm); losses and steps are of whole batches",
-    )
-
-
 @dataclass(frozen=True)
 class TrialRunner:
     """Runs the trials of one run; what they have in common."""
@@ -308,7 +296,7 @@ class TrialRunner:
                 judged = self._probabilities(engine, validation)[:, part]
                 temperature = calibration.fit_temperature(validation.labels, judged)
         if not self.task.maps:
-            return Outputs(trial.test, probabilities, temperature=temperature)
+            return Outputs(trial.test, probabilities, None, temperature, self.config.arch)
         with self.watch("explanation"):
             network = engine.network
             found = explain(
@@ -322,7 +310,7 @@ class TrialRunner:
                 self.config.seed,
                 self.display,
             )
-        return Outputs(trial.test, probabilities, found, temperature)
+        return Outputs(trial.test, probabilities, found, temperature, self.config.arch)
 
     def _probabilities(self, engine: Engine, samples: Samples) -> np.ndarray:
         together = self.config.recipe.batch_size if self.method.batch_statistics else None

@@ -112,12 +112,14 @@ class Outputs:
         explanations: None when the task does not ask for them.
         temperature: by which the logits would have to be divided to fit the validation labels best;
             None when it is not asked for.
+        network: the architecture's name, for titles; "" where it is not known.
     """
 
     ids: tuple[str, ...]
     probabilities: np.ndarray
     explanations: Explanations | None = None
     temperature: float | None = None
+    network: str = ""
 
 
 @dataclass(frozen=True)

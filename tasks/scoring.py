@@ -99,5 +99,6 @@ def draw_confusion(dataset: Dataset, outputs: Outputs, folder: Path) -> Path:
     predicted = classification.predicted_classes(outputs.probabilities)
     target = folder / "confusion.png"
     counts = classification.confusion(labels, predicted, len(dataset.classes))
-    pictures.confusion(counts, dataset.classes, shown_in(dataset, folder), target)
+    title = ", ".join(filter(None, [outputs.network, shown_in(dataset, folder)]))
+    pictures.confusion(counts, dataset.classes, title, target)
     return target

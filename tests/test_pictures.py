@@ -1,14 +1,17 @@
 """The pictures of a run: what a panel shows where, and that files are whole and repeatable."""
 
+from contextlib import contextmanager
+
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from PIL import Image
 
 from benchmark import pictures
-from benchmark.pictures import Exhibit
+from benchmark.pictures import Exhibit, charts
 from benchmark.pictures.frequency import spaced
 from benchmark.pictures.panels import coloured, panels
 
@@ -170,6 +173,32 @@ def test_a_history_without_validation_has_no_axis_for_it(tmp_path):
         orange.append(int((drawn[..., 0] - drawn[..., 2] > 120).sum()))
     assert orange[0] > 0
     assert orange[1] == 0
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """The figures that charts draw, in place of files."""
+    found = []
+
+    @contextmanager
+    def kept(*_):
+        found.append(Figure())
+        yield found[-1]
+
+    monkeypatch.setattr(charts, "drawing", kept)
+    return found
+
+
+def test_a_history_names_the_line_at_the_epoch_that_is_kept(figures):
+    draw("history", None)
+    (legend,) = figures[0].legends
+    assert [text.get_text() for text in legend.get_texts()] == ["epoch that is kept"]
+
+
+def test_a_confusion_matrix_says_whose_it_is_and_what_its_colours_are(figures):
+    pictures.confusion(np.eye(6, dtype=int), [*"abcdef"], "DenseNet121, isic2018", None)
+    title = " ".join(figures[0].get_suptitle().split())
+    assert title == "DenseNet121, isic2018: test images, shaded by share of the true class"
 
 
 KINDS = ["explanations", "confusion", "history", "curves", "randomisation", "frequency"]

@@ -1,12 +1,15 @@
 """What a run does alike in every framework, and so is shown in one: questions, splits, refusals."""
 
+import numpy as np
 import pytest
 
 from benchmark import locks
+from benchmark.cli import main
 from benchmark.errors import DataError, RunInProgressError, UserError
 from benchmark.progress import SilentDisplay
 from benchmark.records.attempts import folder, without_record
 from benchmark.records.folder import RunFolder
+from benchmark.records.store import Store
 from benchmark.run import run
 
 
@@ -140,3 +143,19 @@ def test_a_damaged_record_is_not_called_done(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"not valid JSON .*restore the file, or delete it"):
         run("MobileNetV2", "diagnosis", **settings, out=tmp_path, display=display)
     assert said == []
+
+
+def test_a_run_whose_network_answers_all_images_alike_says_so(
+    framework, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(
+        "benchmark.trial.predict", lambda engine, samples, *_: np.full((len(samples), 6), 1 / 6)
+    )
+    command = ["run", "--arch", "MobileNetV2", "--task", "diagnosis", "--framework", framework]
+    command += ["--budget", "smoke", "--data-option", "images=54", "--data-option", "size=64"]
+    assert main([*command, "--out", str(tmp_path)]) == 0
+    said, shown = "every test image got the same answer", capsys.readouterr().out
+    assert shown.count(f"note: {said}") == 1
+    assert "budget smoke, 1 epoch, " in shown
+    (record,) = Store(tmp_path).all().records
+    assert record.notes[0].startswith(said)

@@ -8,8 +8,9 @@ from benchmark.comparison.plots import deciding_images, difference_plot
 from benchmark.comparison.sides import Comparison, Side
 from benchmark.data.dataset import Dataset
 from benchmark.files import atomic_path
-from benchmark.leaderboard.table import counted, title
+from benchmark.leaderboard.table import title
 from benchmark.show import headline as described
+from benchmark.wording import counted
 
 # Of each side, in the picture and on the screen.
 DECIDING = 8

@@ -10,6 +10,7 @@ from PIL import Image as Pillow
 
 from benchmark.pictures.exhibit import Exhibit
 from benchmark.pictures.panels import coloured, panels
+from benchmark.wording import counted
 
 _QUALITY = 82
 # Charts are smaller and sharper as PNG; sheets full of photographs are not.
@@ -31,7 +32,7 @@ class Image:
 def card_images(exhibit: Exhibit, side: int) -> tuple[Image, ...]:
     """Photograph, annotators' map, network's map and overlay of an exhibit."""
     drawn = panels(exhibit, side)
-    people = f"{exhibit.annotators} annotator{'s' if exhibit.annotators > 1 else ''}"
+    people = counted(exhibit.annotators, "annotator")
     return (
         _jpeg(drawn.photograph, "photograph", f"photograph of {exhibit.truth}"),
         _jpeg(drawn.experts, "annotators", f"map of what {people} marked"),

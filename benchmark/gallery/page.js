@@ -30,8 +30,9 @@ function arrange() {
     card.node.parentNode.append(card.node);
   }
   const shown = cards.filter((card) => !card.node.hidden).length;
+  const all = cards.length === 1 ? "1 image" : `${cards.length} images`;
   form.querySelector("output").textContent =
-    shown === cards.length ? `${shown} images` : `${shown} of ${cards.length} images`;
+    shown === cards.length ? all : `${shown} of ${all}`;
   for (const section of document.querySelectorAll("section.cards")) {
     section.querySelector(".empty").hidden = !!section.querySelector(".card:not([hidden])");
   }

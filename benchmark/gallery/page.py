@@ -11,6 +11,7 @@ from importlib.resources import files
 
 from benchmark.gallery.inline import Image, colour_bar
 from benchmark.pictures.sheets import number
+from benchmark.wording import counted
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def _controls(cards: Sequence[Card]) -> str:
         boxes.append(_select("seen", "Characteristic", _choices("all", seen)))
     return (
         f'<form class="controls" hidden>{"".join(boxes)}'
-        f'<output aria-live="polite">{len(cards)} images</output></form>'
+        f'<output aria-live="polite">{counted(len(cards), "image")}</output></form>'
     )
 
 
@@ -159,7 +160,7 @@ def _card(card: Card) -> str:
         f"<div><dt>{_text(name)}</dt><dd>{number(value)}</dd></div>"
         for name, value in card.scores.items()
     )
-    people = f"{card.annotators} annotator{'s' if card.annotators > 1 else ''}"
+    people = counted(card.annotators, "annotator")
     seen = ": ".join(filter(None, (people, ", ".join(card.characteristics))))
     remarks = "".join(f'<p class="remark">{_text(remark)}</p>' for remark in card.remarks)
     return (

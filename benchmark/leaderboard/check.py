@@ -24,8 +24,8 @@ from benchmark.leaderboard.plots import DRAWN_WITH
 from benchmark.leaderboard.site.names import stem
 from benchmark.leaderboard.site.pictures import run_folder
 from benchmark.leaderboard.site.runs import NO_FOLDER
-from benchmark.leaderboard.table import counted
 from benchmark.records.store import Store
+from benchmark.wording import counted
 
 # The folders that a build owns: what it wrote there and writes no more is stale.
 _OWN = ("plots", "site")

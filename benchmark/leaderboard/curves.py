@@ -20,15 +20,9 @@ from benchmark.leaderboard.columns import (
     metric_columns,
     options_of,
 )
-from benchmark.leaderboard.table import (
-    ROW_ORDER,
-    asked,
-    counted,
-    leaking,
-    pretraining,
-    varying_settings,
-)
+from benchmark.leaderboard.table import ROW_ORDER, asked, leaking, pretraining, varying_settings
 from benchmark.records.record import Record
+from benchmark.wording import counted
 
 # The option whose values make a curve.
 _OPTION = "imbalance"

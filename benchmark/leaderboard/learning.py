@@ -12,9 +12,10 @@ import pandas as pd
 from benchmark.errors import UserError
 from benchmark.leaderboard.columns import COLUMNS, file_name
 from benchmark.leaderboard.plot_style import Look, framework_look, question, row_labels
-from benchmark.leaderboard.table import counted, leading, section_id, title
+from benchmark.leaderboard.table import leading, section_id, title
 from benchmark.records.record import Record
 from benchmark.registry import TASKS
+from benchmark.wording import counted
 
 _READING = (
     "A line is the training of one network, its last stage where it had several; the further it"

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from tabulate import tabulate
 
-from benchmark.leaderboard.table import counted, plain
+from benchmark.leaderboard.table import plain
+from benchmark.wording import counted
 
 # Whatever can begin markup in GitHub's Markdown, inside a table cell or a heading.
 _MARKUP = re.compile(r"([\\`*_\[\]<>|&#~$!])")

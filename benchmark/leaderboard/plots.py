@@ -24,8 +24,9 @@ from benchmark.leaderboard.plot_style import (
     row_labels,
     whisker,
 )
-from benchmark.leaderboard.table import counted, leading, plain, title
+from benchmark.leaderboard.table import leading, plain, title
 from benchmark.pictures.figure import INK, QUIET, drawing
+from benchmark.wording import counted
 
 # Lies beside the pictures and tells with what they were drawn.
 DRAWN_WITH = "drawn-with.txt"

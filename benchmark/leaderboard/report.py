@@ -22,7 +22,6 @@ from benchmark.leaderboard.report_joined import below_section, curve_section
 from benchmark.leaderboard.shown import shown_metrics
 from benchmark.leaderboard.table import (
     conditions,
-    counted,
     heading,
     leading,
     section_id,
@@ -32,6 +31,7 @@ from benchmark.leaderboard.table import (
 )
 from benchmark.records.attempts import Attempt
 from benchmark.records.record import UNVERIFIED
+from benchmark.wording import counted
 
 _SUBMITTED = (
     " These predictions were made elsewhere and submitted; the scores were computed here from them."
@@ -199,7 +199,7 @@ def _head(metric: str, section: pd.DataFrame) -> str:
     count = section[COLUMNS.n_common].max()
     if metric != COMMON or pd.isna(count):
         return escape(heading(metric))
-    return escape(f"{heading(metric)} ({count} images)")
+    return escape(f"{heading(metric)} ({counted(count, 'image')})")
 
 
 def _texts(section: pd.DataFrame, column: str) -> list[str]:

@@ -19,7 +19,8 @@ from benchmark.leaderboard.plot_style import (
     row_labels,
     whisker,
 )
-from benchmark.leaderboard.table import counted, leading, plain, section_id, title
+from benchmark.leaderboard.table import leading, plain, section_id, title
+from benchmark.wording import counted
 
 _MAPS = "explainability"
 # Of the same runs on the same test images, the first that at least two rows have (ours): scores of

@@ -8,16 +8,21 @@ from typing import Any
 import numpy as np
 
 from benchmark.pictures.figure import COLOURS, INK, QUIET, drawing
+from benchmark.wording import counted
 
 _DASHES = ("-", "--", "-.", ":")
+KEPT_EPOCH = "epoch that is kept"
 
 
 def confusion(counts: np.ndarray, classes: Sequence[str], title: str, target: Path) -> None:
-    """Confusion matrix (K, K) of true rows and predicted columns, shaded by row share."""
+    """Confusion matrix (K, K) of true rows and predicted columns, shaded by row share.
+
+    `title` is whose it is, such as network and data set.
+    """
     count = len(classes)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = 2.6 + 0.55 * count
-    right = f"{int(np.trace(counts))} of {int(counts.sum())} images on the diagonal"
+    right = f"{int(np.trace(counts))} of {counted(int(counts.sum()), 'image')} on the diagonal"
     about = f"Confusion matrix of {count} classes, {title}: {right}"
     with drawing(target, side + 0.8, side, about) as figure:
         axis = figure.subplots()
@@ -29,7 +34,8 @@ def confusion(counts: np.ndarray, classes: Sequence[str], title: str, target: Pa
         axis.set_yticks(range(count), classes)
         axis.set_xlabel("predicted")
         axis.set_ylabel("true")
-        figure.suptitle(fill(title, 10 + 6 * count), x=0.01, ha="left", fontsize=10)
+        heading = f"{title}: test images, shaded by share of the true class"
+        figure.suptitle(fill(heading, 20 + 7 * count), x=0.01, ha="left", fontsize=10)
         figure.colorbar(image, ax=axis, label="share of the true class", shrink=0.8)
 
 
@@ -45,8 +51,10 @@ def history(epochs: Sequence[dict[str, Any]], best_epoch: int, title: str, targe
         if None not in scores:
             other = axis.twinx()
             other.plot(numbers, scores, color=COLOURS[1], marker=".")
-            other.axvline(best_epoch, color="grey", linewidth=0.8, linestyle="--")
+            other.axvline(best_epoch, color="grey", linewidth=0.8, linestyle="--", label=KEPT_EPOCH)
             other.set_ylabel("validation score", color=COLOURS[1])
+            # Below the axes: no curve runs there.
+            figure.legend(loc="outside lower right")
         axis.set_title(title)
         axis.xaxis.get_major_locator().set_params(integer=True)
 
@@ -87,7 +95,7 @@ def curves(shares: np.ndarray, named: Mapping[str, np.ndarray], title: str, targ
         axis.set_title(title)
         axis.grid(color="#e4e4e4", linewidth=0.8)
         images = len(next(iter(named.values())))
-        heading = f"mean of {images} image{'s' if images > 1 else ''}; band: half of them"
+        heading = f"mean of {counted(images, 'image')}; band: half of them"
         figure.legend(
             loc="outside lower left", ncols=2, title=heading, alignment="left", title_fontsize=9
         )

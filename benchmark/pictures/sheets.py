@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from benchmark.pictures.exhibit import Exhibit
 from benchmark.pictures.figure import DPI, INK, QUIET, drawing
 from benchmark.pictures.panels import panels
+from benchmark.wording import counted
 
 # Inches. A panel is as wide as its column, but no taller than _TALLEST.
 _WIDTH, _MARGIN, _GAP, _TALLEST = 11.0, 0.08, 0.08, 3.4
@@ -90,7 +91,7 @@ def _diagnosis(row: Exhibit) -> str:
 
 
 def _readers(row: Exhibit) -> str:
-    count = f"{row.annotators} annotator{'s' if row.annotators > 1 else ''}"
+    count = counted(row.annotators, "annotator")
     return _short(": ".join(filter(None, (count, ", ".join(row.characteristics)))))
 
 

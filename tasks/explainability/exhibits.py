@@ -1,7 +1,6 @@
 """What a run shows: sheets of explained images, curves and the gallery page."""
 
 import re
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,11 +9,17 @@ import numpy as np
 import pandas as pd
 
 from benchmark import gallery, pictures
-from benchmark.data.dataset import Dataset, first_readings
+from benchmark.data.dataset import Dataset
 from benchmark.data.pixels import in_threads, resize
 from benchmark.metrics import maps
 from benchmark.records.record import Metric
-from tasks.explainability.image import WHOLE_LESION, heatmap, readings, share
+from tasks.explainability.image import (
+    WHOLE_LESION,
+    heatmap,
+    readings,
+    score_characteristic,
+    share,
+)
 from tasks.given import Explanations, Outputs, Score
 from tasks.reliability import draw_added
 from tasks.scoring import draw_confusion
@@ -22,7 +27,12 @@ from tasks.scoring import draw_confusion
 # Images on a sheet of best, median and worst, and on that of a characteristic.
 SHEET_IMAGES = 4
 _SHEETS = {"best": "Best explained", "median": "In the middle", "worst": "Worst explained"}
-CHARACTERISTIC_IMAGES = 3
+# By how many there are; of more than three, three.
+_CHOSEN = {
+    1: "the only explained image",
+    2: "the better and the worse explained image",
+    3: "the best, a middling and the worst explained image",
+}
 # Images on the page; of more, every nth by rank, so that the page stays light.
 GALLERY_IMAGES = 120
 # Longer side of what is shown, pixels.
@@ -51,7 +61,7 @@ def draw(dataset: Dataset, outputs: Outputs, score: Score, folder: Path) -> list
         drawn.append(folder / f"explanations-{name}.png")
         title = f"{_SHEETS[name]}: {found.explainer} of the true class, by F1"
         pictures.explanations([exhibits[i] for i in ids], drawn[-1], title)
-    drawn += _draw_characteristics(dataset, outputs, table, list(ranked), folder)
+    drawn += _draw_characteristics(dataset, outputs, score, folder)
     drawn += _draw_levels(score, folder)
     drawn += _draw_probes(found, folder)
     drawn += [draw_confusion(dataset, outputs, folder), *draw_added(dataset, score, folder)]
@@ -90,22 +100,27 @@ def _exhibit(
     sample: str,
     characteristic: str | None = None,
 ) -> pictures.Exhibit:
-    """One image as it is shown; the experts' map is that of one characteristic where named."""
+    """One image as it is shown; experts' map and scores are of one characteristic where named."""
     assert outputs.explanations is not None
     position = outputs.ids.index(sample)
+    own = maps.finite(outputs.explanations.true[position])
     read = readings(dataset, sample)
-    marked = read.first if characteristic is None else read.characteristics[characteristic]
+    if characteristic is None:
+        marked, row = read.first, table.loc[sample]
+        seen = tuple(name for name in read.characteristics if name != WHOLE_LESION)
+    else:
+        marked, seen = read.characteristics[characteristic], (characteristic,)
+        row = pd.Series(score_characteristic(read, characteristic, own))
     photograph = dataset.image(sample)
     scale = min(1.0, SHOWN_SIDE / max(photograph.shape[:2]))
     height, width = (max(1, round(side * scale)) for side in photograph.shape[:2])
-    row = table.loc[sample]
     return pictures.Exhibit(
         id=sample,
         photograph=resize(photograph, (height, width)),
         experts=cv2.resize(
             share(marked, read.readers), (width, height), interpolation=cv2.INTER_AREA
         ),
-        network=heatmap(maps.finite(outputs.explanations.true[position]), (height, width)),
+        network=heatmap(own, (height, width)),
         truth=dataset.classes[dataset.table.at[sample, "label"]],
         said=dataset.classes[int(outputs.probabilities[position].argmax())],
         scores={
@@ -114,28 +129,27 @@ def _exhibit(
             "AUPRC": float(row["network_auprc"]),
         },
         annotators=read.readers,
-        characteristics=tuple(name for name in read.characteristics if name != WHOLE_LESION),
+        characteristics=seen,
     )
 
 
 def _draw_characteristics(
-    dataset: Dataset, outputs: Outputs, table: pd.DataFrame, ranked: Sequence[str], folder: Path
+    dataset: Dataset, outputs: Outputs, score: Score, folder: Path
 ) -> list[Path]:
-    """The best, a middling and the worst explained image of each characteristic."""
-    masks = first_readings(dataset.masks)
+    """Some images of each characteristic, by F1 against its own mask."""
+    rows = score.tables["levels_per_image"]
+    rows = rows[(rows["protocol"] == "dermbench-1") & (rows["level"] == "characteristic")]
     drawn = []
-    for name in sorted(set(masks["characteristic"]) - {""}):
-        having = set(masks.loc[masks["characteristic"] == name, "id"])
-        ids = [i for i in ranked if i in having]
-        if not ids:
-            continue
-        chosen = [ids[k] for k in _spread(len(ids), CHARACTERISTIC_IMAGES)]
+    for name, part in rows[rows["name"] != WHOLE_LESION].groupby("name"):
+        ids = list(part["f1"].sort_values(ascending=False, kind="stable").index)
+        chosen = [ids[k] for k in _spread(len(ids), max(_CHOSEN))]
         slug = re.sub(r"[^a-z0-9]+", "-", str(name).lower()).strip("-")
         drawn.append(folder / f"characteristic-{slug}.png")
-        shown = partial(_exhibit, dataset, outputs, table, characteristic=str(name))
-        rows = list(in_threads(shown, chosen))
-        title = f"{name}: the best, a middling and the worst explained image"
-        pictures.explanations(rows, drawn[-1], title)
+        shown = partial(
+            _exhibit, dataset, outputs, score.tables["per_image"], characteristic=str(name)
+        )
+        title = f"{name}: {_CHOSEN[len(chosen)]}, by F1 against its own mask"
+        pictures.explanations(list(in_threads(shown, chosen)), drawn[-1], title)
     return drawn
 
 

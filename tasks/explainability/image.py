@@ -190,6 +190,13 @@ def score_true_class(read: Readings, values: np.ndarray) -> dict[str, float]:
     return _of_true_class(reference, heatmap(values, read.size)) if reference.any() else {}
 
 
+def score_characteristic(read: Readings, name: str, values: np.ndarray) -> dict[str, float]:
+    """As `score_image`, of the map (h, w) and the centred Gaussian, against one characteristic."""
+    reference = share(read.characteristics[name], read.readers)
+    gaussian = _dermbench(reference, maps.centred_gaussian(read.size))
+    return _of_true_class(reference, heatmap(values, read.size)) | _named("gaussian", gaussian)
+
+
 def _of_true_class(reference: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     return _named("network", _dermbench(reference, predicted))
 

@@ -12,6 +12,7 @@ from benchmark.data.pixels import Progress, in_threads, silent
 from benchmark.errors import DataError
 from benchmark.metrics import classification, maps
 from benchmark.records.predictions import Predictions
+from benchmark.wording import counted
 from tasks.base import Task
 from tasks.explainability import exhibits, summary
 from tasks.explainability.image import (
@@ -139,6 +140,7 @@ class Explainability(Task):
         metrics |= diagnosis_metrics(dataset, outputs)
         tables = {
             "per_image": table,
+            "levels_per_image": rows.set_index("id"),
             "levels": summary.levels(rows, table, dataset, groups),
             **_probe_tables(found),
         }
@@ -226,14 +228,15 @@ def _probe_tables(found: Explanations) -> dict[str, pd.DataFrame]:
 def _mask_notes(dataset: Dataset, trial: Trial, table: pd.DataFrame) -> Iterator[str]:
     """Which images and readings have nothing to compare with."""
     if trial.unscored:
-        yield f"{_some(trial.unscored)} have no mask and are not scored."
+        yield f"Without a mask, not scored: {_some(trial.unscored)}."
     empty = list(table.index[table["network_f1"].isna()])
     if empty:
-        yield f"{_some(empty)} have masks without a marked pixel and are not scored."
+        yield f"Masks without a marked pixel, not scored: {_some(empty)}."
     silent = Counter(name for sample in trial.test for name in silent_readers(dataset, sample))
     if silent:
         each = ", ".join(f"{name} {count}" for name, count in sorted(silent.items()))
-        yield f"{silent.total()} readings of test images marked nothing ({each}): empty masks."
+        count = counted(silent.total(), "reading")
+        yield f"{count} of test images marked nothing ({each}): empty masks."
 
 
 def _map_notes(outputs: Outputs, found: Explanations) -> Iterator[str]:
@@ -246,9 +249,9 @@ def _map_notes(outputs: Outputs, found: Explanations) -> Iterator[str]:
         for what, chosen in (("not finite", broken), ("zero everywhere", empty)):
             ids = [i for i, hit in zip(outputs.ids, chosen, strict=True) if hit]
             if ids:
-                yield f"{_some(ids)} have a map ({name}) that is {what}; it scores as all zero."
+                yield f"Map ({name}) {what}, scored as all zero: {_some(ids)}."
 
 
 def _some(ids: tuple[str, ...] | list[str]) -> str:
     named = ", ".join(ids[:_NAMED]) + (", ..." if len(ids) > _NAMED else "")
-    return f"{len(ids)} test images ({named})"
+    return f"{counted(len(ids), 'test image')} ({named})"

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmark import pictures
 from benchmark.errors import DataError
 from benchmark.metrics import maps
 from tasks.diagnosis import Diagnosis
-from tasks.explainability import Explainability
+from tasks.explainability import Explainability, exhibits
 from tasks.explainability.image import heatmap, readings, share
 
 SIDE = 32
@@ -211,7 +212,8 @@ def test_an_image_without_a_marked_pixel_is_named_and_enters_no_mean(dataset, tr
     for path in dataset.masks.loc[dataset.masks["id"] == trial.test[0], "path"]:
         cv2.imwrite(path, blank)
     score = Explainability().score(dataset, trial, outputs_of(trial.test))
-    assert any("without a marked pixel" in note and trial.test[0] in note for note in score.notes)
+    (told,) = (note for note in score.notes if "without a marked pixel" in note)
+    assert told == f"Masks without a marked pixel, not scored: 1 test image ({trial.test[0]})."
     assert score.metrics["explainability_f1"].n == 5
     assert score.baselines["constant"].metrics["explainability_f1"].n == 5
     levels = score.tables["levels"]
@@ -268,7 +270,7 @@ def test_unmarked_test_images_are_not_scored_and_are_named(dataset, outputs_of):
     assert trial.test == whole.test[1:]
     assert trial.unscored == whole.test[:1]
     score = Explainability().score(bare, trial, outputs_of(trial.test))
-    assert any("have no mask" in note and whole.test[0] in note for note in score.notes)
+    assert any("Without a mask" in note and whole.test[0] in note for note in score.notes)
 
 
 def test_data_without_masks_cannot_be_asked_for_explanations(dataset):
@@ -295,3 +297,69 @@ def test_maps_of_the_true_class_alone_score_what_they_score_with_all_others(
     assert set(alone) == {n for n in task.per_image if n.startswith("explainability_")}
     for metric, values in alone.items():
         np.testing.assert_array_equal(values, table[task.per_image[metric]])
+
+
+@pytest.fixture
+def sheets(dataset, trial, outputs_of, tmp_path, monkeypatch):
+    """What is drawn of each characteristic: a function of the data to title and exhibits."""
+
+    def drawn(data):
+        found = {}
+        monkeypatch.setattr(
+            pictures, "explanations", lambda rows, target, title: found.update({title: rows})
+        )
+        outputs = outputs_of(trial.test)
+        score = Explainability().score(data, trial, outputs)
+        exhibits._draw_characteristics(data, outputs, score, tmp_path)
+        return found, score.tables["levels"].set_index(["protocol", "level", "name", "score"])
+
+    return drawn
+
+
+def test_a_sheet_of_a_characteristic_scores_and_sorts_by_its_own_masks(dataset, trial, sheets):
+    masks = dataset.masks.copy()
+    masks.loc[masks["annotator"] == "b", "characteristic"] = "Scale"
+    first = trial.test[0]
+    # Its scale is all of the map, so it is the best of the scales; of plaques it is the worst.
+    best = masks[(masks["id"] == first) & (masks["annotator"] == "b")]["path"].item()
+    other = masks[(masks["id"] == first) & (masks["annotator"] == "a")]["path"].item()
+    for path, side in ((best, 20), (other, 2)):
+        mask = np.zeros((SIDE, SIDE), np.uint8)
+        mask[:side, :side] = 255
+        cv2.imwrite(path, mask)
+    found, levels = sheets(dataclasses.replace(dataset, masks=masks))
+    plaque, scale = (
+        next(rows for title, rows in found.items() if title.startswith(name))
+        for name in ("Plaque", "Scale")
+    )
+    assert scale[0].id == first
+    assert plaque[-1].id == first
+    assert all(row.characteristics == ("Scale",) for row in scale)
+    for name, rows in (("Plaque", plaque), ("Scale", scale)):
+        scores = [row.scores["F1"] for row in rows]
+        assert scores == sorted(scores, reverse=True)
+        # Five images are alike and one is not.
+        usual, odd = scores[1], scores[0 if name == "Scale" else -1]
+        mean = levels.loc[("dermbench-1", "characteristic", name, "f1"), "value"]
+        assert mean == pytest.approx((5 * usual + odd) / 6)
+    assert plaque[-1].scores["Gaussian"] < plaque[0].scores["Gaussian"]
+
+
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [
+        (1, "the only explained image"),
+        (2, "the better and the worse explained image"),
+        (3, "the best, a middling and the worst explained image"),
+        (6, "the best, a middling and the worst explained image"),
+    ],
+)
+def test_a_sheet_of_a_characteristic_says_how_its_images_were_chosen(
+    dataset, trial, sheets, count, told
+):
+    masks = dataset.masks.copy()
+    masks.loc[masks["id"].isin(trial.test[:count]), "characteristic"] = "Cyst"
+    found, _ = sheets(dataclasses.replace(dataset, masks=masks))
+    (title,) = (title for title in found if title.startswith("Cyst"))
+    assert title == f"Cyst: {told}, by F1 against its own mask"
+    assert len(found[title]) == min(count, 3)

@@ -29,6 +29,7 @@ from benchmark.leaderboard.table import (
     title,
     varying_settings,
 )
+from benchmark.wording import counted
 
 _LEAKS = "Not to be compared with other sections, because leaks reward memory."
 # The key of a row under which its settings are told, as far as rows differ in them.
@@ -217,7 +218,7 @@ def _scores(ours: pd.DataFrame) -> list[Column[Row]]:
         head, smaller = metric_head(metric)
         common = ours[COLUMNS.n_common].max()
         if metric == COMMON and pd.notna(common):
-            head = f"{head} ({common} images)"
+            head = f"{head} ({counted(common, 'image')})"
         scale = (float(low), float(high)) if metric == headline else None
         columns.append(Column(head, _metric(metric, scale), number=True, rising=smaller))
     return columns
