@@ -35,9 +35,6 @@ from benchmark.leaderboard.columns import (
 from benchmark.leaderboard.timing import mean_seconds_per_image, shared_hardware
 from benchmark.records.record import Record, WeightsUsed, text
 
-# Under this name for the modules of the board, which take their words from here.
-from benchmark.wording import counted as counted
-
 # Settings with a column of their own, and those that do not tell one row from another: the seeds
 # are what a row is the mean of; where the data lie, what computes and what would have been allowed
 # must not matter. A temperature changes no diagnosis and no rank.
