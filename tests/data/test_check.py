@@ -160,12 +160,6 @@ def test_what_there_is_is_counted(dataset):
     assert any("1 photograph is not here" in each for each in found.remarks)
 
 
-def test_one_annotator_is_no_plural(dataset):
-    masks = dataset.masks.iloc[:1].assign(annotator="a")
-    found = check(dataclasses.replace(dataset, masks=masks))
-    assert found.facts["masks"] == "1 of 1 image by 1 annotator"
-
-
 def test_few_and_rare_are_remarked(dataset):
     table = pd.concat([dataset.table.loc[["a"]]] * 23 + [dataset.table.loc[["b"]]] * 2)
     table.index = pd.Index([f"i{number:02d}" for number in range(25)], name="id")

@@ -195,7 +195,7 @@ def test_the_truth_is_never_the_bundles(made, bundle, tmp_path):
     results = tmp_path / "results"
     shutil.copytree(made[0], results)
     shutil.rmtree(results / "v1" / "splits")
-    with pytest.raises(UserError, match="cannot be read") as caught:
+    with pytest.raises(UserError, match="does not exist: restore it") as caught:
         verify(bundle, results)
     assert not isinstance(caught.value, BundleError)
 
