@@ -148,7 +148,8 @@ def _submission(folder, data, mapped):
     said.to_csv(folder / "predictions.csv", index=False)
     maps = np.random.default_rng(0).random((len(said), 8, 8), np.float32)
     np.savez(folder / "maps.npz", ids=said["id"].to_numpy(str), maps=maps)
-    lines = (ROOT / "README.md").read_text("utf-8").splitlines()
+    page = ROOT / "benchmark" / "submissions" / "SUBMISSIONS.md"
+    lines = page.read_text("utf-8").splitlines()
     start = next(place for place, line in enumerate(lines) if line.startswith("    method = "))
     shown = [line.strip() for line in lines[start : lines.index("", start)]]
     (folder / "manifest.toml").write_text("\n".join(shown) + "\n")
