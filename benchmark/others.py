@@ -7,9 +7,9 @@ from benchmark.config import RunConfig
 from benchmark.errors import UserError
 from benchmark.plugins import FLAG
 from benchmark.records.record import Record
-from benchmark.registry import ADDED_ARCHITECTURES, DATASETS, EXPLAINERS, METHODS, TASKS
+from benchmark.registry import ADDED_ARCHITECTURES, DATASETS, DIGEST, EXPLAINERS, METHODS, TASKS
 
-_DIGITS = len("sha256 ") + 12
+_TOLD = len(DIGEST) + 12
 
 
 def origins(config: RunConfig) -> dict[str, str]:
@@ -29,7 +29,7 @@ def origins(config: RunConfig) -> dict[str, str]:
 
 def files_of(record: Record) -> list[str]:
     """The plugin files that a run used, by their last names."""
-    return [name for name, told in record.origins.items() if told.startswith("sha256 ")]
+    return [name for name, told in record.origins.items() if told.startswith(DIGEST)]
 
 
 def require_those_of(record: Record, config: RunConfig) -> None:
@@ -42,15 +42,14 @@ def require_those_of(record: Record, config: RunConfig) -> None:
     Raises:
         UserError: something is not here, or is another version.
     """
-    here = origins(config)
+    here, files = origins(config), files_of(record)
     for name, told in record.origins.items():
-        used = f"run {record.run_id} used {name} ({told[:_DIGITS]})"
-        file = told.startswith("sha256 ")
+        used = f"run {record.run_id} used {name} ({told[:_TOLD]})"
         if name not in here:
-            remedy = f"give it with {FLAG} {name}" if file else f"install {name} {told}"
+            remedy = f"give it with {FLAG} {name}" if name in files else f"install {name} {told}"
             raise UserError(f"{used}, which is not here: {remedy}")
         if here[name] != told:
             raise UserError(
-                f"{used}, and here is {here[name][:_DIGITS]}: it has changed since, and what it"
+                f"{used}, and here is {here[name][:_TOLD]}: it has changed since, and what it"
                 " gives now is another run"
             )

@@ -15,6 +15,9 @@ from typing import Any
 
 from benchmark.errors import UserError, may_be_added, unknown_name
 
+# Before the digest of a file; a package has a version there.
+DIGEST = "sha256 "
+
 
 class Registry:
     """One kind of named thing, each loaded on first use."""
@@ -58,7 +61,7 @@ class Registry:
         """
         if name in self._files:
             file = self._files[name]
-            return {file.name: f"sha256 {hashlib.sha256(file.read_bytes()).hexdigest()}"}
+            return {file.name: DIGEST + hashlib.sha256(file.read_bytes()).hexdigest()}
         entry = self._external.get(name)
         return {entry.dist.name: entry.dist.version} if entry and entry.dist else {}
 

@@ -117,7 +117,9 @@ def execute(
         divided = list(zip(earlier, earlier_parts, strict=True))
         # By name first, which takes no time; by pixels once it is clear that the run is to be done.
         guards.refuse_leaks(dataset, trials, divided, False, seen)
-        protocol = _protocol(weights, task, dataset, trials, earlier, origins(config))
+        # Once: a file that is edited while the run goes on is not what was run.
+        others = origins(config)
+        protocol = _protocol(weights, task, dataset, trials, earlier, others)
         name = run_id(config, protocol)
         if same_as is not None:
             refuse_another(same_as, name, protocol)
@@ -167,6 +169,7 @@ def execute(
                 task,
                 weights,
                 dataset,
+                others,
                 (() if origin is None else origin.pretraining) + tuple(map(_data_used, earlier)),
                 results,
                 score,
@@ -283,6 +286,7 @@ def _record(
     task: Task,
     weights: WeightsUsed,
     dataset: Dataset,
+    others: dict[str, str],
     pretraining: tuple[DataUsed, ...],
     results: list[TrialResult],
     score: Score,
@@ -308,7 +312,7 @@ def _record(
         pretraining=pretraining,
         seeds={"run": config.seed, "split": SPLIT_SEED, "bootstrap": BOOTSTRAP_SEED},
         packages=environment.packages(),
-        origins=origins(config),
+        origins=others,
         hardware=environment.hardware(results[0].device),
         seconds={part: round(seconds, 3) for part, seconds in watch.seconds.items()},
         peak_memory_bytes=memory,

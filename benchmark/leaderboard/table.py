@@ -34,6 +34,7 @@ from benchmark.leaderboard.columns import (
 )
 from benchmark.leaderboard.timing import mean_seconds_per_image, shared_hardware
 from benchmark.records.record import Record, WeightsUsed, text
+from benchmark.registry import DIGEST
 
 # Settings with a column of their own, and those that do not tell one row from another: the seeds
 # are what a row is the mean of; where the data lie, what computes and what would have been allowed
@@ -45,7 +46,7 @@ _OWN_COLUMN |= {"image_size", "budget", "recipe.epochs"}
 _QUESTION, _METHODS_OWN = "task_options.", "method_options."
 _NOT_IDENTIFYING = frozenset({"seed", "temperature_scaling", *DECIDE_NOTHING})
 # Of what others wrote, before its name; so many letters tell one version from another.
-_OTHERS, _TOLD = "others.", len("sha256 ") + 8
+_OTHERS, _TOLD = "others.", len(DIGEST) + 8
 # Settings that a method may decide.
 _BY_METHOD = frozenset({"recipe.head", "recipe.class_weights"})
 
