@@ -25,6 +25,7 @@ from benchmark.records.folder import RunFolder
 from benchmark.records.record import DataUsed, Record, WeightsUsed
 from benchmark.records.store import Store
 from benchmark.registry import TASKS
+from benchmark.wording import counted
 
 PREFIX = "run:"
 # Parts of a split that a run learns from or chooses by.
@@ -103,7 +104,7 @@ class Origin:
         before = self.record.weights
         config = self.config
         done = (
-            f"{config.method}, {config.recipe.epochs} epochs, {config.image_size[0]} px"
+            f"{config.method}, {counted(config.recipe.epochs, 'epoch')}, {config.image_size[0]} px"
             f" ({self.record.task})"
         )
         return WeightsUsed(

@@ -73,11 +73,11 @@ def test_the_record_tells_the_whole_way(home, framework, results):
     assert after.config["weights"] == f"run:{first.run_id}"
     assert after.weights.run == first.run_id
     assert after.weights.kind == "none"
-    assert after.weights.name == "cross-entropy, 1 epochs, 65 px (diagnosis)"
+    assert after.weights.name == "cross-entropy, 1 epoch, 65 px (diagnosis)"
     assert after.pretraining == (first.data,)
     third = _run(home, framework, "clinic", results, weights=f"run:{after.run_id}", seed=1)
     assert third.pretraining == (first.data, after.data)
-    assert third.weights.name.count(", then cross-entropy, 1 epochs") == 1
+    assert third.weights.name.count(", then cross-entropy, 1 epoch") == 1
 
 
 def test_it_goes_on_at_the_image_size_of_that_run(home, framework, results):
@@ -97,7 +97,7 @@ def test_seeds_that_went_the_same_way_are_one_row(home, framework, results):
     (row,) = (row for _, row in table.iterrows() if row[COLUMNS.pretrained_on])
     assert row[COLUMNS.n_seeds] == 2
     assert row[COLUMNS.weights] == "none"
-    assert row[COLUMNS.weights_source] == "cross-entropy, 1 epochs, 65 px (diagnosis)"
+    assert row[COLUMNS.weights_source] == "cross-entropy, 1 epoch, 65 px (diagnosis)"
 
 
 def test_several_runs_of_a_task_are_named_and_none_is_said(home, framework, results):
