@@ -1,5 +1,6 @@
 """What a reader must know of single rows of a section, in sentences below its table."""
 
+import numpy as np
 import pandas as pd
 
 from architectures import Outside, find
@@ -8,6 +9,7 @@ from benchmark.leaderboard.columns import COLUMNS, OF_DISEASE, metric_columns
 from benchmark.leaderboard.table import title
 
 _AUC = "macro_auc"
+_SENSITIVITY, _SPECIFICITY = "macro_sensitivity", "macro_specificity"
 
 
 def remarks(table: pd.DataFrame) -> dict[str, list[str]]:
@@ -17,7 +19,7 @@ def remarks(table: pd.DataFrame) -> dict[str, list[str]]:
         table: of `build_table`.
     """
     found = {
-        str(section): [*_at_chance(rows), *_outside(rows)]
+        str(section): [*_at_chance(rows), *_one_class(rows), *_outside(rows)]
         for section, rows in table.groupby(COLUMNS.section, sort=False)
     }
     return {section: told for section, told in found.items() if told}
@@ -25,16 +27,44 @@ def remarks(table: pd.DataFrame) -> dict[str, list[str]]:
 
 def _at_chance(rows: pd.DataFrame) -> list[str]:
     """Macro AUC is 0.5 of a network that does not look at the image, however rare the classes."""
-    metrics = [
-        c
-        for c in rows.columns
-        if (c == _AUC or c.startswith(f"{_AUC}{OF_DISEASE}")) and metric_columns(c)[1] in rows
-    ]
     return [
         f"Not shown to be better than chance, as the interval of their {title(metric)} reaches 0.5:"
         f" {', '.join(_name(row, rows) for _, row in at_chance.iterrows())}."
-        for metric in metrics
+        for metric in _variants(_AUC, rows)
         if len(at_chance := rows[rows[metric_columns(metric)[1]] <= 0.5])
+    ]
+
+
+def _one_class(rows: pd.DataFrame) -> list[str]:
+    """Of K classes such a call has a sensitivity of 1 / K and a specificity of (K - 1) / K.
+
+    Whichever images are drawn: the intervals have no width.
+    """
+    told = []
+    for sensitivity in _variants(_SENSITIVITY, rows):
+        disease = sensitivity.removeprefix(_SENSITIVITY)
+        specificity = f"{_SPECIFICITY}{disease}"
+        if specificity not in rows:
+            continue
+        low, high = (rows[column] for column in metric_columns(sensitivity)[1:])
+        same = np.isclose(low, high) & np.isclose(rows[sensitivity] + rows[specificity], 1)
+        if same.any():
+            of = f" of {disease.removeprefix(OF_DISEASE)}" if disease else ""
+            names = ", ".join(_name(row, rows) for _, row in rows[same].iterrows())
+            told.append(
+                f"Call every image the same{of}: {names}. Metrics of probabilities, such as AUC,"
+                " may still tell images apart; those of the called class tell nothing."
+            )
+    return told
+
+
+def _variants(metric: str, rows: pd.DataFrame) -> list[str]:
+    """Columns of a metric that have an interval: itself, or one for each disease."""
+    return [
+        column
+        for column in rows.columns
+        if (column == metric or column.startswith(f"{metric}{OF_DISEASE}"))
+        and metric_columns(column)[1] in rows
     ]
 
 

@@ -111,6 +111,26 @@ def test_rows_that_may_have_learned_nothing_are_named_below_their_table(tmp_path
         assert "VGG16" not in line
 
 
+def test_rows_that_call_every_image_the_same_are_named_below_their_table(tmp_path):
+    for run, sensitivity, half, more in (
+        ("a1", 0.25, 0, {"arch": "VGG16"}),  # one of four classes, whichever images are drawn
+        ("b1", 0.25, 0.05, {}),
+        ("c1", 0.3, 0, {"framework": "keras"}),
+    ):
+        told = {
+            "macro_sensitivity": a_metric(sensitivity, half),
+            "macro_specificity": a_metric(0.75),
+        }
+        record = a_record(run, **more)
+        Store(tmp_path).save(record.model_copy(update={"metrics": record.metrics | told}))
+    build(tmp_path)
+    for name in ("leaderboard.md", "site/index.html"):
+        page = (tmp_path / "v1" / name).read_text()
+        (line,) = (each for each in page.splitlines() if "every image the same" in each)
+        assert "the same: VGG16 (torch)." in line
+        assert "Xception" not in line
+
+
 def test_table_report_and_a_plot_per_section_are_written(results):
     built = build(results)
     names = [str(p.relative_to(results / "v1")) for p in built.paths]

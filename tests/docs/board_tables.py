@@ -1,0 +1,84 @@
+"""The tables of the front page, made from the board's own table."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+from documents import ROOT
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric of some rows of the board, those whose cells are `where`."""
+
+    title: str
+    metric: str
+    where: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BoardTable:
+    """A table of the front page: a row for each value of `by`, by its score in the first column."""
+
+    section: str
+    by: str
+    columns: Sequence[Column]
+    where: dict[str, str]
+
+
+_FRAMEWORKS = {"PyTorch": "torch", "Keras": "keras"}
+TABLES = {
+    "networks": BoardTable(
+        section="The first board",
+        by="arch",
+        where={"dataset": "isic2018"},
+        columns=[
+            Column(f"{title}, {name}", metric, {"task": task, "framework": framework})
+            for title, task, metric in (
+                ("macro AUC", "diagnosis", "macro_auc"),
+                ("explainability F1", "explainability", "explainability_f1"),
+            )
+            for name, framework in _FRAMEWORKS.items()
+        ],
+    ),
+}
+_NAMES = {"arch": "architecture", "method": "method"}
+
+
+def markdown(table: BoardTable) -> str:
+    """As it has to stand on the front page; "-" where the board has no row."""
+    cells = [[_NAMES[table.by], *(column.title for column in table.columns)], *_rows(table)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    head, *rows = ("| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in cells)
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    return "\n".join([head, rule, *rows])
+
+
+def _rows(table: BoardTable) -> Iterator[list[str]]:
+    board = pd.read_csv(ROOT / "results" / "v1" / "table.csv")
+    rows = _where(board[board["submitted"] != "yes"], {"kind": "run", **table.where})
+    columns = [_where(rows, column.where).set_index(table.by) for column in table.columns]
+    scores = [one[column.metric] for one, column in zip(columns, table.columns, strict=True)]
+    # A name without a score in the first column stands by its score in the next.
+    ranks = pd.concat(scores, axis=1).bfill(axis=1).iloc[:, 0]
+    for name in ranks.sort_values(ascending=False, kind="stable").index:
+        yield [
+            f"`{name}`" if table.by == "method" else name,
+            *(
+                _cell(one, name, column.metric)
+                for one, column in zip(columns, table.columns, strict=True)
+            ),
+        ]
+
+
+def _where(rows: pd.DataFrame, cells: dict[str, str]) -> pd.DataFrame:
+    for column, cell in cells.items():
+        rows = rows[rows[column] == cell]
+    return rows
+
+
+def _cell(rows: pd.DataFrame, name: str, metric: str) -> str:
+    if name not in rows.index:
+        return "-"
+    value, low, high = (rows.at[name, f"{metric}{end}"] for end in ("", "_low", "_high"))
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
