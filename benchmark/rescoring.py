@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import ValidationError
 
 from benchmark import __version__
-from benchmark.config import Option, RunConfig
+from benchmark.config import Option
 from benchmark.data.dataset import UNLABELLED, Dataset, Disease
 from benchmark.errors import DataError, UserError
 from benchmark.records import predictions, splits
@@ -244,13 +243,7 @@ def question_of(record: Record) -> Question:
     if record.submission is not None:
         options, seed = record.submission.options, record.submission.seed
     else:
-        try:
-            config = RunConfig.model_validate(record.config)
-        except ValidationError:
-            raise UserError(
-                f"run {record.run_id}: its settings are of another version of DermBench"
-                f" ({record.benchmark_version}): use that one"
-            ) from None
+        config = record.settings
         options, seed = config.question, config.seed
     return Question(
         task=record.task,

@@ -11,7 +11,7 @@ from tabulate import tabulate
 
 import architectures
 from architectures import catalogue
-from benchmark.config import Options, PaperRun, RunConfig
+from benchmark.config import Options, PaperRun
 from benchmark.errors import UserError, unknown_name
 from benchmark.leaderboard.table import title
 from benchmark.listed import THINGS
@@ -48,7 +48,11 @@ def text_table(table: pd.DataFrame, wrap: int | None = None) -> str:
 
 
 def headline(record: Record) -> str:
-    """One line that says which run or submission this is."""
+    """One line that says which run or submission this is.
+
+    Raises:
+        UserError: as `Record.settings`.
+    """
     if record.submission is not None:
         about = record.submission.about
         return (
@@ -56,7 +60,7 @@ def headline(record: Record) -> str:
             f" v{record.task_version}: method {about.method}, made elsewhere"
             f"  [submission {record.run_id}]"
         )
-    config = RunConfig.model_validate(record.config)
+    config = record.settings
     height, width = config.image_size
     return (
         f"{config.arch} ({config.framework}) on {config.dataset}, task {record.task}"

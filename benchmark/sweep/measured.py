@@ -129,7 +129,7 @@ def of_record(record: Record, out: Path, wall: float | None = None) -> Measured 
     """
     try:
         folder = RunFolder.of_record(out, record).path
-    except ValidationError:
+    except UserError:
         return None
     firsts = _first_epochs(folder)
     # One network for several diseases has its stages in the record of every one.

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from pydantic import ValidationError
-
 import architectures
 from benchmark.config import RunConfig, configure
 from benchmark.errors import UserError
@@ -69,8 +67,8 @@ def reproduction(record: Record) -> Reproduction:
         command = shlex.join(["python", "-m", "benchmark", "describe", record.run_id])
         return Reproduction(command, _RESCORED, settings)
     try:
-        config = RunConfig.model_validate(record.config)
-    except ValidationError:
+        config = record.settings
+    except UserError:
         return _without("The settings are of another version of DermBench.", settings)
     missing = [name for name in record.origins if name not in origins(config)]
     if missing:
