@@ -187,11 +187,14 @@ def kept(path: Path) -> list[Measured]:
         UserError: it cannot be read, or a line is damaged.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not `splitlines`, which ends a line at signs that a path may hold.
+        lines = path.read_text(encoding="utf-8").split("\n")
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read: {error}: delete it, to measure again") from error
+    if not lines[-1]:
+        lines.pop()
     found = []
     for number, line in enumerate(lines, start=1):
         try:

@@ -4,6 +4,7 @@ What the columns mean is the business of the layout that reads them.
 """
 
 import csv
+import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,10 +144,11 @@ def read_sheet(path: Path, required: Iterable[str] = ()) -> Sheet:
         ) from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text: save it as a CSV file in UTF-8") from error
-    header_line, *_ = text.splitlines() or [""]
+    header_line, *_ = text.split("\n")
     separator = max(",;\t", key=header_line.count)
-    # strict: an unclosed quote would otherwise swallow the rest of the file.
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=separator, strict=True)
+    # A stream: `splitlines` ends a line at signs that a cell may hold, such as U+2028. strict: an
+    # unclosed quote would otherwise swallow the rest of the file.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
         lines: dict[int, list[str]] = {}
