@@ -13,8 +13,8 @@ import architectures
 from architectures import catalogue
 from benchmark.config import Options, PaperRun
 from benchmark.errors import UserError, unknown_name
-from benchmark.leaderboard.table import title
 from benchmark.listed import THINGS
+from benchmark.metrics.names import title
 from benchmark.recipe import Augmentation
 from benchmark.records.record import Metric, Record
 from benchmark.registry import DATASETS, EXPLAINERS, METHODS, TASKS, Registry

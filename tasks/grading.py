@@ -15,6 +15,7 @@ from benchmark.data.dataset import SPLITS, UNLABELLED, Dataset, Disease
 from benchmark.data.pixels import Progress, silent
 from benchmark.errors import DataError
 from benchmark.metrics import classification, ordinal
+from benchmark.metrics.names import OF_DISEASE
 from benchmark.metrics.statistics import RESAMPLES
 from benchmark.records.predictions import Predictions
 from benchmark.records.record import Metric
@@ -158,7 +159,9 @@ class Grading(Task):
         """The mean kappa, and every score of every disease."""
         metrics = {HEADLINE: self._mean_kappa(dataset, results)}
         for trial, _, score in results:
-            metrics |= {f"{name}_of_{trial.name}": one for name, one in score.metrics.items()}
+            metrics |= {
+                f"{name}{OF_DISEASE}{trial.name}": one for name, one in score.metrics.items()
+            }
         rows = {
             trial.name: {name: one.value for name, one in score.metrics.items()}
             for trial, _, score in results

@@ -12,12 +12,12 @@ from typing import Any
 import architectures
 from benchmark.config import RunConfig, configure
 from benchmark.errors import UserError
-from benchmark.leaderboard.table import plain
 from benchmark.origin import PREFIX
 from benchmark.others import files_of, origins
 from benchmark.plugins import FLAG
 from benchmark.records.record import Record
 from benchmark.registry import TASKS
+from benchmark.wording import plain
 
 # Stands before the last name of each folder and file, which is all that a record keeps of it.
 PLACEHOLDER = "/path/to"
