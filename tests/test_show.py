@@ -9,7 +9,8 @@ import pytest
 
 from benchmark.errors import UserError
 from benchmark.registry import METHODS
-from benchmark.show import describe, listing, text_table
+from benchmark.show import text_table
+from benchmark.show_things import describe, listing
 
 
 def test_fractions_have_three_decimals_and_missing_cells_a_dash():
