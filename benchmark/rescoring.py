@@ -18,6 +18,7 @@ from benchmark.records.record import DataUsed, Metric, Record
 from benchmark.registry import TASKS
 from tasks.base import Task
 from tasks.given import Outputs, Score, Trial
+from tasks.scoring import sample_first
 
 # Faults that a sentence spells out.
 _NAMED = 2
@@ -82,7 +83,7 @@ class Answered:
     def weights(self, resamples: int) -> np.ndarray:
         """(1 + R, N) for `sampled`: the images as they are, then as many resamples or fewer."""
         drawn = self.sheet.task.resampling(self.sheet.dataset, self.sheet.trials, resamples)
-        return np.concatenate([np.ones((1, drawn.shape[1]), drawn.dtype), drawn])
+        return sample_first(drawn)
 
     def sampled(self, weights: np.ndarray) -> dict[str, np.ndarray]:
         """The run's scores in resamples of `images`.

@@ -27,6 +27,7 @@ from tasks.scoring import (
     draw_confusion,
     positions,
     resamples,
+    sample_first,
     truth,
     with_intervals,
 )
@@ -191,8 +192,7 @@ class Grading(Task):
         said = [(trial, outputs) for trial, outputs, _ in results]
         trials = [trial for trial, _ in said]
         _, groups = truth(dataset, self.tested(trials))
-        drawn = self.resampling(dataset, trials, RESAMPLES)
-        weights = np.concatenate([np.ones((1, len(groups)), drawn.dtype), drawn])
+        weights = sample_first(self.resampling(dataset, trials, RESAMPLES))
         mean = self._mean_kappas(dataset, said, weights)
         return with_intervals({HEADLINE: float(mean[0])}, {HEADLINE: mean[1:]}, groups)[HEADLINE]
 

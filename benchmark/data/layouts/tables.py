@@ -211,6 +211,31 @@ def image_files(folder: Path) -> dict[str, Path]:
     return found
 
 
+def files_below(folder: Path) -> dict[str, Path]:
+    """The images in `folder` and its folders, by id: the relative path without suffix.
+
+    Raises:
+        DataError: the folder is missing, or two images differ in their suffix only.
+    """
+    listing(folder)
+    files: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in images.SUFFIXES and not path.name.startswith("."):
+            stem = path.relative_to(folder).with_suffix("").as_posix()
+            if stem in files:
+                raise DataError(f"{files[stem]} and {path} differ in suffix only: keep one of them")
+            files[stem] = path
+    return files
+
+
+def image_id(cell: str) -> str:
+    """The id, as `files_below` has it, of the image that a cell names with or without suffix."""
+    name = Path(cell)
+    # A dot may be part of a name that is written without its suffix.
+    has_suffix = name.suffix.lower() in images.SUFFIXES
+    return (name.with_suffix("") if has_suffix else name).as_posix()
+
+
 def listing(folder: Path) -> list[Path]:
     """What lies in `folder`.
 
