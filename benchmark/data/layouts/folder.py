@@ -207,7 +207,7 @@ def _with_classes(samples: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]
     """Replace class names by their index; grades ("0", "2", "10") are ordered as numbers."""
     names = set(samples["label"])
     if all(name.isdecimal() for name in names):
-        classes = tuple(sorted(names, key=int))
+        classes = tuple(sorted(names, key=lambda name: (int(name), name)))
     else:
         classes = tuple(sorted(names))
     return samples.assign(label=samples["label"].map(classes.index).astype(int)), classes
