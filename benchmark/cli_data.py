@@ -143,7 +143,6 @@ def _data_check(options: argparse.Namespace) -> None:
     from benchmark.data.summary import photographs, tell_photographs
     from benchmark.progress import TerminalDisplay
     from benchmark.show import facts_table, facts_text
-    from benchmark.wording import counted
 
     dataset = chosen_dataset(options)
     # Missing photographs are no fault of the masks: they are told, and the check goes on.
@@ -193,7 +192,6 @@ def _data_leaks(options: argparse.Namespace) -> None:
     from benchmark.guards import Guards
     from benchmark.progress import TerminalDisplay
     from benchmark.show import text_table
-    from benchmark.wording import counted
 
     dataset, display = chosen_dataset(options), TerminalDisplay()
     whose, parts = "the data set's own split", fixed_parts(dataset)

@@ -190,7 +190,7 @@ def _rescore(options: argparse.Namespace) -> int:
 
 
 def _repeat(options: argparse.Namespace) -> None:
-    from benchmark.leaderboard.table import title
+    from benchmark.metrics.names import title
     from benchmark.progress import TerminalDisplay
     from benchmark.repeat import repeat
     from benchmark.show import headline, repeated_table, text_table

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from benchmark.errors import DataError, UserError
-from benchmark.files import write_text
+from benchmark.files import finished, write_text
 from benchmark.records.authored import Link, Name, Part, Text, fault_told
 from benchmark.submissions.faults import shown
 from benchmark.submissions.manifest import read_part
@@ -96,7 +96,7 @@ def contested(results: str | Path, known: Collection[str]) -> Contested:
     """
     found: dict[str, list[Note]] = defaultdict(list)
     problems = []
-    for path in sorted(folder(results).glob("*.json")):
+    for path in finished(folder(results), "*.json"):
         try:
             one = _read(path)
         except DataError as error:
@@ -128,7 +128,7 @@ def withdraw(results: str | Path, record: str, by: str | None) -> Path:
         UserError: there is no such note, there are several, or it cannot be removed.
     """
     chosen = []
-    for path in sorted(folder(results).glob("*.json")):
+    for path in finished(folder(results), "*.json"):
         one = _read(path) if path.name.startswith(record) else None
         if one is not None and by in (None, one.by):
             chosen.append((path, one))

@@ -120,6 +120,14 @@ def write_json(target: Path, value: Any) -> None:
     write_text(target, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 
+def finished(folder: Path, pattern: str) -> list[Path]:
+    """The files of a folder whose names are like the pattern, sorted, but those being written.
+
+    A temporary file begins with a dot; a process that was killed leaves one behind.
+    """
+    return sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

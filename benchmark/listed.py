@@ -6,6 +6,7 @@ To say what there is takes importing nearly every module, which is seconds on a 
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -20,31 +21,25 @@ THINGS = ("architectures", "tasks", "methods", "datasets", "explainers")
 _PACKAGES = ("architectures", "benchmark", "tasks")
 
 
-def text_of(kind: str) -> str:
-    """The table of one of `THINGS`.
+def text_of(kind: str, make: Callable[[str], str]) -> str:
+    """The table of one of `THINGS`, by `make` where none is remembered.
 
     What others add is looked at every time: when it changes is not known.
     """
     added = any(group.startswith("dermbench.") for group in entry_points().groups)
     if added or os.environ.get(VARIABLE):
-        return _made(kind)
+        return make(kind)
     path, key = cache_folder() / "listed.json", _key()
     tables = _remembered(path, key)
     if kind not in tables:
         # Only here, for numpy comes with it.
         from benchmark.files import write_json
 
-        tables[kind] = _made(kind)
+        tables[kind] = make(kind)
         # Where the cache cannot be written, it is only slow.
         with suppress(UserError):
             write_json(path, {"key": key, "tables": tables})
     return tables[kind]
-
-
-def _made(kind: str) -> str:
-    from benchmark.show import listing, text_table
-
-    return text_table(listing(kind)[kind])
 
 
 def _remembered(path: Path, key: str) -> dict[str, str]:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 from benchmark.errors import UserError
 from benchmark.leaderboard.site.reproduce import reproduction
-from benchmark.leaderboard.table import plain
 from benchmark.records.record import Record
 from benchmark.registry import DATASETS, METHODS
 from benchmark.show import metrics_table
+from benchmark.wording import plain
 
 _USE = (
     "For research on methods and their comparison. Not a medical device: it has been evaluated on"

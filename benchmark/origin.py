@@ -96,7 +96,7 @@ class Origin:
     @property
     def config(self) -> RunConfig:
         """Its settings, folders and files by their last names."""
-        return RunConfig.model_validate(self.record.config)
+        return self.record.settings
 
     @property
     def used(self) -> WeightsUsed:

@@ -1,6 +1,5 @@
 """The data set of a record, read again where photographs or masks are needed."""
 
-from benchmark.config import RunConfig
 from benchmark.data import load
 from benchmark.data.dataset import Dataset
 from benchmark.errors import UserError
@@ -20,9 +19,9 @@ def original(record: Record, data_dir: str | None, photographs: bool = True) -> 
         None where nobody said where it lies and it is not made here.
 
     Raises:
-        UserError: there is another data set, or no photographs.
+        UserError: there is another data set, or no photographs, or as `Record.settings`.
     """
-    config = RunConfig.model_validate(record.config)
+    config = record.settings
     if data_dir is None and DATASETS.get(config.dataset).needs_data_dir:
         return None
     dataset = load(config.dataset, data_dir, **config.dataset_options)

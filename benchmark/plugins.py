@@ -47,7 +47,7 @@ def take(arguments: Sequence[str]) -> list[str]:
         if not path:
             raise UserError(f"{FLAG}: say which file, such as {FLAG} zoo.py")
         given.append(path)
-    load([*_from_environment(), *given])
+    load([*files(), *given])
     return rest
 
 
@@ -57,7 +57,7 @@ def load_from_environment() -> None:
     Raises:
         UserError: as `take`.
     """
-    load(_from_environment())
+    load(files())
 
 
 def load(paths: Iterable[str | Path]) -> None:
@@ -66,7 +66,7 @@ def load(paths: Iterable[str | Path]) -> None:
     Raises:
         UserError: as `take`.
     """
-    known = _from_environment()
+    known = files()
     for path in paths:
         file = Path(path).expanduser().resolve()
         name = f"dermbench_plugin_{file.stem}"
@@ -84,7 +84,8 @@ def load(paths: Iterable[str | Path]) -> None:
         os.environ[VARIABLE] = os.pathsep.join(known)
 
 
-def _from_environment() -> list[str]:
+def files() -> list[str]:
+    """Paths of the plugin files that this process has, or that the one which started it had."""
     return [each for each in os.environ.get(VARIABLE, "").split(os.pathsep) if each]
 
 

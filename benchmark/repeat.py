@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pydantic import ValidationError
 
 from benchmark.config import RunConfig
 from benchmark.data import located
@@ -135,13 +134,7 @@ def _again(
 
 def _found(record: Record, data_dir: str | None) -> RunConfig:
     """The record's settings with folders and files that are here."""
-    try:
-        config = RunConfig.model_validate(record.config)
-    except ValidationError as error:
-        raise UserError(
-            f"run {record.run_id} is of DermBench {record.benchmark_version}, whose settings this"
-            " version does not know: install that version"
-        ) from error
+    config = record.settings
     changed: dict[str, object] = {}
     if data_dir is not None or DATASETS.get(config.dataset).needs_data_dir:
         changed["data_dir"] = data_dir or config.data_dir

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import ValidationError
 
 from benchmark import __version__
-from benchmark.config import Option, RunConfig
+from benchmark.config import Option
 from benchmark.data.dataset import UNLABELLED, Dataset, Disease
 from benchmark.errors import DataError, UserError
 from benchmark.records import predictions, splits
@@ -19,6 +18,7 @@ from benchmark.records.record import DataUsed, Metric, Record
 from benchmark.registry import TASKS
 from tasks.base import Task
 from tasks.given import Outputs, Score, Trial
+from tasks.scoring import sample_first
 
 # Faults that a sentence spells out.
 _NAMED = 2
@@ -83,7 +83,7 @@ class Answered:
     def weights(self, resamples: int) -> np.ndarray:
         """(1 + R, N) for `sampled`: the images as they are, then as many resamples or fewer."""
         drawn = self.sheet.task.resampling(self.sheet.dataset, self.sheet.trials, resamples)
-        return np.concatenate([np.ones((1, drawn.shape[1]), drawn.dtype), drawn])
+        return sample_first(drawn)
 
     def sampled(self, weights: np.ndarray) -> dict[str, np.ndarray]:
         """The run's scores in resamples of `images`.
@@ -244,13 +244,7 @@ def question_of(record: Record) -> Question:
     if record.submission is not None:
         options, seed = record.submission.options, record.submission.seed
     else:
-        try:
-            config = RunConfig.model_validate(record.config)
-        except ValidationError:
-            raise UserError(
-                f"run {record.run_id}: its settings are of another version of DermBench"
-                f" ({record.benchmark_version}): use that one"
-            ) from None
+        config = record.settings
         options, seed = config.question, config.seed
     return Question(
         task=record.task,

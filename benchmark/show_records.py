@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.leaderboard.table import title
+from benchmark.metrics.names import title
 from benchmark.records.authored import About
 from benchmark.records.index import head_of, opened
 from benchmark.records.store import Store

@@ -15,6 +15,7 @@ from benchmark.data.dataset import SPLITS, UNLABELLED, Dataset, Disease
 from benchmark.data.pixels import Progress, silent
 from benchmark.errors import DataError
 from benchmark.metrics import classification, ordinal
+from benchmark.metrics.names import OF_DISEASE
 from benchmark.metrics.statistics import RESAMPLES
 from benchmark.records.predictions import Predictions
 from benchmark.records.record import Metric
@@ -26,6 +27,7 @@ from tasks.scoring import (
     draw_confusion,
     positions,
     resamples,
+    sample_first,
     truth,
     with_intervals,
 )
@@ -158,7 +160,9 @@ class Grading(Task):
         """The mean kappa, and every score of every disease."""
         metrics = {HEADLINE: self._mean_kappa(dataset, results)}
         for trial, _, score in results:
-            metrics |= {f"{name}_of_{trial.name}": one for name, one in score.metrics.items()}
+            metrics |= {
+                f"{name}{OF_DISEASE}{trial.name}": one for name, one in score.metrics.items()
+            }
         rows = {
             trial.name: {name: one.value for name, one in score.metrics.items()}
             for trial, _, score in results
@@ -188,8 +192,7 @@ class Grading(Task):
         said = [(trial, outputs) for trial, outputs, _ in results]
         trials = [trial for trial, _ in said]
         _, groups = truth(dataset, self.tested(trials))
-        drawn = self.resampling(dataset, trials, RESAMPLES)
-        weights = np.concatenate([np.ones((1, len(groups)), drawn.dtype), drawn])
+        weights = sample_first(self.resampling(dataset, trials, RESAMPLES))
         mean = self._mean_kappas(dataset, said, weights)
         return with_intervals({HEADLINE: float(mean[0])}, {HEADLINE: mean[1:]}, groups)[HEADLINE]
 

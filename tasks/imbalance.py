@@ -25,6 +25,7 @@ from tasks.scoring import (
     diagnosis_metrics,
     draw_confusion,
     resamples,
+    sample_first,
     truth,
     with_intervals,
 )
@@ -145,9 +146,7 @@ class Imbalance(Task):
     def _of_answers(self, dataset: Dataset, trial: Trial, outputs: Outputs) -> Score:
         """The score of a trial without notes on its training part."""
         labels, groups = truth(dataset, outputs.ids)
-        weights = resamples(labels, groups)
-        # The images as they are come first, then the resamples.
-        weights = np.concatenate([np.ones((1, len(labels)), weights.dtype), weights])
+        weights = sample_first(resamples(labels, groups))
         found = classification.resampled_per_class(labels, outputs.probabilities, weights)
         counts = _class_counts(dataset, trial.train)
         metrics = diagnosis_metrics(dataset, outputs)

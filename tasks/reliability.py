@@ -13,6 +13,7 @@ from benchmark import pictures
 from benchmark.data.dataset import Dataset
 from benchmark.metrics import calibration, selective
 from benchmark.metrics.calibration import TEMPERATURES
+from benchmark.metrics.names import SCALED
 from benchmark.records.record import Metric
 from tasks.given import Outputs, Score, Trial
 from tasks.scoring import resamples, shown_in, truth, with_intervals
@@ -25,7 +26,7 @@ _BIASED = frozenset({"ece", "adaptive_ece", "classwise_ece"})
 AS_TRAINED = "as trained"
 
 # Every metric of this module, for what a task shows.
-RELIABILITY = (*calibration.SCORES, *(f"{name}_scaled" for name in _SCALED))
+RELIABILITY = (*calibration.SCORES, *(name + SCALED for name in _SCALED))
 
 # What the command line prints of them, those with a temperature beside those without.
 SHOWN = (
@@ -87,7 +88,7 @@ def metrics_of(
     if temperature is None:
         return found
     after = _estimated(labels, groups, calibration.scaled(probabilities, temperature), weights)
-    return found | {f"{name}_scaled": after[name] for name in _SCALED}
+    return found | {name + SCALED: after[name] for name in _SCALED}
 
 
 def tables_of(

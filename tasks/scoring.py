@@ -55,6 +55,11 @@ def resamples(
     return weights[whole] if 2 * whole.sum() >= len(weights) else weights[:0]
 
 
+def sample_first(weights: np.ndarray) -> np.ndarray:
+    """(1 + R, N): the images as they are, each once, before the resamples (R, N)."""
+    return np.concatenate([np.ones((1, weights.shape[1]), weights.dtype), weights])
+
+
 def with_intervals(
     values: Mapping[str, float], samples: Mapping[str, np.ndarray], groups: np.ndarray
 ) -> dict[str, Metric]:

@@ -28,6 +28,7 @@ from tasks.scoring import (
     draw_confusion,
     positions,
     resamples,
+    sample_first,
     truth,
     with_intervals,
 )
@@ -270,9 +271,7 @@ def _areas(
 ) -> dict[str, Metric]:
     """The area of each of `AREAS` with its interval, every resample the same at all fractions."""
     labels, groups = truth(dataset, outputs[0].ids)
-    drawn = resamples(labels, groups)
-    # The images as they are come first, then the resamples.
-    weights = np.concatenate([np.ones((1, len(labels)), drawn.dtype), drawn])
+    weights = sample_first(resamples(labels, groups))
     areas = _sampled_areas(labels, percents, outputs, weights)
     values = {name: float(every[0]) for name, every in areas.items()}
     return with_intervals(values, {name: every[1:] for name, every in areas.items()}, groups)

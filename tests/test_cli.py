@@ -85,6 +85,14 @@ def test_list_names_all_there_is():
         assert name in shown
 
 
+def test_list_counts_the_records_and_not_what_is_being_written(tmp_path):
+    records = tmp_path / "v1" / "records"
+    records.mkdir(parents=True)
+    for name in ("r1.json", "r2.json", ".r2-unfinished.json"):
+        (records / name).write_text("")
+    assert f"2 in {tmp_path}" in _benchmark("list", "--out", str(tmp_path)).stdout
+
+
 def test_describe_shows_both_sides_of_an_architecture():
     shown = _benchmark("describe", "xception").stdout
     assert "block14_sepconv2_act" in shown

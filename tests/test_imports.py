@@ -14,8 +14,8 @@ def _name(path: Path) -> str:
 
 
 def _imported(path: Path) -> Iterator[str]:
-    """What a module imports when it is imported, each as far as it may be a module."""
-    for node in ast.parse(path.read_text("utf-8")).body:
+    """What a module imports, in a function too, each as far as it may be a module."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from (each.name for each in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:

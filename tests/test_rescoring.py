@@ -191,6 +191,15 @@ def test_settings_of_another_version_are_refused(tmp_path):
         rescoring.answered(tmp_path, record.model_copy(update={"config": config}))
 
 
+@pytest.mark.parametrize("command", ["describe", "repeat", "rescore"])
+def test_a_record_of_another_version_is_told_as_one_by_every_command(tmp_path, capsys, command):
+    record = answered_made.run(tmp_path)
+    config = {**record.config, "colour": "red"}
+    Store(tmp_path).save(record.model_copy(update={"config": config}))
+    main([command, record.run_id, "--out", str(tmp_path)])
+    assert "its settings are of another version of DermBench" in capsys.readouterr().err
+
+
 def test_the_file_of_a_split_is_read_without_its_data(tmp_path):
     record = answered_made.run(tmp_path)
     rows = splits.rows(_sheet(tmp_path, record).path)

@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 
 from benchmark.comparison.sides import Comparison
 from benchmark.data.dataset import Dataset
-from benchmark.leaderboard.table import plain, title
+from benchmark.metrics.names import title
 from benchmark.pictures.figure import COLOURS, INK, QUIET, drawing
+from benchmark.wording import plain
 
 # Inches.
 _COLUMNS, _SIDE, _HEADING = 4, 2.3, 0.5

@@ -8,7 +8,7 @@ from benchmark.comparison.plots import deciding_images, difference_plot
 from benchmark.comparison.sides import Comparison, Side
 from benchmark.data.dataset import Dataset
 from benchmark.files import atomic_path
-from benchmark.leaderboard.table import title
+from benchmark.metrics.names import title
 from benchmark.show import headline as described
 from benchmark.wording import counted
 

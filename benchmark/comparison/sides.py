@@ -13,8 +13,9 @@ import pandas as pd
 from benchmark.errors import UserError
 from benchmark.leaderboard.columns import estimate, nested_interval
 from benchmark.leaderboard.columns import over_seeds as mean_over_seeds
-from benchmark.leaderboard.table import rows_of, title
+from benchmark.leaderboard.table import rows_of
 from benchmark.metrics import statistics
+from benchmark.metrics.names import title
 from benchmark.metrics.statistics import Difference, Estimate
 from benchmark.records.record import Record
 from benchmark.rescoring import Answered, answered

@@ -38,8 +38,12 @@ SUFFIXES = (
 )
 # Only these decoders are let near an untrusted file: some others of Pillow start programs.
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
-# What a decoder raises on a broken file, besides Pillow's own UnidentifiedImageError.
-BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
+# What a decoder raises on a broken file or one of too many pixels; Pillow's own
+# UnidentifiedImageError is an OSError.
+BROKEN = (
+    *(OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error),
+    Image.DecompressionBombError,
+)
 ABSENT = "absent"  # the hash of a photograph that is not on this machine
 _ORIENTATION = 0x0112  # EXIF tag
 
@@ -198,7 +202,7 @@ def _decode(path: str) -> Image.Image:
             if _orientation(image) == 1:
                 return image
             return ImageOps.exif_transpose(image)
-    except (*BROKEN, Image.DecompressionBombError) as error:
+    except BROKEN as error:
         raise _fault(path, error) from error
 
 

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from benchmark.config import DEFAULT_EXPLAINER
 from benchmark.metrics import statistics
+from benchmark.metrics.names import measure
 from benchmark.metrics.statistics import Estimate
 from benchmark.records.record import Metric, Record, text
 from benchmark.registry import EXPLAINERS, TASKS
@@ -123,9 +124,6 @@ LEAKS = "allowed"
 # Begins an option in `question`; a value may hold commas.
 _OPTION = re.compile(r"(?:^|, )([a-z][a-z0-9_]*)=")
 
-# Ends a metric's name: what it is with the temperature, and of which disease.
-SCALED, OF_DISEASE = "_scaled", "_of_"
-
 # Where scores lie that are not in [0, 1], such as a ratio of differences, by `measure`.
 _RANGES = {
     "explainability_skill": (-np.inf, np.inf),
@@ -151,11 +149,6 @@ COUNTS = (
 )
 # Columns of other numbers that are no metric.
 NUMBERS = (COLUMNS.seconds,)
-
-
-def measure(metric: str) -> str:
-    """What a metric measures, of whatever disease: "ece_scaled_of_DR" and "ece" are "ece"."""
-    return metric.partition(OF_DISEASE)[0].removesuffix(SCALED)
 
 
 def milliseconds(row: Mapping[str, Any] | pd.Series) -> str:

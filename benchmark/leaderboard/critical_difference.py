@@ -23,10 +23,11 @@ from benchmark.leaderboard.columns import (
     smaller_is_better,
 )
 from benchmark.leaderboard.plot_style import row_labels
-from benchmark.leaderboard.table import ROW_ORDER, asked, plain, pretraining, title
+from benchmark.leaderboard.table import ROW_ORDER, asked, pretraining
 from benchmark.metrics import ranks as by_ranks
+from benchmark.metrics.names import title
 from benchmark.metrics.ranks import LEVEL, Friedman
-from benchmark.wording import counted
+from benchmark.wording import counted, plain
 
 # What the rows of all data sets agree in.
 _SHARED = tuple(c for c in PROTOCOL if c not in (COLUMNS.data, COLUMNS.split))

@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 
 from benchmark.leaderboard.critical_difference import Comparison, Entrant
 from benchmark.leaderboard.plot_style import HEADING
-from benchmark.leaderboard.table import plain, title
+from benchmark.metrics.names import title
 from benchmark.metrics.ranks import LEVEL
 from benchmark.pictures.figure import INK, QUIET, drawing
+from benchmark.wording import plain
 
 # Rows in one diagram, best first; the others are in the table.
 MOST_ENTRANTS = 30

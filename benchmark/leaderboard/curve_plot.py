@@ -12,9 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from benchmark.leaderboard.curves import Curve, Line
-from benchmark.leaderboard.table import plain, title
+from benchmark.metrics.names import title
 from benchmark.pictures.figure import COLOURS, drawing
-from benchmark.wording import counted
+from benchmark.wording import counted, plain
 
 # Lines in one plot; the others are in the table.
 MOST_LINES = 12

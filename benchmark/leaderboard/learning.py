@@ -12,7 +12,8 @@ import pandas as pd
 from benchmark.errors import UserError
 from benchmark.leaderboard.columns import COLUMNS, file_name
 from benchmark.leaderboard.plot_style import Look, framework_look, question, row_labels
-from benchmark.leaderboard.table import leading, section_id, title
+from benchmark.leaderboard.table import leading, section_id
+from benchmark.metrics.names import title
 from benchmark.records.record import Record
 from benchmark.registry import TASKS
 from benchmark.wording import counted

@@ -11,8 +11,8 @@ from matplotlib.ticker import MaxNLocator
 
 from benchmark.leaderboard.learning import Learning, Trace
 from benchmark.leaderboard.plot_style import HEADING, Look
-from benchmark.leaderboard.table import plain
 from benchmark.pictures.figure import drawing
+from benchmark.wording import plain
 
 # Panels of one picture; how the others learned is on the pages of their records.
 MOST_PANELS = 24

@@ -8,8 +8,8 @@ import pandas as pd
 
 from benchmark.leaderboard.columns import COLUMNS, SPREAD, metric_columns
 from benchmark.leaderboard.published import publication_of
-from benchmark.leaderboard.table import conditions, leading, plain, varying_settings
-from benchmark.wording import counted
+from benchmark.leaderboard.table import conditions, leading, varying_settings
+from benchmark.wording import counted, plain
 
 _LONGEST = 70
 # How a suptitle stands over every plot.

@@ -24,9 +24,10 @@ from benchmark.leaderboard.plot_style import (
     row_labels,
     whisker,
 )
-from benchmark.leaderboard.table import leading, plain, title
+from benchmark.leaderboard.table import leading
+from benchmark.metrics.names import title
 from benchmark.pictures.figure import INK, QUIET, drawing
-from benchmark.wording import counted
+from benchmark.wording import counted, plain
 
 # Lies beside the pictures and tells with what they were drawn.
 DRAWN_WITH = "drawn-with.txt"

@@ -5,8 +5,8 @@ import pandas as pd
 
 from architectures import Outside, find
 from benchmark.errors import UserError
-from benchmark.leaderboard.columns import COLUMNS, OF_DISEASE, metric_columns
-from benchmark.leaderboard.table import title
+from benchmark.leaderboard.columns import COLUMNS, metric_columns
+from benchmark.metrics.names import OF_DISEASE, title
 
 _AUC = "macro_auc"
 _SENSITIVITY, _SPECIFICITY = "macro_sensitivity", "macro_specificity"

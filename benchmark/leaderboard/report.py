@@ -26,9 +26,9 @@ from benchmark.leaderboard.table import (
     leading,
     section_id,
     sections,
-    title,
     varying_settings,
 )
+from benchmark.metrics.names import title
 from benchmark.records.attempts import Attempt
 from benchmark.records.record import UNVERIFIED
 from benchmark.wording import counted

@@ -7,8 +7,8 @@ from benchmark.leaderboard.curves import Curve, Point
 from benchmark.leaderboard.fractions import LabelCurve, Reference
 from benchmark.leaderboard.learning import Learning
 from benchmark.leaderboard.markdown import cell, escape, grid, more, shared
-from benchmark.leaderboard.table import title
 from benchmark.leaderboard.tradeoffs import Tradeoff
+from benchmark.metrics.names import title
 from benchmark.wording import counted
 
 OTHERS = (

@@ -14,10 +14,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from benchmark.leaderboard.label_places import beside, spread, unclear
 from benchmark.leaderboard.plot_style import HEADING, Look
-from benchmark.leaderboard.table import plain
 from benchmark.leaderboard.tradeoffs import Point, Tradeoff
 from benchmark.pictures.figure import INK, QUIET, drawing
-from benchmark.wording import counted
+from benchmark.wording import counted, plain
 
 # Rows in one plot, those on the front before others; the rest is in the table.
 MOST_POINTS = 40

@@ -16,8 +16,8 @@ from benchmark.leaderboard.columns import (
     nested_interval,
     smaller_is_better,
 )
-from benchmark.leaderboard.table import title
 from benchmark.metrics import statistics
+from benchmark.metrics.names import title
 from benchmark.records.record import Record
 from benchmark.rescoring import Answered, all_answered, faults_told
 from benchmark.wording import counted

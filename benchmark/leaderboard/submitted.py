@@ -4,7 +4,8 @@ import pandas as pd
 
 from benchmark.leaderboard.columns import COLUMNS, PROTOCOL, metric_columns, smaller_is_better
 from benchmark.leaderboard.markdown import cell
-from benchmark.leaderboard.table import pretraining, title
+from benchmark.leaderboard.table import pretraining
+from benchmark.metrics.names import title
 
 # What the rows of a question may differ in and are ranked apart by.
 _KNOWLEDGE = (COLUMNS.weights, COLUMNS.pretrained_on, COLUMNS.explainer, COLUMNS.leaks)

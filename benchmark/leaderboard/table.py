@@ -6,10 +6,8 @@ paper is `report` and `plots`.
 
 import json
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from textwrap import shorten
 from typing import Any
 
@@ -19,10 +17,7 @@ from pydantic import BaseModel
 from benchmark.config import DECIDE_NOTHING, RunConfig
 from benchmark.leaderboard.columns import (
     COLUMNS,
-    COMMON,
-    OF_DISEASE,
     PROTOCOL,
-    SCALED,
     estimate,
     frame,
     options_of,
@@ -33,6 +28,7 @@ from benchmark.leaderboard.columns import (
     smaller_is_better,
 )
 from benchmark.leaderboard.timing import mean_seconds_per_image, shared_hardware
+from benchmark.metrics.names import title
 from benchmark.records.record import Record, WeightsUsed, text
 from benchmark.registry import DIGEST
 
@@ -177,23 +173,6 @@ def pretraining(section: pd.DataFrame) -> str:
     return ", ".join([*parts, *filter(None, [first[COLUMNS.explainer]])])
 
 
-def plain(name: str) -> str:
-    """Text from a record on one line, without control characters."""
-    return "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in name)
-
-
-@lru_cache(maxsize=4096)
-def title(metric: str) -> str:
-    """A metric's name as people write it: macro_auc is "macro AUC"."""
-    name, _, disease = metric.partition(OF_DISEASE)
-    plainly = _COVERAGE.sub(r"_at_\1_coverage", name.removesuffix(SCALED))
-    parts = plainly.replace("_shot_", "-shot_").split("_")
-    words = _TITLES.get(plainly) or " ".join(_WORDS.get(w, w) for w in parts)
-    words = _LABELS.sub(r" at \1 % of the labels", _SHARE.sub(r" at \1 % ", words))
-    words += f" of {disease}" if disease else ""
-    return f"{words}, temperature-scaled" if name.endswith(SCALED) else words
-
-
 def heading(metric: str) -> str:
     """A metric's title with an arrow where smaller is better."""
     return f"{title(metric)} ↓" if smaller_is_better(metric) else title(metric)
@@ -207,36 +186,6 @@ _STARTS = {
     "unverified-extra": "submitted, with extra data",
 }
 _LONGEST_SOURCE = 80
-# As in sensitivity_at_90_specificity.
-_SHARE = re.compile(r" at (\d+) ")
-# As in accuracy_at_coverage_80.
-_COVERAGE = re.compile(r"_at_coverage_(\d+)$")
-# As in macro_f1_at_2.5.
-_LABELS = re.compile(r" at (\d+(?:\.\d+)?)$")
-_WORDS = {
-    **{"auc": "AUC", "f1": "F1", "iou": "IoU", "npv": "NPV", "dermxdb": "DermXDB"},
-    **{"ece": "ECE", "aurc": "AURC", "classwise": "class-wise"},
-}
-_TITLES = {
-    "explainability_auprc": "pixel AUPRC",
-    "explainability_auroc": "pixel AUROC",
-    "explainability_pointing_game": "pointing game",
-    "explainability_relevance_mass": "relevance mass",
-    "explainability_relevance_rank": "relevance rank",
-    "explainability_best_iou": "IoU at the best threshold",
-    "dermxdb_2023_all_images_f1": "DermXDB 2023 F1, all images",
-    "correct_only_f1": "correct-only F1",
-    COMMON: "common-correct F1",
-    "predicted_class_f1": "predicted-class F1",
-    "discrimination_f1": "F1 above the other classes' maps",
-    "randomised_similarity": "similarity to randomised network",
-    "g_mean": "G-mean",
-    "hard_label_auc": "hard-label AUC",
-    "brier": "Brier score",
-    "negative_log_likelihood": "negative log-likelihood",
-    "quadratic_kappa": "quadratic-weighted kappa",
-    "referable_auc": "referable-disease AUC",
-}
 
 
 def _identity(record: Record) -> dict[str, str]:

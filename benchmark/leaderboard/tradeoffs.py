@@ -19,8 +19,9 @@ from benchmark.leaderboard.plot_style import (
     row_labels,
     whisker,
 )
-from benchmark.leaderboard.table import leading, plain, section_id, title
-from benchmark.wording import counted
+from benchmark.leaderboard.table import leading, section_id
+from benchmark.metrics.names import title
+from benchmark.wording import counted, plain
 
 _MAPS = "explainability"
 # Of the same runs on the same test images, the first that at least two rows have (ours): scores of

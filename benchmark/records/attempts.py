@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from benchmark.errors import UserError, out_of_memory
-from benchmark.files import write_json
+from benchmark.files import finished, write_json
 
 _LONGEST_REASON = 300
 # A published reason names nobody's folders: of a path its last part is kept.
@@ -107,7 +107,7 @@ def folder(results: str | Path) -> Path:
 def without_record(results: str | Path) -> Unfinished:
     """Every attempt of a results folder whose run has no record."""
     found, problems = [], []
-    for path in sorted(folder(results).glob("[!.]*.json")):
+    for path in finished(folder(results), "*.json"):
         if (Path(results) / "v1" / "records" / path.name).is_file():
             continue
         try:

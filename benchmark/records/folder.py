@@ -36,8 +36,12 @@ class RunFolder:
 
     @classmethod
     def of_record(cls, out: str | Path, record: Record) -> "RunFolder":
-        """The folder of a run that is done."""
-        return cls(out, RunConfig.model_validate(record.config), record.run_id)
+        """The folder of a run that is done.
+
+        Raises:
+            UserError: as `Record.settings`.
+        """
+        return cls(out, record.settings, record.run_id)
 
     @contextmanager
     def reserved(self) -> Iterator[None]:

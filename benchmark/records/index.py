@@ -165,14 +165,15 @@ class Index:
         """What `note` kept under this name, "" if nothing."""
         question = "SELECT text, checksum FROM notes WHERE name = ?"
         found = self._database.execute(question, (name,)).fetchone()
-        return found[0] if found and _checksum(name, found[0]) == found[1] else ""
+        return found[0] if found and _checksum_of_note(name, found[0]) == found[1] else ""
 
     def note(self, notes: Mapping[str, str]) -> None:
         """Keep texts by name, which may be forgotten at any time.
 
-        What is named as the file of a record is forgotten with it, all when the code changes.
+        What is named as the file of a record is forgotten with it, all when the code
+        changes or other plugins are loaded.
         """
-        rows = [(name, told, _checksum(name, told)) for name, told in notes.items()]
+        rows = [(name, told, _checksum_of_note(name, told)) for name, told in notes.items()]
         # One that cannot be kept is made again.
         with suppress(sqlite3.OperationalError), self._database:
             self._database.executemany("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", rows)
@@ -308,6 +309,11 @@ def _with_tables(database: sqlite3.Connection) -> sqlite3.Connection:
 def _checksum(*parts: object) -> int:
     """Tells damage, and rows that other code wrote."""
     return zlib.crc32(repr((sources.fingerprint(), *parts)).encode())
+
+
+def _checksum_of_note(name: str, told: str) -> int:
+    """A page tells more of a run whose plugin is loaded."""
+    return _checksum(name, told, sources.of_plugins())
 
 
 def head_of(record: Record, content: str) -> Head:

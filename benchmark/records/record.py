@@ -2,9 +2,10 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from benchmark.config import Option
+from benchmark.config import Option, RunConfig
+from benchmark.errors import UserError
 from benchmark.records.authored import About
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -196,3 +197,18 @@ class Record(_Part):
     leaks: tuple[str, ...] = Field((), description="what the parts share, allowed by a flag")
     notes: tuple[str, ...] = ()
     submission: Submission | None = Field(None, exclude=True, description="in no file of a record")
+
+    @property
+    def settings(self) -> RunConfig:
+        """`config` as this version reads it, folders and files by their last names.
+
+        Raises:
+            UserError: it is of another version of DermBench, or of a submission.
+        """
+        try:
+            return RunConfig.model_validate(self.config)
+        except ValidationError as error:
+            raise UserError(
+                f"run {self.run_id}: its settings are of another version of DermBench"
+                f" ({self.benchmark_version}): use that one"
+            ) from error

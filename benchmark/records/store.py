@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from benchmark.errors import UserError
-from benchmark.files import write_json
+from benchmark.files import finished, write_json
 from benchmark.records.record import SCHEMA_VERSION, Record
 
 # Size in bytes, and in nanoseconds when content and file were last changed.
@@ -111,8 +111,7 @@ class Store:
         return self.folder / f"{run_id}.json"
 
     def _files(self) -> list[Path]:
-        # A leading dot marks a file that is being written right now.
-        return sorted(p for p in self.folder.glob("*.json") if not p.name.startswith("."))
+        return finished(self.folder, "*.json")
 
 
 def _stat(path: Path) -> Stat:

@@ -35,10 +35,10 @@ from benchmark.records.store import Store
 from benchmark.rescoring import scored
 from benchmark.submissions import keep
 from benchmark.submissions.check import checked, places
+from benchmark.submissions.columns import Table
 from benchmark.submissions.faults import shown
 from benchmark.submissions.manifest import MANIFEST, Asked
 from benchmark.submissions.question import Matched, classes_of, matched
-from benchmark.submissions.tables import Table
 from tasks.given import Score, Trial, trial_record
 
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmark.records.predictions import Predictions
+from benchmark.submissions.columns import Table
 from benchmark.submissions.faults import BundleError, shown
-from benchmark.submissions.tables import Table
 from tasks.given import Trial
 
 # By which the probabilities of an image may miss 1: seven classes, rounded to four decimals, can

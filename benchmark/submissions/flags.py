@@ -10,7 +10,8 @@ import pandas as pd
 from benchmark.errors import DataError
 from benchmark.leaderboard.columns import metric_columns, smaller_is_better
 from benchmark.leaderboard.submitted import leader
-from benchmark.leaderboard.table import build_table, title
+from benchmark.leaderboard.table import build_table
+from benchmark.metrics.names import title
 from benchmark.records import predictions
 from benchmark.records.predictions import Predictions
 from benchmark.records.record import Metric, Record

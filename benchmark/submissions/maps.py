@@ -11,8 +11,8 @@ from benchmark.archives import arrays_in
 from benchmark.errors import DataError
 from benchmark.submissions.bundle import MOST_UNPACKED, check_plain_zip
 from benchmark.submissions.check import check_ids, places
+from benchmark.submissions.columns import Table, check_rows
 from benchmark.submissions.faults import BundleError, shown
-from benchmark.submissions.tables import Table, check_rows
 from tasks.given import Trial
 
 # Of a map's height and width: more than this no explainer of ours gives, and the photographs of

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmark.archives import MOST_RATIO
+from benchmark.submissions.columns import ID, MOST_BYTES, MOST_ID, check_columns, check_rows
 from benchmark.submissions.faults import BundleError, shown
-from benchmark.submissions.tables import ID, MOST_BYTES, MOST_ID, check_columns, check_rows
 
 # Of the footer: of one text in it, and of one list. A file that pandas writes is far below both.
 _MOST_TEXT, _MOST_LIST = 1 << 20, 1 << 16

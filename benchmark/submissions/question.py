@@ -9,9 +9,9 @@ from benchmark.errors import UserError, unknown_name
 from benchmark.records.record import Record
 from benchmark.registry import TASKS
 from benchmark.rescoring import Question, Sheet, question_of, sheet_of
+from benchmark.submissions.columns import check_classes
 from benchmark.submissions.faults import BundleError, shown
 from benchmark.submissions.manifest import Asked, TrialAsked
-from benchmark.submissions.tables import check_classes
 
 _ANEW = "make the bundle anew with `submit --like` and a run of these results"
 

@@ -10,12 +10,14 @@ from tabulate import tabulate
 
 from benchmark.leaderboard.columns import COLUMNS, metric_columns
 from benchmark.leaderboard.markdown import cell, escape
-from benchmark.leaderboard.table import heading, plain, title
+from benchmark.leaderboard.table import heading
+from benchmark.metrics.names import title
 from benchmark.records.authored import About
 from benchmark.records.record import Metric
 from benchmark.submissions.check import TOLERANCE
 from benchmark.submissions.faults import BundleError
 from benchmark.submissions.verify import Verified
+from benchmark.wording import plain
 
 _NEXT = (
     "Mend it, make the bundle anew with `python -m benchmark submit`, which makes the same checks,"

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmark.leaderboard.table import title
+from benchmark.metrics.names import title
 from benchmark.original import original
 from benchmark.records.predictions import Predictions
 from benchmark.records.store import Store

@@ -82,7 +82,8 @@ def read(path: Path) -> Told:
     """What has been told; a line that is not whole yet is left for later."""
     told = Told()
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        # Not `splitlines`, which ends a line at signs that a reason may hold.
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError:
         return told
     for line in lines:

@@ -129,7 +129,7 @@ def of_record(record: Record, out: Path, wall: float | None = None) -> Measured 
     """
     try:
         folder = RunFolder.of_record(out, record).path
-    except ValidationError:
+    except UserError:
         return None
     firsts = _first_epochs(folder)
     # One network for several diseases has its stages in the record of every one.
@@ -187,11 +187,14 @@ def kept(path: Path) -> list[Measured]:
         UserError: it cannot be read, or a line is damaged.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not `splitlines`, which ends a line at signs that a path may hold.
+        lines = path.read_text(encoding="utf-8").split("\n")
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read: {error}: delete it, to measure again") from error
+    if not lines[-1]:
+        lines.pop()
     found = []
     for number, line in enumerate(lines, start=1):
         try:

@@ -147,7 +147,8 @@ def read(path: Path) -> list[PlannedRun]:
     """
     runs: list[PlannedRun] = []
     places: dict[str, int] = {}
-    for number, text in enumerate(_text(path).splitlines(), start=1):
+    # Not `splitlines`, which ends a line at signs that a name or a path may hold.
+    for number, text in enumerate(_text(path).split("\n"), start=1):
         if not text.strip():
             continue
         run = _parsed(path, number, text)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from benchmark import plugins
 from benchmark.config import RunConfig
 from benchmark.errors import UserError
 from benchmark.files import atomic_path
@@ -35,12 +36,13 @@ class Home:
     Args:
         out: the results folder.
         folder: the sweep's working folder, from which paths are meant.
-        environment: of the sweep, as far as it says where data lie.
+        environment: of the sweep, as far as it says where data lie and what others wrote.
     """
 
     def __init__(self, out: str, folder: str, environment: Mapping[str, str]) -> None:
         os.chdir(folder)
         os.environ.update(environment)
+        plugins.load_from_environment()
         self._out = Path(out)
         self._lock = threading.Lock()
         self._tries: dict[str, int] = {}
@@ -90,8 +92,7 @@ class Home:
         try:
             if path.name == "config.json":
                 return RunConfig.model_validate_json(path.read_bytes()).identity()
-            record = Store(self._out).load(run_id)
-            return RunConfig.model_validate(record.config).identity()
+            return Store(self._out).load(run_id).settings.identity()
         except (OSError, UserError, ValidationError):
             return None
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import benchmark
-from benchmark import locks, threads
+from benchmark import locks, plugins, threads, trackers
 from benchmark.cache import cache_folder
 from benchmark.config import RunConfig
 from benchmark.records.attempts import reason_of
@@ -33,6 +33,11 @@ from benchmark.sweep.retries import ending_of
 _POLL_SECONDS = 0.1
 # Between two times that what has changed is brought home.
 _BRING_SECONDS = 1.0
+# What a run heeds: threads, where data lie, what others wrote, where it is tracked.
+_HEEDED = (
+    *(*threads.LIBRARIES, "DERMBENCH_DATA", plugins.VARIABLE),
+    *(trackers.VARIABLE, "MLFLOW_TRACKING_URI"),
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Order:
         out: the results folder.
         row: what the file of the run's state says, which no other folder has.
         folder: the sweep's working folder, from which paths are meant.
-        environment: what of the sweep's decides about threads and data.
+        environment: what of the sweep's a run heeds, see `sweep_environment`.
     """
 
     run: PlannedRun
@@ -65,8 +70,7 @@ class Order:
 
 def sweep_environment() -> dict[str, str]:
     """What of this process' environment a run is to have on any machine."""
-    names = (*threads.LIBRARIES, "DERMBENCH_DATA")
-    return {name: os.environ[name] for name in names if name in os.environ}
+    return {name: os.environ[name] for name in _HEEDED if name in os.environ}
 
 
 def version() -> str:
@@ -284,7 +288,11 @@ def _sees(order: Order) -> bool:
 
 
 def _settle(order: Order) -> None:
-    """Have this process, and those that it starts, be where the sweep is, as far as can be."""
+    """Have this process, and those that it starts, be where the sweep is, as far as can be.
+
+    Raises:
+        UserError: a file with what others wrote is not on this node.
+    """
     for name in (threads.SHARE, *threads.LIBRARIES):
         # Ray sets some of them.
         os.environ.pop(name, None)
@@ -296,3 +304,4 @@ def _settle(order: Order) -> None:
     here = str(Path(benchmark.__file__).parents[1])
     others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     os.environ["PYTHONPATH"] = os.pathsep.join([here, *others])
+    plugins.load_from_environment()

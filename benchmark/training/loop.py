@@ -133,6 +133,9 @@ def predict(
             image is judged alone.
         seed: of the run.
         progress: called as `progress(batches, description, total)`, passes the batches on.
+
+    Raises:
+        UserError: a probability is not finite.
     """
     size = together or PREDICTION_BATCH
     order = np.arange(len(samples))
@@ -144,6 +147,12 @@ def predict(
         # Else what is drawn in training mode would be drawn twice by a run that is continued.
         batches = _interruptible(batches)
     found = engine.predict(iter(batches), batch_statistics=together is not None)
+    # The last step of an epoch may have spoilt weights whose loss was finite yet.
+    if not np.isfinite(found).all():
+        raise UserError(
+            "the network says no numbers of some images: its training diverged, a lower learning"
+            " rate is needed, or the weights that it started with are damaged"
+        )
     return found[np.argsort(order)]
 
 

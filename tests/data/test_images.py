@@ -102,6 +102,14 @@ def test_damaged_exif_does_not_lose_the_photograph(tmp_path):
     assert images.read_image(path).shape == (20, 30, 3)
 
 
+def test_an_image_of_too_many_pixels_is_refused_by_its_header_too(tmp_path, monkeypatch):
+    path = _save(Image.fromarray(COLOUR), tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    for read in (images.read_image, images.image_size):
+        with pytest.raises(DataError, match=r"a\.png cannot be read .*exceeds limit"):
+            read(path)
+
+
 def test_size_from_the_header_is_the_size_of_the_pixels(tmp_path):
     path = _save(Image.fromarray(COLOUR), tmp_path / "a.jpg")
     assert images.image_size(path) == images.read_image(path).shape[:2]

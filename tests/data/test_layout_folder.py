@@ -84,6 +84,13 @@ def test_grades_are_ordered_as_numbers(tmp_path):
     assert _load(tmp_path).classes == ("1", "2", "10")
 
 
+def test_grades_that_are_one_number_have_an_order_of_their_own(tmp_path):
+    names = ("00001", "0001", "001", "01", "1", "2")
+    for name in names:
+        _picture(tmp_path / name / "x.jpg")
+    assert _load(tmp_path).classes == names
+
+
 def test_patients_come_before_lesions_as_groups(csv):
     (csv / "list.csv").write_text(
         "id,label,lesion,patient\na,x,L1,P1\nb,y,L2,P1\nc,x,L3,P2\nsub/d,y,L4,P3\n"

@@ -108,6 +108,13 @@ def test_masks_are_read_and_strays_noted(folder):
     assert any("6 images have no mask" in note for note in dataset.notes)
 
 
+def test_images_without_a_mask_are_noted_though_others_have_two(folder):
+    for where in ("masks", "ISIC2018_Task1_Training_GroundTruth"):
+        for number in (1, 2, 3, 4):
+            _picture(folder / where / f"ISIC_{number}_segmentation.png", mode="L")
+    assert any("3 images have no mask" in note for note in _load(folder).notes)
+
+
 def test_mask_of_another_size_names_both_sizes(folder):
     _picture(folder / "masks" / "ISIC_2_segmentation.png", size=(5, 4), mode="L")
     with pytest.raises(

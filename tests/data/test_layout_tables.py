@@ -32,6 +32,13 @@ def test_byte_order_mark_blank_lines_and_quotes_are_read(write):
     assert list(sheet.rows.index) == [3, 5]
 
 
+@pytest.mark.parametrize("sign", ["\u2028", "\x0b", "\x85", "\x1c"])
+def test_a_cell_may_hold_signs_that_end_lines_elsewhere(write, sign):
+    sheet = tables.read_sheet(write(f"a,b\n1,x{sign}y\n2,z\n"))
+    assert sheet.rows["b"].to_list() == [f"x{sign}y", "z"]
+    assert list(sheet.rows.index) == [2, 3]
+
+
 def test_nameless_empty_columns_of_spreadsheets_are_dropped(write):
     sheet = tables.read_sheet(write("a,b,,\n1,2,,\n"))
     assert list(sheet.rows.columns) == ["a", "b"]

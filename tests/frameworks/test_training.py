@@ -136,6 +136,14 @@ def test_a_diverging_loss_is_named(framework, samples, tmp_path):
         _train(framework, samples, tmp_path / "c.safetensors", recipe)
 
 
+def test_a_network_that_says_no_numbers_is_told_as_one_that_diverged(framework, samples):
+    engine = _engine(framework)
+    tensors = engine.network.tensors()
+    engine.network.assign({name: np.full_like(value, np.nan) for name, value in tensors.items()})
+    with pytest.raises(UserError, match=r"diverged.*lower learning rate"):
+        loop.predict(engine, samples, None, 0)
+
+
 def test_asking_for_an_absent_gpu_is_named(framework, monkeypatch):
     if framework == "torch":
         monkeypatch.setattr("torch.cuda.is_available", lambda: False)

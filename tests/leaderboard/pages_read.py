@@ -104,5 +104,7 @@ class Page(HTMLParser):
 
 
 def pages_of(site: Path) -> dict[str, Page]:
-    """Every page of the site by its path inside."""
-    return {p.relative_to(site).as_posix(): Page.of(p) for p in sorted(site.rglob("*.html"))}
+    """Every page of the site by its path inside; there is one, or a test would look at nothing."""
+    pages = {p.relative_to(site).as_posix(): Page.of(p) for p in sorted(site.rglob("*.html"))}
+    assert "index.html" in pages
+    return pages

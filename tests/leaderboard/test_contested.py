@@ -133,6 +133,14 @@ def test_a_note_that_cannot_be_is_refused(one, capsys, arguments, told):
     assert not folder(one).exists()
 
 
+def test_what_a_killed_process_was_writing_is_no_note(one):
+    file = note("r1", "why", "A", "", DAY).write(one)
+    file.with_name(f".{file.stem}-unfinished.json").write_text('{"note_ver')
+    found = contested(one, {"r1"})
+    assert found.problems == ()
+    assert len(found.notes["r1"]) == 1
+
+
 def test_a_note_on_nothing_is_named_by_the_build_and_can_be_withdrawn(one):
     path = note("r9", "why", "A", "", DAY).write(one)
     (problem,) = build(one).problems

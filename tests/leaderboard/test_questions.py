@@ -12,13 +12,8 @@ from benchmark.leaderboard import build
 from benchmark.leaderboard.columns import COLUMNS, leaks_told, options_of
 from benchmark.leaderboard.markdown import escape
 from benchmark.leaderboard.shown import shown_metrics
-from benchmark.leaderboard.table import (
-    build_table,
-    conditions,
-    sections,
-    title,
-    varying_settings,
-)
+from benchmark.leaderboard.table import build_table, conditions, sections, varying_settings
+from benchmark.metrics.names import title
 from benchmark.records.record import Metric
 from benchmark.records.store import Store
 from tasks.imbalance import Imbalance

@@ -227,7 +227,9 @@ def test_text_stands_out_from_what_lies_behind_it(site, visit, scheme):
     seen = visit(color_scheme=scheme)
     for name in ("index.html", "records/hostile.html", "datasets/isic2018.html"):
         tab = seen.open(site / name)
-        for ink, paper, text in tab.evaluate(_COLOURS):
+        written = tab.evaluate(_COLOURS)
+        assert len(written) > 10, name
+        for ink, paper, text in written:
             bright, dim = sorted((_brightness(ink), _brightness(paper)), reverse=True)
             assert (bright + 0.05) / (dim + 0.05) >= LEAST_CONTRAST, (name, text, ink, paper)
 

@@ -235,6 +235,7 @@ def test_without_a_run_of_its_question_a_submission_is_named(results, tmp_path):
     with opened(tmp_path) as index:
         found = submitted(tmp_path, index)
     assert not found.records
+    assert len(found.problems) == len(keep.names(results)) == 4
     assert all("there is none of this task" in problem for problem in found.problems)
 
 
@@ -261,8 +262,9 @@ def test_runs_and_submissions_are_found_by_the_beginning_of_their_id(results):
 
 def test_list_and_describe_know_submissions(results, capsys):
     assert main(["list", "records", "--out", str(results)]) == 0
-    listed = capsys.readouterr().out
-    assert all(name in listed for name in keep.names(results))
+    listed, names = capsys.readouterr().out, keep.names(results)
+    assert len(names) == 4
+    assert all(name in listed for name in names)
     assert main(["describe", _id(results, "Much")[:8], "--out", str(results)]) == 0
     told = capsys.readouterr().out
     assert "made elsewhere" in " ".join(told.split())

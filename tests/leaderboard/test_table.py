@@ -17,10 +17,10 @@ from benchmark.leaderboard.table import (
     pretraining,
     section_id,
     sections,
-    title,
     varying_settings,
 )
 from benchmark.metrics import calibration, ordinal
+from benchmark.metrics.names import title
 from benchmark.metrics.statistics import Estimate, combine_seeds
 from benchmark.records.record import DataUsed, Metric, WeightsUsed
 from benchmark.registry import TASKS

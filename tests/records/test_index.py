@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import sources
+from benchmark import plugins, sources
 from benchmark.cache import cache_folder
 from benchmark.records.index import opened
 from benchmark.records.record import Baseline, Metric
@@ -191,6 +191,24 @@ def test_what_other_code_wrote_is_read_again(results, reading, monkeypatch):
     reading.clear()
     assert found(results) == expected
     assert len(reading) == 3
+    with opened(results) as index:
+        assert index.noted("x") == ""
+
+
+def test_a_note_is_forgotten_when_other_plugins_are_loaded(results, reading, tmp_path, monkeypatch):
+    with opened(results) as index:
+        index.note({"x": "kept"})
+    plugin = tmp_path / "zoo.py"
+    plugin.write_text("")
+    monkeypatch.setenv(plugins.VARIABLE, str(plugin))
+    reading.clear()
+    with opened(results) as index:
+        assert index.noted("x") == ""
+        index.note({"x": "kept with it"})
+        assert index.noted("x") == "kept with it"
+    # The records are what they were.
+    assert reading == ["zoo.py"]
+    monkeypatch.delenv(plugins.VARIABLE)
     with opened(results) as index:
         assert index.noted("x") == ""
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.submissions import parquet, tables
+from benchmark.submissions import columns, parquet, tables
 from benchmark.submissions.faults import BundleError
 
 CLASSES = ("a", "b")
@@ -94,7 +94,7 @@ def test_a_faulty_csv_file_is_refused_by_line(content, told):
 
 
 def test_rows_are_bounded(monkeypatch, tmp_path):
-    monkeypatch.setattr(tables, "MOST_ROWS", 1)
+    monkeypatch.setattr(columns, "MOST_ROWS", 1)
     for ending in (".csv", ".parquet", ".npz"):
         path = bundles_made.write(TABLE, tmp_path / f"p{ending}")
         _refused(path.name, path.read_bytes(), "over 1 rows")

@@ -177,4 +177,5 @@ def test_a_plan_is_calibrated_once_and_its_board_stays_empty(tmp_path):
     assert {line["estimated_from"] for line in lines} == {"runs of these settings: 1"}
     assert Store(tmp_path).run_ids() == []
     kept = measured.kept(tmp_path / measured.CALIBRATION)
+    assert kept
     assert all(each.start and each.seconds["training"] for each in kept)

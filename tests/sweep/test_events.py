@@ -39,6 +39,15 @@ def test_a_line_that_is_not_whole_is_left_for_later(tmp_path):
     assert (told.progress.doing, told.end) == ("train", None)
 
 
+@pytest.mark.parametrize("sign", ["\u2028", "\x85"])
+def test_a_reason_may_hold_signs_that_end_lines_elsewhere(tmp_path, sign):
+    log = EventLog(tmp_path / "events.jsonl")
+    log.end(End(ending=Ending.REFUSED, reason=f"no{sign}folder"))
+    end = events.read(tmp_path / "events.jsonl").end
+    assert end is not None
+    assert end.reason == f"no{sign}folder"
+
+
 def test_that_nothing_can_be_told_stops_no_run(tmp_path):
     log = EventLog(tmp_path / "no folder" / "events.jsonl")
     log.progress(Progress())

@@ -35,6 +35,12 @@ def test_what_is_written_is_read_back(tmp_path):
     assert again[0].name == "MobileNetV2/torch/diagnosis/focal/synthetic/0"
 
 
+def test_a_path_may_hold_signs_that_end_lines_elsewhere(tmp_path):
+    run = planned(_asked(dataset="folder", data_dir="/data/my\u2028images"))
+    plan.write(tmp_path / "p", [run])
+    assert [each.config for each in plan.read(tmp_path / "p")] == [run.config]
+
+
 def test_a_line_says_what_is_asked_and_no_defaults(tmp_path):
     (line,) = _written(tmp_path / "plan.jsonl", planned(_asked()))
     assert list(json.loads(line)) == [

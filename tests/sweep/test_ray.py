@@ -4,7 +4,6 @@ import errno
 import os
 import pickle
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from benchmark.sweep import ray_data, scratch
 from benchmark.sweep.executor import Step
 from benchmark.sweep.plan import Asked, planned
 from benchmark.sweep.ray_home import PIECE_BYTES, Home, StaleError, lasting
-from benchmark.sweep.ray_node import Luggage, Order, Runner, _settle
+from benchmark.sweep.ray_node import Luggage, Order, Runner
 from benchmark.sweep.retries import Ending, ending_of
 
 RUN = planned(Asked(arch="MobileNetV2", task="diagnosis", budget="smoke"))
@@ -329,17 +328,6 @@ def test_only_the_very_results_folder_is_worked_in(home, tmp_path, monkeypatch):
         _write(state, content)
         runner._run(order)
     assert [place == order.out for place in places] == [False, False, True]
-
-
-def test_a_node_has_the_sweeps_threads_and_its_own_data_folder(tmp_path, monkeypatch):
-    for name, value in {"DERMBENCH_DATA": "own", "OMP_NUM_THREADS": "7"}.items():
-        monkeypatch.setenv(name, value)
-    environment = {"DERMBENCH_DATA": "theirs", "MKL_NUM_THREADS": "2"}
-    _settle(replace(_order(tmp_path), environment=environment))
-    assert os.environ["DERMBENCH_DATA"] == "own"
-    assert os.environ["MKL_NUM_THREADS"] == "2"
-    assert "OMP_NUM_THREADS" not in os.environ
-    assert Path.cwd() == tmp_path
 
 
 def test_a_home_that_cannot_be_reached_is_a_disturbance(tmp_path, monkeypatch):

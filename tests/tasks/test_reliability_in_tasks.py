@@ -9,8 +9,8 @@ import cv2
 import pytest
 
 from benchmark.config import configure
-from benchmark.leaderboard.table import title
 from benchmark.metrics import calibration
+from benchmark.metrics.names import title
 from benchmark.records.record import Metric
 from benchmark.show import metrics_table
 from tasks.diagnosis import Diagnosis

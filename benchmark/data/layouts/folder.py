@@ -127,8 +127,8 @@ def _from_table(path: Path, folder: Path) -> tuple[pd.DataFrame, tuple[str, ...]
             f" columns are {', '.join(sheet.rows.columns)}: rename one"
         )
     split = _column(sheet, ("split",))
-    files = _files_below(folder)
-    ids = [_id(cell) for cell in sheet.rows[image]]
+    files = tables.files_below(folder)
+    ids = [tables.image_id(cell) for cell in sheet.rows[image]]
     tables.refuse_all(
         path,
         [
@@ -165,32 +165,12 @@ def _column(sheet: tables.Sheet, names: tuple[str, ...]) -> str | None:
     return next((lowered[name] for name in names if name in lowered), None)
 
 
-def _files_below(folder: Path) -> dict[str, Path]:
-    """The images in `folder` and its folders, by id: the relative path without suffix."""
-    tables.listing(folder)
-    files: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in pictures.SUFFIXES and not path.name.startswith("."):
-            stem = path.relative_to(folder).with_suffix("").as_posix()
-            if stem in files:
-                raise DataError(f"{files[stem]} and {path} differ in suffix only: keep one of them")
-            files[stem] = path
-    return files
-
-
-def _id(cell: str) -> str:
-    name = Path(cell)
-    # A dot may be part of a name that is written without its suffix.
-    has_suffix = name.suffix.lower() in pictures.SUFFIXES
-    return (name.with_suffix("") if has_suffix else name).as_posix()
-
-
 def _repeated(sheet: tables.Sheet, column: str) -> list[tables.Fault]:
     """A fault for each row of an image that an earlier row names, with or without its suffix."""
     faults: list[tables.Fault] = []
     first: dict[str, tuple[int, str]] = {}
     for line, cell in sheet.items(column):
-        earlier, as_written = first.setdefault(_id(cell), (line, cell))
+        earlier, as_written = first.setdefault(tables.image_id(cell), (line, cell))
         if cell and earlier != line:
             same = f"{cell!r} is listed twice, first on line {earlier}"
             other = f"{cell!r} is the image of line {earlier}"
@@ -204,7 +184,7 @@ def _missing(
     return [
         (line, f"image {cell!r} is not in {folder}")
         for line, cell in sheet.items(column)
-        if cell and _id(cell) not in files
+        if cell and tables.image_id(cell) not in files
     ]
 
 
@@ -227,7 +207,7 @@ def _with_classes(samples: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]
     """Replace class names by their index; grades ("0", "2", "10") are ordered as numbers."""
     names = set(samples["label"])
     if all(name.isdecimal() for name in names):
-        classes = tuple(sorted(names, key=int))
+        classes = tuple(sorted(names, key=lambda name: (int(name), name)))
     else:
         classes = tuple(sorted(names))
     return samples.assign(label=samples["label"].map(classes.index).astype(int)), classes

@@ -190,8 +190,9 @@ def _masks(root: Path, ids: set[str], notes: list[str]) -> pd.DataFrame:
         notes.append(f"{strays} mask files belong to no image of the tables and are left out.")
     if not rows:
         return no_masks()
-    if len(rows) < len(ids):
-        notes.append(f"{len(ids) - len({row[0] for row in rows})} images have no mask.")
+    bare = len(ids) - len({row[0] for row in rows})
+    if bare:
+        notes.append(f"{bare} images have no mask.")
     return pd.DataFrame(rows, columns=list(MASK_COLUMNS))
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmark.data import images
 from benchmark.data.dataset import ALL_DISEASES, SPLITS, UNLABELLED, Dataset, Disease
 from benchmark.data.layouts import Layout, tables
 from benchmark.errors import DataError, UserError, unknown_name
@@ -207,7 +206,7 @@ def _from_tables(
     root: Path, sources: Mapping[str, Path], notes: list[str]
 ) -> tuple[_Samples, dict[str, tuple[str, ...]]]:
     folder = root / IMAGES if (root / IMAGES).is_dir() else root
-    files = _files_below(folder)
+    files = tables.files_below(folder)
     samples, grades = _Samples(), {}
     for name, source in sources.items():
         sheet = tables.read_sheet(source, ("image", "grade"))
@@ -235,25 +234,10 @@ def _from_tables(
     return samples, grades
 
 
-def _files_below(folder: Path) -> dict[str, Path]:
-    """The images in `folder` and its folders, by path without suffix."""
-    found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in images.SUFFIXES and not path.name.startswith("."):
-            stem = path.relative_to(folder).with_suffix("").as_posix()
-            if stem in found:
-                raise DataError(f"{found[stem]} and {path} differ in suffix only: keep one of them")
-            found[stem] = path
-    return found
-
-
 def _ids(sheet: tables.Sheet, files: Mapping[str, Path], folder: Path) -> list[str]:
     ids, absent, again, first = [], [], [], dict[str, int]()
     for line, cell in sheet.items("image"):
-        name = Path(cell)
-        # A dot may be part of a name that is written without its suffix.
-        has_suffix = name.suffix.lower() in images.SUFFIXES
-        sample_id = (name.with_suffix("") if has_suffix else name).as_posix()
+        sample_id = tables.image_id(cell)
         ids.append(sample_id)
         if sample_id not in files:
             absent.append((line, f"image {cell!r} is not in {folder}"))

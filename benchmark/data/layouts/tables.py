@@ -4,6 +4,7 @@ What the columns mean is the business of the layout that reads them.
 """
 
 import csv
+import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,10 +144,11 @@ def read_sheet(path: Path, required: Iterable[str] = ()) -> Sheet:
         ) from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text: save it as a CSV file in UTF-8") from error
-    header_line, *_ = text.splitlines() or [""]
+    header_line, *_ = text.split("\n")
     separator = max(",;\t", key=header_line.count)
-    # strict: an unclosed quote would otherwise swallow the rest of the file.
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=separator, strict=True)
+    # A stream: `splitlines` ends a line at signs that a cell may hold, such as U+2028. strict: an
+    # unclosed quote would otherwise swallow the rest of the file.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
         lines: dict[int, list[str]] = {}
@@ -207,6 +209,31 @@ def image_files(folder: Path) -> dict[str, Path]:
             )
         found[path.stem] = path
     return found
+
+
+def files_below(folder: Path) -> dict[str, Path]:
+    """The images in `folder` and its folders, by id: the relative path without suffix.
+
+    Raises:
+        DataError: the folder is missing, or two images differ in their suffix only.
+    """
+    listing(folder)
+    files: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in images.SUFFIXES and not path.name.startswith("."):
+            stem = path.relative_to(folder).with_suffix("").as_posix()
+            if stem in files:
+                raise DataError(f"{files[stem]} and {path} differ in suffix only: keep one of them")
+            files[stem] = path
+    return files
+
+
+def image_id(cell: str) -> str:
+    """The id, as `files_below` has it, of the image that a cell names with or without suffix."""
+    name = Path(cell)
+    # A dot may be part of a name that is written without its suffix.
+    has_suffix = name.suffix.lower() in images.SUFFIXES
+    return (name.with_suffix("") if has_suffix else name).as_posix()
 
 
 def listing(folder: Path) -> list[Path]:

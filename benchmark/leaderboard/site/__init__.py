@@ -27,8 +27,9 @@ from benchmark.leaderboard.site.pages import STYLE, asset, page
 from benchmark.leaderboard.site.pictures import Picture, copied, run_files
 from benchmark.leaderboard.site.runs import Place
 from benchmark.leaderboard.site.sections import Further, Section
-from benchmark.leaderboard.table import section_id, title
+from benchmark.leaderboard.table import section_id
 from benchmark.leaderboard.table import sections as sections_of
+from benchmark.metrics.names import title
 from benchmark.records.attempts import Attempt
 from benchmark.records.index import Head
 from benchmark.records.record import Record

@@ -11,7 +11,7 @@ from benchmark.leaderboard.fractions import Line as LabelLine
 from benchmark.leaderboard.report_joined import OTHERS, UNKNOWN
 from benchmark.leaderboard.site.grid import Cell, Column, Table, score, table
 from benchmark.leaderboard.site.pictures import Picture
-from benchmark.leaderboard.table import title
+from benchmark.metrics.names import title
 from benchmark.wording import counted
 
 

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from benchmark.leaderboard.site.rows import body
-from benchmark.leaderboard.table import plain
+from benchmark.wording import plain
 
 STYLE, _SCRIPT = "site.css", "table.js"
 _PACKAGE = "benchmark.leaderboard.site"

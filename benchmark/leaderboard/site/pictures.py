@@ -12,8 +12,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from PIL import Image
-from pydantic import ValidationError
 
+from benchmark.errors import UserError
 from benchmark.leaderboard.folder import OwnFolder
 from benchmark.leaderboard.kept import Stat, stat
 from benchmark.leaderboard.site.names import stem
@@ -76,7 +76,7 @@ def run_folder(results: Path, record: Record) -> Path | None:
         return None
     try:
         folder = RunFolder.of_record(results, record).path
-    except ValidationError:  # settings of another version
+    except UserError:  # settings of another version
         return None
     return folder if folder.is_dir() and _inside(runs, folder) else None
 

@@ -9,17 +9,15 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from pydantic import ValidationError
-
 import architectures
 from benchmark.config import RunConfig, configure
 from benchmark.errors import UserError
-from benchmark.leaderboard.table import plain
 from benchmark.origin import PREFIX
 from benchmark.others import files_of, origins
 from benchmark.plugins import FLAG
 from benchmark.records.record import Record
 from benchmark.registry import TASKS
+from benchmark.wording import plain
 
 # Stands before the last name of each folder and file, which is all that a record keeps of it.
 PLACEHOLDER = "/path/to"
@@ -69,8 +67,8 @@ def reproduction(record: Record) -> Reproduction:
         command = shlex.join(["python", "-m", "benchmark", "describe", record.run_id])
         return Reproduction(command, _RESCORED, settings)
     try:
-        config = RunConfig.model_validate(record.config)
-    except ValidationError:
+        config = record.settings
+    except UserError:
         return _without("The settings are of another version of DermBench.", settings)
     missing = [name for name in record.origins if name not in origins(config)]
     if missing:

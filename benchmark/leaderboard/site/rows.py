@@ -5,7 +5,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from benchmark.leaderboard.site.grid import Cell, Column, Table, Whisker
-from benchmark.leaderboard.table import plain
+from benchmark.wording import plain
 
 # The longest text that is kept on one line.
 _SHORT = 20

@@ -25,7 +25,8 @@ from benchmark.leaderboard.site.pictures import (
 from benchmark.leaderboard.site.reproduce import Reproduction, reproduction
 from benchmark.leaderboard.site.sections import anchor
 from benchmark.leaderboard.site.trial_tables import Tables, grids, read
-from benchmark.leaderboard.table import heading, title
+from benchmark.leaderboard.table import heading
+from benchmark.metrics.names import title
 from benchmark.records.authored import About
 from benchmark.records.record import Metric, Record, TrialRecord, text
 from benchmark.registry import TASKS

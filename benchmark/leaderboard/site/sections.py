@@ -23,12 +23,8 @@ from benchmark.leaderboard.shown import shown_metrics
 from benchmark.leaderboard.site.grid import Cell, Column, Table, count, metric_head, score, table
 from benchmark.leaderboard.site.names import Pages
 from benchmark.leaderboard.site.pictures import Picture
-from benchmark.leaderboard.table import (
-    leading,
-    section_id,
-    title,
-    varying_settings,
-)
+from benchmark.leaderboard.table import leading, section_id, varying_settings
+from benchmark.metrics.names import title
 from benchmark.wording import counted
 
 _LEAKS = "Not to be compared with other sections, because leaks reward memory."

@@ -14,9 +14,9 @@ from benchmark.leaderboard.site.grid import Cell, Column, Table, score, table
 from benchmark.leaderboard.site.names import KNOWN, Pages, things
 from benchmark.leaderboard.site.runs import Place
 from benchmark.leaderboard.site.sections import anchor, seeds
-from benchmark.leaderboard.table import title
+from benchmark.metrics.names import title
 from benchmark.records.record import Record
-from benchmark.show import facts
+from benchmark.show_things import facts
 
 # Rows that a page shows (ours); the others are in the table.
 MOST_ROWS = 1000

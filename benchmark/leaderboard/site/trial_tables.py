@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.leaderboard.site.grid import Cell, Column, Table, count, score, table
-from benchmark.leaderboard.table import title
+from benchmark.metrics.names import title
 
 # Of a trial, by name.
 Tables = Mapping[str, pd.DataFrame]
