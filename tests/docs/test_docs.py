@@ -50,6 +50,14 @@ def test_nothing_is_left_out_that_is_on_no_page():
     assert [text for text in LEFT_OUT if not any(text in block.text for block in BLOCKS)] == []
 
 
+def test_what_is_typed_stands_in_a_block():
+    """Without its indentation a command is a line of prose, and is not run here."""
+    for page in pages():
+        for number, line in enumerate(page.read_text("utf-8").splitlines(), start=1):
+            typed = re.match(r"(python -m benchmark|pip install|pytest|make) \S", line)
+            assert typed is None, f"{page}, line {number}: {line}"
+
+
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
 def test_every_command_can_be_read_and_names_what_there_is(block):
     known = {
