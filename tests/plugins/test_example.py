@@ -88,8 +88,11 @@ def test_a_run_of_its_method_network_data_and_task_is_a_row_of_the_board(
     assert record["config"]["method_options"] == {"smoothing": 0.2}
     assert record["metrics"]["top_2_accuracy"]["value"] >= record["metrics"]["accuracy"]["value"]
     assert record["metrics"]["top_2_accuracy"]["groups"] < record["metrics"]["accuracy"]["n"]
+    # Of two rows the board says which is better, and how sure that is.
+    _do(python, "-m", "benchmark", "run", *words[:-2], "--out", str(tmp_path))
     _do(python, "-m", "benchmark", "leaderboard", "--out", str(tmp_path))
     page = (tmp_path / "v1" / "leaderboard.md").read_text()
+    assert "A difference in top 2 accuracy below about" in page
     assert "example-top-2 (version 1) on example-list" in page
     assert "Outside the eleven: example-three." in page
 
