@@ -46,12 +46,12 @@ def _of_this_checkout():
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """Three classes of eight patients with two images each."""
+    """Three classes of 24 patients with two images each: enough of each in any resample."""
     folder = tmp_path_factory.mktemp("images")
     generator = np.random.default_rng(0)
     lines = []
     for label, low in {"dark": 0, "grey": 60, "light": 120}.items():
-        for number in range(16):
+        for number in range(48):
             name = f"{label}-{number}.png"
             pixels = generator.integers(low, low + 130, (65, 65, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / name)
