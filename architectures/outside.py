@@ -65,9 +65,10 @@ class Outside(Architecture):
         """
         if framework not in self.frameworks:
             whose = f"{self.library}'s, so it is " if self.library else ""
+            method = "" if self.library else f", or write the method {framework!r} of its class"
             raise UserError(
                 f"{self.name} is {whose}in {self.frameworks[0]} alone: give --framework"
-                f" {self.frameworks[0]}"
+                f" {self.frameworks[0]}{method}"
             )
 
 
@@ -90,6 +91,10 @@ def find(name: str, cam_layer: str = "") -> Architecture:
         if any(name.lower() in (row.name.lower(), *row.aliases) for row in catalogue.ARCHITECTURES):
             raise UserError(f"somebody added an architecture {name!r}, which is one of the eleven")
         own = ADDED_ARCHITECTURES.get(name)()
+        if not own.frameworks():
+            raise UserError(
+                f"architecture {name!r} has neither the method torch nor keras: write one"
+            )
         return _row(name, cam_layer, paper=own.paper, own=own)
     try:
         row = catalogue.find(name)

@@ -36,7 +36,10 @@ class MapLayer:
         told = _last_named(backbone) if own is None else own.torch_cam
         self.name = architecture.cam_layer or told
         if not self.name:
-            raise UserError(f"no map of {self._of} is named: name a layer with --cam-layer")
+            raise UserError(
+                f"no map of {self._of} is named: name a layer with --cam-layer"
+                + ("" if own is None else ", or as torch_cam of its class")
+            )
         if self.name not in known:
             raise unknown_name(f"layer of {self._of}", self.name, [each for each in known if each])
         # What timm says of networks whose maps have their channels last, or that have tokens.
@@ -142,10 +145,14 @@ class OutsideTorch(TorchNetwork):
                 f"{name} does not take images of {height}x{width} px ({error}): give another"
                 " --image-size"
             ) from error
-        if not kept or features.ndim != 2:
+        if features.ndim != 2:
             raise UserError(
-                f"{name} gives no vector of features, or not by way of layer {self._layer.name}:"
-                " name another with --cam-layer"
+                f"{name} gives features of shape {tuple(features.shape)} for one image, expected a"
+                " vector (1, D): pool its last map and flatten it"
+            )
+        if not kept:
+            raise UserError(
+                f"layer {self._layer.name} of {name} is not passed: name another with --cam-layer"
             )
         rows, columns = self._layer.as_map(kept[0]).shape[2:]
         # Of their plain sum LayerNorm makes a constant.

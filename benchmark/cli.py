@@ -76,8 +76,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         plugins.FLAG,
         metavar="FILE.py",
-        help="a file with methods, data sets, tasks or explainers of your own, see `new`; anywhere"
-        " in the line, may be repeated",
+        help="a file with methods, architectures, data sets, tasks or explainers of your own, see"
+        " CONTRIBUTING.md and `new`; anywhere in the line, may be repeated",
     )
     parser.set_defaults(interrupted="stopped")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)

@@ -11,7 +11,7 @@ from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, get_origin
 
 from benchmark.errors import UserError, may_be_added, unknown_name
 
@@ -22,8 +22,17 @@ DIGEST = "sha256 "
 class Registry:
     """One kind of named thing, each loaded on first use."""
 
-    def __init__(self, kind: str, builtin: dict[str, str]) -> None:
+    def __init__(self, kind: str, base: str, builtin: dict[str, str]) -> None:
+        """Nothing is imported yet.
+
+        Args:
+            kind: what a user calls it.
+            base: "module:attribute" of the class that a thing is a subclass of; a data set's layout
+                is an instance.
+            builtin: name to "module:attribute".
+        """
         self.kind = kind
+        self._base = base
         self._builtin = builtin
         self._loaded: dict[str, Any] = {}
         self._files: dict[str, Path] = {}
@@ -44,12 +53,21 @@ class Registry:
 
     def _sound(self, name: str, thing: Any, where: str) -> Any:
         """The thing, where it can be what it is registered as."""
+        module, attribute = self._base.split(":")
+        base = getattr(import_module(module), attribute)
+        if self.kind == "dataset":
+            fits, wanted = isinstance(thing, base), f"a {module}.{attribute}"
+        else:
+            fits = isinstance(thing, type) and issubclass(thing, base)
+            wanted = f"a class of {module}.{attribute}"
+        if not fits:
+            raise UserError(f"{where}: {self.kind} {name!r} is {thing!r}, expected {wanted}")
         # A data set's layout has no name of its own.
         if getattr(thing, "name", name) != name:
             raise UserError(
                 f"{where}: {self.kind} {name!r} calls itself {thing.name!r}: use one name"
             )
-        lacking = sorted(getattr(thing, "__abstractmethods__", ()))
+        lacking = sorted({*getattr(thing, "__abstractmethods__", ()), *_unset(thing)})
         if lacking:
             raise UserError(f"{where}: {self.kind} {name!r} lacks {', '.join(lacking)}: write it")
         return thing
@@ -113,8 +131,20 @@ class Registry:
         return found
 
 
+def _unset(thing: Any) -> list[str]:
+    """The class attributes that it or a class above it only declares."""
+    declared = {
+        name
+        for each in getattr(thing, "__mro__", ())
+        for name, kind in vars(each).get("__annotations__", {}).items()
+        if get_origin(kind) is ClassVar
+    }
+    return [name for name in declared if not hasattr(thing, name)]
+
+
 TASKS = Registry(
     "task",
+    "tasks.base:Task",
     {
         "diagnosis": "tasks.diagnosis:Diagnosis",
         "explainability": "tasks.explainability:Explainability",
@@ -125,10 +155,11 @@ TASKS = Registry(
 )
 
 # Classes of `architectures.backbone.Backbone`; what is resolved is `architectures.find`.
-ADDED_ARCHITECTURES = Registry("architecture", {})
+ADDED_ARCHITECTURES = Registry("architecture", "architectures.backbone:Backbone", {})
 
 METHODS = Registry(
     "method",
+    "benchmark.methods.base:Method",
     {
         "cross-entropy": "benchmark.methods.cross_entropy:CrossEntropy",
         "class-weighted": "benchmark.methods.class_weighted:ClassWeighted",
@@ -164,6 +195,7 @@ METHODS = Registry(
 
 EXPLAINERS = Registry(
     "explainer",
+    "benchmark.explain.base:Explainer",
     {
         "gradcam": "benchmark.explain.gradcam:GradCam",
         "gradcam++": "benchmark.explain.cams:GradCamPlusPlus",
@@ -178,6 +210,7 @@ EXPLAINERS = Registry(
 
 DATASETS = Registry(
     "dataset",
+    "benchmark.data.layouts:Layout",
     {
         "synthetic": "benchmark.data.synthetic:SYNTHETIC",
         "isic2018": "benchmark.data.layouts.isic2018:ISIC2018",

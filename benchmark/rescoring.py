@@ -162,9 +162,10 @@ def all_answered(
 
 
 def faults_told(faults: Sequence[str]) -> str:
-    """The first faults of `all_answered` in words, the others counted."""
-    more = f" and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
-    return "; ".join(faults[:_NAMED]) + more
+    """The first faults of `all_answered` in words, each once, the others counted."""
+    told = list(dict.fromkeys(faults))  # every run of a task that is not here has the same
+    more = f" and {len(told) - _NAMED} more" if len(told) > _NAMED else ""
+    return "; ".join(told[:_NAMED]) + more
 
 
 @dataclass(frozen=True)

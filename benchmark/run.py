@@ -240,6 +240,11 @@ def _overall(
     """The score of all trials; its tables and pictures are written."""
     with watch("score"):
         score = task.overall(dataset, [(r.trial, r.outputs, r.score) for r in results])
+    if task.headline not in score.metrics:
+        raise UserError(
+            f"task {task.name!r} ranks by {task.headline!r}, which its score does not have; it has"
+            f" {', '.join(score.metrics) or 'none'}"
+        )
     folder.save_tables("", score.tables)
     with watch("pictures"):
         task.draw_overall(dataset, score, folder.pictures())

@@ -32,9 +32,12 @@ def _outside(row: Outside) -> dict[str, Any]:
             " network",
             "head": "ours: a dense layer on its features",
             "Grad-CAM layer": ", ".join(
-                f"{layer or 'what it ends in'} ({framework})"
-                for framework in row.frameworks
-                for layer in [getattr(row.own, f"{framework}_cam")]
+                f"{getattr(row.own, f'{framework}_cam') or unnamed} ({framework})"
+                for framework, unnamed in (
+                    ("torch", "none named: give --cam-layer"),
+                    ("keras", "what it ends in"),
+                )
+                if framework in row.frameworks
             ),
         }
     layer = {

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmark.errors import UserError
 from benchmark.records.record import Baseline, Metric, TrainingSummary, TrialRecord
 
 # The trial of a run that has only one.
@@ -133,6 +134,15 @@ class Score:
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     baselines: dict[str, Baseline] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a number where a metric belongs: a record holds its interval and images, too."""
+        for name, metric in self.metrics.items():
+            if not isinstance(metric, Metric):
+                raise UserError(
+                    f"score {name!r} is {metric!r} ({type(metric).__name__}), expected a Metric,"
+                    " with its interval: see mean_metric and with_intervals in tasks/scoring.py"
+                )
 
 
 def trial_record(

@@ -103,6 +103,13 @@ def test_a_file_that_cannot_be_used_is_refused_by_name_and_line(fresh, tmp_path)
         (('{"zoo": Zoo}', '{"focal": Zoo}'), "there is a method 'focal' already"),
         (('{"zoo": Zoo}', '{"ape": Zoo}'), "method 'ape' calls itself 'zoo'"),
         (("def stages", "def steps"), "method 'zoo' lacks stages: write it"),
+        (('summary = "an animal each"', ""), "method 'zoo' lacks summary: write it"),
+        (("Zoo(Method)", "Zoo"), r"method 'zoo' is <class.*a class of benchmark.methods.base.Meth"),
+        (('"zoo": Zoo', '"zoo": Zoo()'), "method 'zoo' is <.*expected a class of"),
+        (
+            ('{"methods": {"zoo": Zoo', '{"datasets": {"zoo": Zoo'),
+            "dataset 'zoo' is <class.*expected a benchmark.data.layouts.Layout",
+        ),
     ],
 )
 def test_what_is_no_method_of_its_name_is_refused(fresh, tmp_path, change, message):

@@ -15,6 +15,7 @@ from benchmark.errors import DataError, UserError
 from benchmark.records import predictions, splits
 from benchmark.records.predictions import Predictions
 from benchmark.records.store import Store
+from benchmark.rescoring import faults_told
 
 OPTIONS = {
     "diagnosis": {},
@@ -205,3 +206,9 @@ def test_the_file_of_a_split_is_read_without_its_data(tmp_path):
     rows = splits.rows(_sheet(tmp_path, record).path)
     assert list(rows.columns) == list(splits.COLUMNS)
     assert set(rows["part"]) == {"train", "validation", "test"}
+
+
+def test_a_reason_that_several_runs_share_is_told_once():
+    assert (
+        faults_told(["no task", "no task", "no split", "no file"]) == "no task; no split and 1 more"
+    )

@@ -11,6 +11,7 @@ from benchmark.records.attempts import folder, without_record
 from benchmark.records.folder import RunFolder
 from benchmark.records.store import Store
 from benchmark.run import run
+from tasks.diagnosis import Diagnosis
 
 
 @pytest.mark.slow
@@ -130,6 +131,14 @@ def test_a_run_that_fails_is_noted_with_its_reason_until_it_is_done(
     record = run("MobileNetV2", "diagnosis", **settings)
     assert record.run_id == attempt.run_id
     assert not list(folder(tmp_path).iterdir())
+
+
+def test_a_task_whose_score_lacks_what_it_ranks_by_is_refused(framework, tmp_path, monkeypatch):
+    monkeypatch.setattr(Diagnosis, "headline", "macro_aug")
+    settings = {"dataset_options": {"images": 54, "size": 64}, "budget": "smoke", "out": tmp_path}
+    with pytest.raises(UserError, match=r"ranks by 'macro_aug', which its score .* macro_auc"):
+        run("MobileNetV2", "diagnosis", framework=framework, **settings)
+    assert not list((tmp_path / "v1").glob("records/*"))
 
 
 def test_a_damaged_record_is_not_called_done(tmp_path, monkeypatch):

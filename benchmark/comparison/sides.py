@@ -87,7 +87,7 @@ def compare(results: str | Path, one: Sequence[Record], other: Sequence[Record])
         if asked.record.headline not in scores:
             raise UserError(
                 f"{side.records[0].run_id} has no {title(asked.record.headline)}, by which rows"
-                " rank: nothing to compare"
+                " rank: nothing to compare (a task of one's own gives it in Task.sampled)"
             )
     drawn, differences = {}, {}
     for name in found[0].keys() & found[1].keys():

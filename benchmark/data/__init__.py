@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.data.dataset import Dataset
+from benchmark.data.sound import require_sound
 from benchmark.errors import UserError
 from benchmark.registry import DATASETS
 
@@ -21,7 +22,8 @@ def load(name: str, data_dir: str | Path | None = None, **options: Any) -> Datas
         options: the layout's own, see `python -m benchmark describe NAME`.
 
     Raises:
-        UserError: unknown name, unknown option, no folder given.
+        UserError: unknown name, unknown option, no folder given, or the layout gives no sound
+            `Dataset`.
         DataError: the folder does not hold what the layout promises.
     """
     layout = DATASETS.get(name)
@@ -32,15 +34,15 @@ def load(name: str, data_dir: str | Path | None = None, **options: Any) -> Datas
                 f"dataset {name!r} has no option {option!r}; its options:"
                 f" {', '.join(known) or 'none'}"
             )
-    if not layout.needs_data_dir and data_dir is None:
-        return layout.read(None, **options)
-    if data_dir is None:
+    if data_dir is None and layout.needs_data_dir:
         raise UserError(
             f"dataset {name!r} is read from your disk: add --data-dir DIR. It expects"
             f" {layout.expects}"
         )
-    root = _find(Path(data_dir).expanduser())
-    return layout.read(root, **options)
+    root = None if data_dir is None else _find(Path(data_dir).expanduser())
+    dataset = layout.read(root, **options)
+    require_sound(name, dataset)
+    return dataset
 
 
 def located(path: Path) -> Path | None:

@@ -27,6 +27,10 @@ _TOO_FEW = (
     "Ranks have no intervals here: a class has so few groups of test images that more than half of"
     " the resamples lack it."
 )
+# Of somebody else's task.
+_NOT_SAMPLED = (
+    "Ranks have no intervals here: the task does not say what {} is in resamples (Task.sampled)."
+)
 
 # What a section lacks without predictions, by whether it has rows to compare.
 _NO_RANKS = "Ranks have no intervals here"
@@ -84,6 +88,9 @@ def add_standing(
         if faults or len(rows) < 2:
             continue
         headline = rows[COLUMNS.headline].iloc[0]
+        if any(headline not in scores[at] for at in rows.index):
+            notes[str(section)] = _NOT_SAMPLED.format(title(headline))
+            continue
         if not all(_resampled(scores[at][headline]) for at in rows.index):
             notes[str(section)] = _TOO_FEW
             continue

@@ -13,11 +13,12 @@ CLASSES = ("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC")
 
 
 def write_all(folder: Path) -> None:
-    """`folder`/isic2018, lesion-masks, clinic, dermxdb, idrid and dermamnist.npz."""
+    """`folder`/isic2018, lesion-masks, clinic, my-list, dermxdb, idrid and dermamnist.npz."""
     # Enough for the longest tail that a page asks for.
     _isic(folder / "isic2018", (100, 70, 48, 32, 22, 16, 12), first=0)
     _isic(folder / "lesion-masks", (12,) * len(CLASSES), first=1000)
     _clinic(folder / "clinic")
+    _list(folder / "my-list")
     _medmnist(folder / "dermamnist.npz")
     for _ in write_dataset(folder / "dermxdb", 60, SIDE, 3, 0, 2):
         pass
@@ -55,6 +56,17 @@ def _clinic(folder: Path) -> None:
         (folder / name).mkdir(parents=True)
         for number in range(16):
             Image.fromarray(_picture(generator, 4 * label)).save(folder / name / f"{number}.png")
+
+
+def _list(folder: Path) -> None:
+    """As the example of a layout has it."""
+    generator = np.random.default_rng(4)
+    folder.mkdir()
+    lines = []
+    for number in range(12):
+        Image.fromarray(_picture(generator, number % 2)).save(folder / f"{number}.png")
+        lines.append(f"{('eczema', 'naevus')[number % 2]} patient-{number} {number}.png\n")
+    (folder / "list.txt").write_text("".join(lines))
 
 
 def _medmnist(path: Path) -> None:

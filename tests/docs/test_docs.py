@@ -23,6 +23,7 @@ from benchmark.registry import DATASETS, EXPLAINERS, METHODS, TASKS
 from benchmark.run import run
 
 BLOCKS = blocks()
+EXAMPLES = ROOT / "tests" / "plugins" / "dermbench-example" / "dermbench_example"
 # What is not run here, by what its text has, and why.
 LEFT_OUT = {
     "make ": "it installs an environment, or is what runs this test",
@@ -50,13 +51,21 @@ def test_nothing_is_left_out_that_is_on_no_page():
     assert [text for text in LEFT_OUT if not any(text in block.text for block in BLOCKS)] == []
 
 
+def test_what_is_typed_stands_in_a_block():
+    """Without its indentation a command is a line of prose, and is not run here."""
+    for page in pages():
+        for number, line in enumerate(page.read_text("utf-8").splitlines(), start=1):
+            typed = re.match(r"(python -m benchmark|pip install|pytest|make) \S", line)
+            assert typed is None, f"{page}, line {number}: {line}"
+
+
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
 def test_every_command_can_be_read_and_names_what_there_is(block):
     known = {
-        "task": TASKS.names(),
+        "task": [*TASKS.names(), "my-task"],
         "method": [*METHODS.names(), "my-method", "$method"],
-        "dataset": DATASETS.names(),
-        "explainer": EXPLAINERS.names(),
+        "dataset": [*DATASETS.names(), "my-list"],
+        "explainer": [*EXPLAINERS.names(), "my-explainer"],
     }
     for command in block.commands:
         words = shlex.split(
@@ -68,7 +77,7 @@ def test_every_command_can_be_read_and_names_what_there_is(block):
         options = vars(make_parser().parse_args(words))
         if words[0] != "run":
             continue
-        assert architectures.find(options["arch"])
+        assert options["arch"] == "my-net" or architectures.find(options["arch"])
         for kind, names in known.items():
             assert options[kind] is None or options[kind] in names, command
 
@@ -102,6 +111,8 @@ def test_every_block_runs(block, home, tmp_path):
     runs = sorted(path.stem for path in (tmp_path / "results" / "v1" / "records").glob("*.json"))
     if "my-method" in block.text and "new method" not in block.text:
         main(["new", "method", "my-method", "--into", str(tmp_path)])
+    if "my_net.py" in block.text:
+        _copied_examples(tmp_path)
     if "submit predictions.csv" in block.text:
         runs = [_submission(tmp_path, home / "data", "--maps" in block.text)]
     text = _small(block, home / "data", runs)
@@ -117,6 +128,21 @@ def test_every_block_runs(block, home, tmp_path):
         [*command, str(script)], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
+
+
+def _copied_examples(folder):
+    """As the page says: the examples under names of one's own, each with the line at its end."""
+    for example, kind, thing, name, own in (
+        ("dataset", "datasets", "LIST", "example-list", "my-list"),
+        ("architecture", "architectures", "Three", "example-three", "my-net"),
+        ("task", "tasks", "TopTwo", "example-top-2", "my-task"),
+        ("explainer", "explainers", "Centre", "example-centre", "my-explainer"),
+    ):
+        text = (EXAMPLES / f"{example}.py").read_text()
+        assert f'"{name}"' in text
+        last = f'DERMBENCH = {{"{kind}": {{"{own}": {thing}}}}}'
+        file = folder / f"{own.replace('-', '_')}.py"
+        file.write_text(f"{text.replace(name, own)}\n\n{last}\n")
 
 
 def _small(block, data, runs):

@@ -86,8 +86,10 @@ def test_it_is_drawn_from_the_seed_and_explained(network, framework):
 
 def test_it_is_in_no_framework_that_it_is_not_written_for():
     assert architectures.find("of-torch").frameworks == ("torch",)
-    with pytest.raises(UserError, match="of-torch is in torch alone: give --framework torch"):
+    told = "of-torch is in torch alone: give --framework torch, or write the method 'keras'"
+    with pytest.raises(UserError, match=told):
         architectures.find("of-torch").require("keras")
+    assert "none named: give --cam-layer (torch)" in describe("of-torch").to_string()
 
 
 def test_it_is_listed_described_and_suggested():
@@ -110,6 +112,35 @@ def test_weights_of_the_libraries_are_refused(framework):
     for weights in ("imagenet", "timm"):
         with pytest.raises(UserError, match=f"'{weights}' are not of own: give a file that a run"):
             architectures.build("own", framework, 3, image_size=SIZE, weights=weights)
+
+
+def test_one_without_a_framework_is_refused(monkeypatch):
+    monkeypatch.setitem(
+        ADDED_ARCHITECTURES._loaded, "own", type("Own", (Backbone,), {"name": "own"})
+    )
+    with pytest.raises(UserError, match="'own' has neither the method torch nor keras: write one"):
+        architectures.find("own")
+
+
+def test_what_a_torch_network_lacks_is_told(framework, monkeypatch):
+    if framework != "torch":
+        pytest.skip("of torch: a Keras network ends in its map")
+    select_backend(framework)
+    with pytest.raises(UserError, match=r"no map of of-torch .* or as torch_cam of its class"):
+        architectures.build("of-torch", framework, 3, image_size=SIZE)
+
+    from torch import nn
+
+    whole = Own().torch(SIZE)
+    monkeypatch.setattr(Own, "torch", lambda self, size: whole[:1])
+    with pytest.raises(UserError, match=r"shape \(1, 4, 5, 7\) .*: pool its last map and flatten"):
+        architectures.build("own", framework, 3, image_size=SIZE)
+    whole.unused = nn.Identity()
+    whole.forward = lambda images: whole[2](whole[1](whole[0](images)))
+    monkeypatch.setattr(Own, "torch", lambda self, size: whole)
+    monkeypatch.setattr(Own, "torch_cam", "unused")
+    with pytest.raises(UserError, match="layer unused of own is not passed: name another"):
+        architectures.build("own", framework, 3, image_size=SIZE)
 
 
 def test_what_gives_no_network_is_told(framework, monkeypatch):

@@ -131,6 +131,18 @@ def test_rows_that_call_every_image_the_same_are_named_below_their_table(tmp_pat
         assert "Xception" not in line
 
 
+def test_networks_outside_the_eleven_are_marked_where_their_plugin_is_not(tmp_path):
+    for run, arch in (("a1", "my-net"), ("b1", "Xception"), ("c1", "timm:resnet10t")):
+        Store(tmp_path).save(a_record(run, arch=arch))
+    build(tmp_path)
+    for name in ("leaderboard.md", "site/index.html"):
+        page = (tmp_path / "v1" / name).read_text()
+        (line,) = (each for each in page.splitlines() if "Outside the eleven" in each)
+        assert "my-net, timm:resnet10t. Such" in line.replace("\\", "")
+    (own,) = (tmp_path / "v1" / "site" / "architectures").glob("my-net*.html")
+    assert "Not one of the eleven" in own.read_text()
+
+
 def test_table_report_and_a_plot_per_section_are_written(results):
     built = build(results)
     names = [str(p.relative_to(results / "v1")) for p in built.paths]

@@ -1,6 +1,7 @@
 """How sure ranks are: computed from predictions, told in the table and on the page."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "records"))
 
 import answered_made
 
+from benchmark.comparison import compare
+from benchmark.data.pixels import silent
+from benchmark.errors import UserError
 from benchmark.leaderboard import build
 from benchmark.leaderboard.columns import P_AGAINST_BEST, nested_interval
 from benchmark.metrics import statistics
@@ -18,7 +22,9 @@ from benchmark.metrics.statistics import Estimate, combine_seeds
 from benchmark.records import predictions
 from benchmark.records.predictions import Predictions
 from benchmark.records.store import Store
+from benchmark.registry import TASKS
 from benchmark.rescoring import answered, rescored
+from tasks.diagnosis import Diagnosis
 
 
 def _rows(out, skills, seeds=2, task="diagnosis", **settings):
@@ -180,3 +186,27 @@ def test_where_resamples_lack_classes_nothing_is_said_of_ranks(tmp_path):
     assert (runs["tied_with_best"] == "").all()
     assert "more than half of the resamples lack it" in page
     assert "nan" not in page
+
+
+class _Halves(Diagnosis):
+    """Of somebody else, whose headline nobody can compute in resamples."""
+
+    name = "halves"
+    headline = "half_accuracy"
+    shown = ("half_accuracy",)
+
+    def score(self, dataset, trial, outputs, progress=silent):
+        score = super().score(dataset, trial, outputs)
+        metrics = score.metrics | {self.headline: score.metrics["accuracy"]}
+        return replace(score, metrics=metrics)
+
+
+def test_a_task_that_is_not_resampled_leaves_its_section_without_standing(tmp_path, monkeypatch):
+    monkeypatch.setitem(TASKS._loaded, "halves", _Halves)
+    better, other = _rows(tmp_path, [5.0, 1.0], task="halves")
+    runs, page = _built(tmp_path)
+    assert runs["rank"].tolist() == [1, 2]
+    assert (runs["tied_with_best"] == "").all()
+    assert "the task does not say what half accuracy is in resamples (Task.sampled)" in page
+    with pytest.raises(UserError, match="has no half accuracy, by which rows rank"):
+        compare(tmp_path, better, other)

@@ -5,11 +5,11 @@ import dataclasses
 import cv2
 import pytest
 
-from benchmark.errors import DataError
+from benchmark.errors import DataError, UserError
 from tasks.base import Task
 from tasks.diagnosis import Diagnosis
 from tasks.explainability import Explainability
-from tasks.given import Trial
+from tasks.given import Score, Trial
 
 
 def test_the_parts_of_a_trial_are_disjoint_and_whole(dataset):
@@ -57,3 +57,10 @@ def test_the_headline_is_among_the_shown_metrics(task, dataset, trial, outputs_o
     metrics = task().score(dataset, trial, outputs).metrics
     assert task.headline in task.shown
     assert set(task.shown) <= set(metrics)
+
+
+def test_a_score_without_its_interval_is_refused_with_what_makes_one():
+    with pytest.raises(
+        UserError, match=r"'share' is 0.25 \(float\), expected a Metric.*mean_metric"
+    ):
+        Score({"share": 0.25})

@@ -100,7 +100,8 @@ def view(kind: str, name: str, gathered: Gathered, pages: Pages) -> Thing:
 def _about(kind: str, name: str) -> tuple[dict[str, str], str]:
     # A record's name finds what is called exactly so: no alias, no other kind, no record.
     if name not in KNOWN[kind]():
-        return {}, "Not part of this DermBench, so nothing is known of it but its records."
+        what = "one of the eleven" if kind == "architecture" else "part of this DermBench"
+        return {}, f"Not {what}, so nothing is known of it but its records."
     try:
         return facts(kind, name), ""
     except UserError as error:

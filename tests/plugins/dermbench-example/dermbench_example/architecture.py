@@ -4,7 +4,7 @@ from architectures import Backbone
 
 
 class Three(Backbone):
-    """Three convolutions of stride 2, each with BatchNorm and ReLU; features are the map.s mean.
+    """Three convolutions of stride 2, each with BatchNorm and ReLU; features are the map's mean.
 
     The two are the same layers with weights of their own: no parity is promised, or measured.
     """
