@@ -30,7 +30,8 @@ from benchmark.trial import TrialRunner
 
 SMALL = {"images": 72, "size": 96}
 SIZE = (architectures.find("MobileNetV2").least_size,) * 2
-# Those of several diseases have tests of their own: tests/tasks/test_grading_run.py.
+# Those of several diseases have tests of their own: tests/tasks/test_grading_run.py
+# and test_grading_stages.py.
 TRAINED = [n for n in METHODS.names() if METHODS.get(n).trains and not METHODS.get(n).joint]
 
 

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.leaderboard.fractions import label_curves
+from benchmark.leaderboard.table import build_table, rows_of
 from benchmark.records.record import Metric
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "records"))
 records_made = importlib.import_module("records_made")
 
 HALF = 0.05
+FULL = {"5": 0.4, "20": 0.6, "100": 0.8}
+FEW = {"5": 0.4, "20": 0.6}
 
 
 def a_metric(value):
@@ -63,3 +67,9 @@ def a_record(scores, method="supervised", seed=0, fields=None, unlabelled=None, 
         }
         | (fields or {}),
     )
+
+
+def drawn(*records):
+    """The curves that these records make."""
+    counted = [record for seeds in rows_of(records) for record in seeds]
+    return label_curves(build_table(counted), counted)

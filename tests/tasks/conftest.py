@@ -1,5 +1,6 @@
 """A data set and a network's outputs made by hand."""
 
+import sys
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,12 @@ from PIL import Image
 from benchmark.cli import main
 from benchmark.data.dataset import Dataset
 from benchmark.data.synthetic.fundus_writer import write_idrid
+from benchmark.training.frameworks import select_backend
+from benchmark.trial import TrialRunner
 from tasks.given import Explanations, Outputs, Probes, Trial
+from tasks.grading import Grading
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "frameworks"))
 
 SIDE = 32
 COUNT = 12
@@ -123,6 +129,11 @@ def few_labels():
 
 
 @pytest.fixture
+def labelled(few_labels):
+    return few_labels([100, 60, 40])
+
+
+@pytest.fixture
 def pool(tmp_path):
     """A folder with three images in two formats, a text file and two hidden images."""
     folder = tmp_path / "anna" / "pool"
@@ -141,6 +152,18 @@ def photographs(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("idrid")
     assert len(list(write_idrid(folder, 100, 64, 0, 1))) == 100
     return folder
+
+
+@pytest.fixture
+def of_points(framework, monkeypatch):
+    """Networks have two numbers per image, and nothing is drawn or explained."""
+    select_backend(framework)
+    from points import build
+
+    monkeypatch.setattr("architectures.build", build)
+    monkeypatch.setattr("benchmark.pictures.history", lambda *_: None)
+    monkeypatch.setattr(TrialRunner, "_explain_some", lambda *_: None)
+    monkeypatch.setattr(Grading, "draw", lambda *_: [])
 
 
 @pytest.fixture
