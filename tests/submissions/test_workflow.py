@@ -1,4 +1,4 @@
-"""The workflow that verifies pull requests: what it may do, and that it runs no stranger's code."""
+"""The workflows: what they may do, and that the one for submissions runs no stranger's code."""
 
 import os
 import re
@@ -7,12 +7,17 @@ from pathlib import Path
 
 import pytest
 
-PATH = Path(__file__).parents[2] / ".github" / "workflows" / "verify-submission.yml"
+FOLDER = Path(__file__).parents[2] / ".github" / "workflows"
+PATH = FOLDER / "verify-submission.yml"
+
+
+def _read(path):
+    return pytest.importorskip("yaml").safe_load(path.read_text())
 
 
 @pytest.fixture(scope="module")
 def workflow():
-    return pytest.importorskip("yaml").safe_load(PATH.read_text())
+    return _read(PATH)
 
 
 def _steps(workflow):
@@ -20,11 +25,9 @@ def _steps(workflow):
     return job["steps"]
 
 
-def test_it_runs_on_pull_requests_and_has_no_rights(workflow):
+def test_it_runs_on_pull_requests_and_has_no_secrets(workflow):
     # YAML 1.1 reads the word "on" as true.
     assert set(workflow[True]) == {"pull_request"}
-    assert workflow["permissions"] == {"contents": "read"}
-    assert all("permissions" not in job for job in workflow["jobs"].values())
     assert "secrets." not in PATH.read_text()
     assert "pull_request_target" not in PATH.read_text()
 
@@ -35,11 +38,27 @@ def test_it_ends(workflow):
     assert workflow["concurrency"]["cancel-in-progress"]
 
 
-def test_actions_are_pinned_and_keep_no_token(workflow):
-    used = [step for step in _steps(workflow) if "uses" in step]
-    assert all(re.fullmatch(r"actions/[a-z-]+@v\d+", step["uses"]) for step in used)
-    checkouts = [step["with"] for step in used if "checkout" in step["uses"]]
-    assert [each["persist-credentials"] for each in checkouts] == [False, False]
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yml")), ids=lambda path: path.stem)
+def test_jobs_may_read_and_end_and_their_actions_are_pinned_and_keep_no_token(path):
+    workflow = _read(path)
+    assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        assert "permissions" not in job
+        assert job["timeout-minutes"] <= 300
+        used = [step for step in job["steps"] if "uses" in step]
+        # A tag can be moved to other code, a commit cannot.
+        assert all(re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", step["uses"]) for step in used)
+        checkouts = [step["with"] for step in used if "checkout" in step["uses"]]
+        assert checkouts
+        assert all(each["persist-credentials"] is False for each in checkouts)
+
+
+def test_the_weekly_run_has_every_part_of_the_slow_tests():
+    job = _read(FOLDER / "ci.yml")["jobs"]["slow"]
+    (parts,) = job["strategy"]["matrix"].values()
+    (command,) = [step["run"] for step in job["steps"] if "run" in step]
+    assert command == f"make test-slow PART=${{{{ matrix.part }}}}/{len(parts)}"
+    assert parts == list(range(1, len(parts) + 1))
 
 
 def test_code_is_run_from_the_base_alone(workflow):
