@@ -6,6 +6,7 @@ With it and the frozen split every score that needs no map is computed anew, by 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -66,7 +67,8 @@ def write(target: Path, trials: Sequence[Predictions]) -> None:
     Raises:
         UserError: the file cannot be written.
     """
-    arrays: dict[str, np.ndarray] = {}
+    # Untyped, as numpy's stub takes names for savez's own options.
+    arrays: dict[str, Any] = {}
     # By number: a trial may be called anything.
     for number, said in enumerate(trials):
         arrays[f"{number}/{_IDS}"] = np.asarray(said.ids, np.str_)
@@ -74,7 +76,7 @@ def write(target: Path, trials: Sequence[Predictions]) -> None:
         for metric, values in said.values.items():
             arrays[f"{number}/{metric}"] = np.asarray(values, np.float32)
     with atomic_path(target) as temporary:
-        np.savez_compressed(temporary, allow_pickle=False, **arrays)
+        np.savez_compressed(temporary, **arrays)
 
 
 def load(results: str | Path, record: Record) -> dict[str, Predictions]:
