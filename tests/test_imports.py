@@ -1,12 +1,26 @@
 """How the modules of the suite hang together."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("benchmark", "architectures", "tasks")
+# Those that work where no framework is installed.
+ROOMS = (
+    "comparison",
+    "data",
+    "leaderboard",
+    "metrics",
+    "pictures",
+    "raters",
+    "records",
+    "submissions",
+)
+FRAMEWORKS = ("torch", "torchvision", "timm", "tensorflow", "keras", "jax")
 
 
 def _name(path: Path) -> str:
@@ -33,3 +47,18 @@ def test_no_module_is_needed_by_what_it_needs():
         # unless the package needs it too.
         needs[name] = {each for each in found if not any(o.startswith(f"{each}.") for o in found)}
     TopologicalSorter(needs).prepare()
+
+
+def test_no_module_of_a_room_without_a_framework_loads_one():
+    files = (path for room in ROOMS for path in (ROOT / "benchmark" / room).rglob("*.py"))
+    names = sorted(_name(path) for path in files)
+    assert len(names) > 100
+    probe = (
+        f"import importlib, sys\nfor name in {names!r}:\n    importlib.import_module(name)\n"
+        f"    found = [m for m in {FRAMEWORKS!r} if m in sys.modules]\n"
+        "    assert not found, f'{name} loads {found}'"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
