@@ -7,13 +7,14 @@ see that they are these.
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from benchmark.data import images
-from benchmark.data.dataset import UNLABELLED, Dataset
+from benchmark.data.dataset import UNLABELLED, Dataset, Disease
 from benchmark.errors import UserError, needs_package
 from benchmark.files import write_json, write_text
 from benchmark.registry import DATASETS
@@ -25,7 +26,7 @@ _PLACES = (
     (r"doi:(\S+)", "https://doi.org/"),
     (r"arXiv[: ](\d{4}\.\d{4,5})", "https://arxiv.org/abs/"),
 )
-# The columns of the table, in their order.
+# The columns of the table, in their order; after them the grades of each disease.
 _MEANINGS = {
     "id": "name of the image",
     "file": "below the data set's folder; empty where the photograph was not at hand",
@@ -41,7 +42,7 @@ def samples(dataset: Dataset) -> pd.DataFrame:
     """A row for each image, sorted by `id`; columns as in the card, text but for `masks`."""
     table = dataset.table.sort_index()
     masks = dataset.masks["id"].value_counts()
-    return pd.DataFrame(
+    found = pd.DataFrame(
         {
             "id": table.index.astype(str),
             "file": [_below(path, dataset.root) for path in table["path"]],
@@ -54,6 +55,10 @@ def samples(dataset: Dataset) -> pd.DataFrame:
             "masks": masks.reindex(table.index, fill_value=0).to_numpy(int),
         }
     )
+    for disease in dataset.diseases:
+        grades = ("" if at == UNLABELLED else disease.grades[at] for at in table[disease.column])
+        found[disease.column] = list(grades)
+    return found
 
 
 def write(dataset: Dataset, folder: str | Path) -> tuple[Path, Path]:
@@ -103,14 +108,19 @@ def _croissant(library: Any, dataset: Dataset, digest: str) -> Any:
                 id="samples",
                 name="samples",
                 key=["samples/id"],
-                fields=_fields(library),
+                fields=_fields(library, dataset.diseases),
             )
         ],
     )
 
 
-def _fields(library: Any) -> list[Any]:
+def _fields(library: Any, diseases: Sequence[Disease]) -> list[Any]:
     kinds = {"masks": library.DataType.INTEGER}
+    meanings = _MEANINGS | {
+        each.column: f"of {each.name}, the least severe first: {', '.join(each.grades)};"
+        " empty where it is not known"
+        for each in diseases
+    }
     return [
         library.Field(
             id=f"samples/{column}",
@@ -119,7 +129,7 @@ def _fields(library: Any) -> list[Any]:
             data_types=[kinds.get(column, library.DataType.TEXT)],
             source=library.Source(file_object=TABLE, extract=library.Extract(column=column)),
         )
-        for column, meaning in _MEANINGS.items()
+        for column, meaning in meanings.items()
     ]
 
 

@@ -9,6 +9,7 @@ import pytest
 import benchmark.data
 from benchmark.cli import main
 from benchmark.data import card
+from benchmark.data.dataset import UNLABELLED
 
 mlcroissant = pytest.importorskip("mlcroissant")
 
@@ -44,6 +45,25 @@ def test_it_says_what_it_is_of_and_under_which_terms(written):
     (table,) = told["distribution"]
     content = (folder / card.TABLE).read_bytes()
     assert table["sha256"] == hashlib.sha256(content).hexdigest()
+
+
+def test_every_disease_that_is_graded_has_a_column_that_the_library_reads(tmp_path):
+    dataset = benchmark.data.load("synthetic-fundus", images=100, size=64)
+    card.write(dataset, tmp_path)
+    found = mlcroissant.Dataset(jsonld=str(tmp_path / card.CARD)).records("samples")
+    rows = {row["samples/id"].decode(): row for row in found}
+    assert len(rows) == len(dataset.table) == 100
+    for disease in dataset.diseases:
+        told = {name: row[f"samples/{disease.column}"] for name, row in rows.items()}
+        for name, grade in dataset.table[disease.column].items():
+            if grade == UNLABELLED:
+                assert pd.isna(told[name])
+            else:
+                assert told[name].decode() == disease.grades[grade]
+    fields = json.loads((tmp_path / card.CARD).read_text())["recordSet"][0]["field"]
+    meanings = {field["name"]: field["description"] for field in fields}
+    for disease in dataset.diseases:
+        assert ", ".join(disease.grades) in meanings[disease.column]
 
 
 def test_the_files_digests_are_theirs_and_nobodys_folders_are_told(written):
