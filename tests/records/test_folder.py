@@ -1,9 +1,11 @@
-"""What becomes of checkpoints when a run begins again."""
+"""A run's folder: its checkpoints when a run begins again, and what is read back as it was."""
 
 import importlib
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from benchmark.config import configure
@@ -46,3 +48,35 @@ def test_after_its_end_it_starts_over_again(begun):
     begun.checkpoint("main-train").write_text("of another try")
     begun.start(CONFIG, overwrite=True)
     assert not begun.checkpoint("main-train").exists()
+
+
+def test_every_float32_of_the_predictions_is_read_back_exactly(begun):
+    said = np.random.default_rng(0).dirichlet([1, 1], 50).astype(np.float32)
+    ids = [f"00{number}" for number in range(50)]
+    begun.save_predictions("main", ids, np.arange(50) % 2, ["no", "NA"], said)
+    path = begun.path / "main" / "predictions.csv"
+    found = pd.read_csv(path, dtype={"id": str}, na_filter=False)
+    assert list(found["id"]) == ids
+    assert list(found["true"]) == ["no", "NA"] * 25
+    np.testing.assert_array_equal(found[["no", "NA"]].to_numpy(np.float32), said)
+
+
+def test_maps_are_read_without_unpickling(begun):
+    maps = np.random.default_rng(0).random((2, 3, 3), np.float32)
+    begun.save_maps("main", ["a", "0b"], {"true": maps})
+    with np.load(begun.path / "main" / "maps.npz", allow_pickle=False) as found:
+        assert sorted(found.files) == ["ids", "true"]
+        assert found["ids"].tolist() == ["a", "0b"]
+        np.testing.assert_array_equal(found["true"], maps)
+
+
+def test_pictures_of_the_whole_run_come_before_those_of_its_trials(begun):
+    for name in ("b", "a"):
+        for trial in ("second", "first", ""):
+            begun.pictures(trial).mkdir(parents=True, exist_ok=True)
+            (begun.pictures(trial) / f"{name}.png").touch()
+    told = [path.relative_to(begun.path).as_posix() for path in begun.drawings()]
+    assert told == [
+        *("plots/a.png", "plots/b.png", "first/plots/a.png", "first/plots/b.png"),
+        *("second/plots/a.png", "second/plots/b.png"),
+    ]
