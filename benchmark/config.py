@@ -284,7 +284,8 @@ def _check_untrained(
         raise UserError(f"method {method} needs a whole network: give --weights FILE")
     if earlier or epochs is not None:
         raise UserError(f"method {method} does not train: leave out --epochs and --pretrain-on")
-    if seed:  # the leaderboard would count equal runs as seeds
+    # The leaderboard would count equal runs as seeds. The seed of an earlier run is its network's.
+    if seed and not weights.startswith("run:"):
         raise UserError(f"method {method} draws nothing, so one file is one run: leave out --seed")
 
 

@@ -24,7 +24,7 @@ from benchmark.records import index
 from benchmark.records.folder import RunFolder
 from benchmark.records.record import DataUsed, Record, WeightsUsed
 from benchmark.records.store import Store
-from benchmark.registry import TASKS
+from benchmark.registry import METHODS, TASKS
 from benchmark.wording import counted
 
 PREFIX = "run:"
@@ -37,14 +37,15 @@ def settled(
 ) -> dict[str, Any]:
     """What `weights` of `run:...` stand for, among the settings that are asked.
 
-    `weights` with the whole id, and the image size of that run where none is asked; nothing where
-    other weights are.
+    `weights` with the whole id, the image size of that run where none is asked, and its seed where
+    a method scores its network as it is; nothing where other weights are.
 
     After `run:` stands an id, the beginning of one, a task, or TASK/DATASET: then the run of that
     task (on that data set) with this architecture, framework and seed is meant.
 
     Raises:
-        UserError: there is no such run, or several, or as `origin_of`.
+        UserError: there is no such run, or several, or its network is to be scored as one of
+            another seed, or as `origin_of`.
     """
     weights = asked.get("weights", "none")
     if not weights.startswith(PREFIX):
@@ -53,7 +54,17 @@ def settled(
     origin = origin_of(named, results, arch)
     assert origin is not None
     size = origin.config.image_size
-    return {"weights": named, "image_size": asked.get("image_size") or size}
+    found = {"weights": named, "image_size": asked.get("image_size") or size}
+    if METHODS.get(asked.get("method", "cross-entropy")).trains:
+        return found
+    # Nothing is drawn when a network is scored: its seed is that of its training.
+    trained = origin.config.seed
+    if seed not in (0, trained):
+        raise UserError(
+            f"--seed {seed}: the network of run {origin.record.run_id} was trained with seed"
+            f" {trained}: leave out --seed"
+        )
+    return found | {"seed": trained}
 
 
 def _named(weights: str, results: str | Path, arch: str, framework: str, seed: int) -> str:

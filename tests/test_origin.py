@@ -101,6 +101,22 @@ def test_seeds_that_went_the_same_way_are_one_row(home, framework, results):
     assert row[COLUMNS.weights_source] == "cross-entropy, 1 epoch, 65 px (diagnosis)"
 
 
+def test_a_network_scored_as_it_is_has_the_seed_of_its_training(home, framework, results):
+    second = _run(home, framework, "clinic", results, seed=1)
+    asked = {"method": "checkpoint", "out": results}
+    again = _run(home, framework, "clinic", weights="run:diagnosis", seed=1, **asked)
+    assert again.config["weights"] == f"run:{second.run_id}"
+    same = _run(home, framework, "clinic", weights=f"run:{second.run_id}", **asked)
+    assert same.run_id == again.run_id
+    assert same.config["seed"] == 1
+    _run(home, framework, "clinic", weights=f"run:{_first(results).run_id}", **asked)
+    table = build_table(Store(results).all().records)
+    (row,) = (row for _, row in table.iterrows() if row[COLUMNS.method] == "checkpoint")
+    assert row[COLUMNS.seeds] == "0 1"
+    with pytest.raises(UserError, match=r"--seed 2: the network of run .* was trained with seed 1"):
+        _run(home, framework, "clinic", weights=f"run:{second.run_id}", seed=2, **asked)
+
+
 def test_several_runs_of_a_task_are_named_and_none_is_said(home, framework, results):
     _run(home, framework, "other", results)
     with pytest.raises(UserError, match=r"has 2 runs of diagnosis by MobileNetV2 .*run:r\w{12}, "):

@@ -56,7 +56,7 @@ def test_jobs_may_read_and_end_and_their_actions_are_pinned_and_keep_no_token(pa
 def test_the_weekly_run_has_every_part_of_the_slow_tests():
     job = _read(FOLDER / "ci.yml")["jobs"]["slow"]
     (parts,) = job["strategy"]["matrix"].values()
-    (command,) = [step["run"] for step in job["steps"] if "run" in step]
+    (command,) = [step["run"] for step in job["steps"] if "make" in step.get("run", "")]
     assert command == f"make test-slow PART=${{{{ matrix.part }}}}/{len(parts)}"
     assert parts == list(range(1, len(parts) + 1))
 
