@@ -13,7 +13,10 @@ from benchmark.sweep.ray_node import Order, Runner, _settle, sweep_environment
 from benchmark.sweep.retries import Ending
 
 PLUGIN = """\
-class OfANode:
+from benchmark.methods.cross_entropy import CrossEntropy
+
+
+class OfANode(CrossEntropy):
     name, summary = "of-a-node", "one"
 
 
