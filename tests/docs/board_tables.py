@@ -41,6 +41,19 @@ TABLES = {
             for name, framework in _FRAMEWORKS.items()
         ],
     ),
+    "imbalance": BoardTable(
+        section="Rare classes",
+        by="method",
+        where={"task": "imbalance", "dataset": "isic2018"},
+        columns=[
+            Column(f"{title}, {arch}", metric, {"arch": arch})
+            for arch in ("MobileNetV2", "EfficientNetB0")
+            for title, metric in (
+                ("macro F1", "macro_f1"),
+                ("few-shot sensitivity", "few_shot_sensitivity"),
+            )
+        ],
+    ),
 }
 _NAMES = {"arch": "architecture", "method": "method"}
 
