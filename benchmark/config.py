@@ -21,6 +21,8 @@ Framework = Literal["torch", "keras"]
 Option = str | int | float | bool | None
 BUDGETS = ("smoke", "quick", "paper")
 DEFAULT_EXPLAINER = "gradcam"
+# Begins `weights` that an earlier run left.
+EARLIER_RUN = "run:"
 # Insertion and deletion take 32 forward passes per image, randomisation six maps. Ours.
 _PROBED_IMAGES = {"smoke": 4, "quick": 16, "paper": 100}
 
@@ -285,7 +287,7 @@ def _check_untrained(
     if earlier or epochs is not None:
         raise UserError(f"method {method} does not train: leave out --epochs and --pretrain-on")
     # The leaderboard would count equal runs as seeds. The seed of an earlier run is its network's.
-    if seed and not weights.startswith("run:"):
+    if seed and not weights.startswith(EARLIER_RUN):
         raise UserError(f"method {method} draws nothing, so one file is one run: leave out --seed")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 import architectures
-from benchmark.config import RunConfig
+from benchmark.config import EARLIER_RUN, RunConfig
 from benchmark.data import Dataset, load
 from benchmark.data.dataset import no_masks
 from benchmark.data.images import content_hash
@@ -27,7 +27,6 @@ from benchmark.records.store import Store
 from benchmark.registry import METHODS, TASKS
 from benchmark.wording import counted
 
-PREFIX = "run:"
 # Parts of a split that a run learns from or chooses by.
 _LEARNED = ("train", "unlabelled", "validation")
 
@@ -48,14 +47,14 @@ def settled(
             another seed, or as `origin_of`.
     """
     weights = asked.get("weights", "none")
-    if not weights.startswith(PREFIX):
+    if not weights.startswith(EARLIER_RUN):
         return {}
-    named = PREFIX + _named(weights, results, arch, framework, seed)
+    named = EARLIER_RUN + _named(weights, results, arch, framework, seed)
     origin = origin_of(named, results, arch)
     assert origin is not None
     size = origin.config.image_size
     found = {"weights": named, "image_size": asked.get("image_size") or size}
-    if METHODS.get(asked.get("method", "cross-entropy")).trains:
+    if "method" not in asked or METHODS.get(asked["method"]).trains:
         return found
     # Nothing is drawn when a network is scored: its seed is that of its training.
     trained = origin.config.seed
@@ -69,7 +68,7 @@ def settled(
 
 def _named(weights: str, results: str | Path, arch: str, framework: str, seed: int) -> str:
     """The id of the run that `run:...` means."""
-    name = weights.removeprefix(PREFIX)
+    name = weights.removeprefix(EARLIER_RUN)
     task, slash, dataset = name.partition("/")
     if task not in TASKS.names():
         return Store(results).find(name).run_id
@@ -89,11 +88,11 @@ def _named(weights: str, results: str | Path, arch: str, framework: str, seed: i
     if found:
         raise UserError(
             f"--weights {weights}: {results} has {len(found)} runs of {whose}: write one of"
-            f" {', '.join(PREFIX + run_id for run_id in found[:5])}"
+            f" {', '.join(EARLIER_RUN + run_id for run_id in found[:5])}"
         )
     raise UserError(
         f"--weights {weights}: {results} has no run of {whose}: run it first, or write"
-        f" {PREFIX}ID with an id of `python -m benchmark list records`"
+        f" {EARLIER_RUN}ID with an id of `python -m benchmark list records`"
     )
 
 
@@ -138,9 +137,9 @@ def origin_of(weights: str, results: str | Path, arch: str) -> Origin | None:
         UserError: there is no such run, its network is of another architecture, is not here, or is
             one of several.
     """
-    if not weights.startswith(PREFIX):
+    if not weights.startswith(EARLIER_RUN):
         return None
-    record = Store(results).load(weights.removeprefix(PREFIX))
+    record = Store(results).load(weights.removeprefix(EARLIER_RUN))
     told = f"--weights {weights}"
     if record.config.get("arch") != architectures.find(arch).name:
         raise UserError(f"{told}: that run is of {record.config.get('arch')}, not of {arch}")

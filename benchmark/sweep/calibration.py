@@ -8,10 +8,10 @@ from pathlib import Path
 
 import architectures
 from benchmark import locks, threads
+from benchmark.config import EARLIER_RUN
 from benchmark.data import load
 from benchmark.data.pixels import open_pixels
 from benchmark.errors import UserError
-from benchmark.origin import PREFIX
 from benchmark.progress import TerminalDisplay
 from benchmark.question import asked_of, question
 from benchmark.registry import METHODS
@@ -42,7 +42,7 @@ def missing(runs: Sequence[PlannedRun], costs: Costs) -> list[PlannedRun]:
     chosen = []
     for run in sorted(runs, key=lambda run: architectures.find(run.config.arch).base_parameters):
         config = run.config
-        if not METHODS.get(config.method).trains and config.weights.startswith(PREFIX):
+        if not METHODS.get(config.method).trains and config.weights.startswith(EARLIER_RUN):
             continue  # nothing to score where calibration runs
         group = (config.framework, config.device == "cpu")
         if group not in spans:
@@ -55,7 +55,7 @@ def missing(runs: Sequence[PlannedRun], costs: Costs) -> list[PlannedRun]:
 
 def _short(run: PlannedRun) -> PlannedRun:
     asked = run.asked
-    if asked.weights.startswith(PREFIX):
+    if asked.weights.startswith(EARLIER_RUN):
         # Earlier runs lie in another folder, and random weights train as fast.
         asked = asked.model_copy(update={"weights": "none"})
     if run.config.recipe.epochs > EPOCHS:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 from documents import ROOT
+from tabulate import tabulate
 
 
 @dataclass(frozen=True)
@@ -60,28 +61,21 @@ _NAMES = {"arch": "architecture", "method": "method"}
 
 def markdown(table: BoardTable) -> str:
     """As it has to stand on the front page; "-" where the board has no row."""
-    cells = [[_NAMES[table.by], *(column.title for column in table.columns)], *_rows(table)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    head, *rows = ("| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in cells)
-    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    return "\n".join([head, rule, *rows])
+    head = [_NAMES[table.by], *(column.title for column in table.columns)]
+    return tabulate(_rows(table), head, tablefmt="github", disable_numparse=True)
 
 
 def _rows(table: BoardTable) -> Iterator[list[str]]:
     board = pd.read_csv(ROOT / "results" / "v1" / "table.csv")
     rows = _where(board[board["submitted"] != "yes"], {"kind": "run", **table.where})
-    columns = [_where(rows, column.where).set_index(table.by) for column in table.columns]
-    scores = [one[column.metric] for one, column in zip(columns, table.columns, strict=True)]
+    columns = [
+        (_where(rows, column.where).set_index(table.by), column.metric) for column in table.columns
+    ]
     # A name without a score in the first column stands by its score in the next.
-    ranks = pd.concat(scores, axis=1).bfill(axis=1).iloc[:, 0]
+    ranks = pd.concat([one[metric] for one, metric in columns], axis=1).bfill(axis=1).iloc[:, 0]
     for name in ranks.sort_values(ascending=False, kind="stable").index:
-        yield [
-            f"`{name}`" if table.by == "method" else name,
-            *(
-                _cell(one, name, column.metric)
-                for one, column in zip(columns, table.columns, strict=True)
-            ),
-        ]
+        shown = f"`{name}`" if table.by == "method" else name
+        yield [shown, *(_cell(one, name, metric) for one, metric in columns)]
 
 
 def _where(rows: pd.DataFrame, cells: dict[str, str]) -> pd.DataFrame:

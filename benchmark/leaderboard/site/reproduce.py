@@ -10,9 +10,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import architectures
-from benchmark.config import RunConfig, configure
+from benchmark.config import EARLIER_RUN, RunConfig, configure
 from benchmark.errors import UserError
-from benchmark.origin import PREFIX
 from benchmark.others import files_of, origins
 from benchmark.plugins import FLAG
 from benchmark.records.record import Record
@@ -144,7 +143,7 @@ def _placed(path: str | None) -> str | None:
 
 
 def _weights(weights: str) -> str:
-    named = weights in ("none", *architectures.PUBLISHED) or weights.startswith(PREFIX)
+    named = weights in ("none", *architectures.PUBLISHED) or weights.startswith(EARLIER_RUN)
     return weights if named else str(_placed(weights))
 
 
