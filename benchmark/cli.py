@@ -180,14 +180,18 @@ def _list(options: argparse.Namespace) -> None:
     from pathlib import Path
 
     from benchmark.listed import THINGS, text_of
+    from benchmark.wording import out_option
 
     for title in THINGS:
         if options.kind in (title, "all"):
             print(f"{title}\n\n{text_of(title, _table_of)}\n")
     if options.kind == "all":
         # A name with a dot before it is of a file that is being written.
+        given = out_option(options.out)
         records = sum(1 for _ in Path(options.out).glob("v1/records/[!.]*.json"))
-        print(f"records\n\n{records} in {options.out}: see `python -m benchmark list records`")
+        print(
+            f"records\n\n{records} in {options.out}: see `python -m benchmark list records{given}`"
+        )
     elif options.kind not in THINGS:
         _list_records(options.kind, options.out)
 
@@ -281,7 +285,7 @@ def _leaderboard(options: argparse.Namespace) -> int:
 def _check_leaderboard(out: str) -> int:
     from benchmark.leaderboard.check import check
     from benchmark.progress import TerminalDisplay
-    from benchmark.wording import counted
+    from benchmark.wording import counted, out_option
 
     checked = check(out, TerminalDisplay().track)
     _print_left_out(checked.problems)
@@ -290,7 +294,7 @@ def _check_leaderboard(out: str) -> int:
     if not checked.faults:
         print("the leaderboard is what the records give")
         return 0
-    remedy = "python -m benchmark leaderboard" + (f" --out {out}" if out != "results" else "")
+    remedy = f"python -m benchmark leaderboard{out_option(out)}"
     count = counted(len(checked.faults), "file")
     raise UserError(
         f"the leaderboard is not what the records give ({count}): run `{remedy}`, and commit what"

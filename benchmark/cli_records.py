@@ -136,6 +136,7 @@ def _date(text: str) -> date:
 def _contest(options: argparse.Namespace) -> None:
     from benchmark.contested import note, withdraw
     from benchmark.submissions.board import find
+    from benchmark.wording import out_option
 
     if options.withdraw:
         print(f"withdrawn   {withdraw(options.out, options.record, options.by)}")
@@ -147,11 +148,12 @@ def _contest(options: argparse.Namespace) -> None:
     given = options.date or datetime.now(UTC).date()
     made = note(record.run_id, options.why, options.by, options.link, given)
     print(f"note        {made.write(options.out)}")
-    print(f"show it     python -m benchmark leaderboard --out {options.out}")
+    print(f"show it     python -m benchmark leaderboard{out_option(options.out)}")
 
 
 def _rescore(options: argparse.Namespace) -> int:
     from benchmark.progress import TerminalDisplay
+    from benchmark.records.folder import RunFolder
     from benchmark.records.store import Store
     from benchmark.rescoring import answered, rescored
     from benchmark.show import moved_table, text_table
@@ -182,6 +184,7 @@ def _rescore(options: argparse.Namespace) -> int:
         print(f"run {record.run_id}\n\n{text_table(moved_table(found.moved))}\n")
         if not options.dry_run:
             store.save(found.record)
+            RunFolder.of_record(options.out, record).update(found.record)
     told = "would move" if options.dry_run else "moved"
     print(f"{counted(len(records), 'record')}, the metrics of {changed} {told}")
     for problem in problems:

@@ -12,8 +12,11 @@ import answered_made
 from benchmark import __version__, rescoring
 from benchmark.cli import main
 from benchmark.errors import DataError, UserError
+from benchmark.files import write_json
 from benchmark.records import predictions, splits
+from benchmark.records.folder import RunFolder
 from benchmark.records.predictions import Predictions
+from benchmark.records.record import Record
 from benchmark.records.store import Store
 from benchmark.rescoring import faults_told
 
@@ -111,6 +114,8 @@ def test_the_command_says_what_moved_and_writes_it(tmp_path, capsys):
     right, other, lost = (answered_made.run(tmp_path, seed=seed) for seed in range(3))
     store = Store(tmp_path)
     store.save(_spoilt(right, "macro_f1", value=0.123))
+    folder = RunFolder.of_record(tmp_path, right)
+    write_json(folder.path / "record.json", store.load(right.run_id).model_dump(mode="json"))
     predictions.location(tmp_path, lost.run_id).unlink()
     assert main(["rescore", "--dry-run", "--out", str(tmp_path)]) == 1
     told = capsys.readouterr()
@@ -122,6 +127,9 @@ def test_the_command_says_what_moved_and_writes_it(tmp_path, capsys):
     assert main(["rescore", right.run_id, "--out", str(tmp_path)]) == 0
     assert "1 record, the metrics of 1 moved" in capsys.readouterr().out
     assert store.load(right.run_id).metrics == right.metrics
+    copied = (folder.path / "record.json").read_text("utf-8")
+    assert Record.model_validate_json(copied) == store.load(right.run_id)
+    assert not RunFolder.of_record(tmp_path, other).path.exists()
     assert main(["rescore", "--dry-run", "--out", str(tmp_path)]) == 0
     assert store.load(other.run_id) == other
 

@@ -230,7 +230,7 @@ def _mask_remarks(empty: Sequence[str]) -> Iterator[str]:
 def _unseen_remarks(count: int, seen: int) -> Iterator[str]:
     unseen = count - seen
     if unseen:
-        told = f"{counted(f'{unseen:,}', 'photograph')} {'is' if unseen == 1 else 'are'}"
+        told = f"{counted(f'{unseen:,}', 'photograph is', 'photographs are')}"
         where = f"looked for among the other {seen:,} only" if seen > 1 else "not looked for"
         yield f"{told} not here or cannot be read: near-identical images were {where}"
 

@@ -19,6 +19,7 @@ from benchmark.records.index import Head, Index
 from benchmark.records.record import Record
 from benchmark.records.store import Store
 from benchmark.rescoring import TOLERANCE, Sheets, answered, question_of, split_of
+from benchmark.wording import out_option
 
 # Verdicts that are noted at once: what an interrupted build does not have to do again.
 _BATCH = 500
@@ -67,7 +68,11 @@ def contradicted(index: Index, results: Path, progress: Progress = silent) -> di
         index.note({_name(run): json.dumps(verdict) for run, verdict in some.items()})
         faults |= {run: verdict.fault for run, verdict in some.items() if verdict.fault}
     where = Store(results).folder
-    return {run: f"{where / run}.json {faults[run]}" for run in sorted(faults)}
+    anew = f"compute it anew with `python -m benchmark rescore {{}}{out_option(results)}`"
+    return {
+        run: f"{where / run}.json {faults[run]}: restore the file, or {anew.format(run)}"
+        for run in sorted(faults)
+    }
 
 
 def _name(run_id: str) -> str:
@@ -117,10 +122,7 @@ def _fault(results: Path, record: Record, sheets: Sheets) -> str:
     told = np.nan if metric is None or metric.value is None else metric.value
     if np.isclose(told, computed, rtol=0, atol=TOLERANCE, equal_nan=True):
         return ""
-    return (
-        f"says {record.headline} {_shown(told)} and its own predictions give {_shown(computed)}:"
-        f" restore the file, or compute it anew with `python -m benchmark rescore {record.run_id}`"
-    )
+    return f"says {record.headline} {_shown(told)} and its own predictions give {_shown(computed)}"
 
 
 def _shown(value: float) -> str:

@@ -77,6 +77,11 @@ class RunFolder:
         write_json(self.path / "record.json", record.model_dump(mode="json"))
         shutil.rmtree(self.path / _CHECKPOINTS, ignore_errors=True)
 
+    def update(self, record: Record) -> None:
+        """Write the record anew where there is one: a run's folder may be gone, or elsewhere."""
+        if (self.path / "record.json").is_file():
+            write_json(self.path / "record.json", record.model_dump(mode="json"))
+
     @property
     def finished(self) -> bool:
         """Whether there is nothing left for `finish`; so where there is no folder at all."""

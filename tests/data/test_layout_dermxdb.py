@@ -87,11 +87,11 @@ def test_unions_are_read_and_their_parts_left_out(newer):
         ("acne--x (1)", "labeller2", "Papule", 1),
         ("img--1-a", "labeller3", "Scale", 1),
     ]
-    assert "1 numbered masks are parts" in " ".join(dataset.notes)
+    assert "1 mask left out, with a number" in " ".join(dataset.notes)
 
 
 def test_second_readings_are_read_only_when_asked_for(newer):
-    assert "1 masks are second readings" in " ".join(_load(newer).notes)
+    assert "1 mask left out, of second readings" in " ".join(_load(newer).notes)
     assert ("acne--x (1)", "labeller1", "Papule", 2) in _masks(_load(newer, sessions="both"))
     with pytest.raises(UserError, match="sessions is 'first' or 'both', not 'all'"):
         _load(newer, sessions="all")
@@ -100,12 +100,12 @@ def test_second_readings_are_read_only_when_asked_for(newer):
 def test_images_missing_from_the_metadata_are_left_out_and_counted(newer):
     dataset = _load(newer)
     assert "stranger" not in dataset.table.index
-    said = "1 masks are of images that metadata.csv does not list and are left out"
-    assert f"{said}: 1 images, stranger." in dataset.notes
+    said = "1 mask left out, of 1 image that metadata.csv does not list"
+    assert f"{said}: stranger." in dataset.notes
 
 
 def test_orphan_rows_of_the_item_table_are_counted(newer):
-    assert "1 rows of instance_mask_annotations.csv have no mask file" in " ".join(
+    assert "1 row has no mask file, in instance_mask_annotations.csv" in " ".join(
         _load(newer).notes
     )
 
@@ -167,7 +167,7 @@ def test_characteristic_outside_the_sixteen_is_kept_and_noted(newer):
     dataset = _load(newer)
     assert "Hyperkeratosis" in set(dataset.masks["characteristic"])
     notes = " ".join(dataset.notes)
-    assert "1 masks are of a characteristic outside the 16 of the paper (Hyperkeratosis)" in notes
+    assert "1 mask of a characteristic outside the 16 of the paper (Hyperkeratosis)" in notes
 
 
 def test_patients_and_folds_come_from_the_published_folds(newer):
@@ -364,8 +364,8 @@ def test_real_masks_are_all_accounted_for(real_data):
     for count in (
         "61 rows",
         "555 masks",
-        ": 41 images",
-        "697 numbered",
+        "of 41 images",
+        "697 masks",
         "866 masks",
         "2 images have no mask",
     ):

@@ -91,7 +91,7 @@ def test_groupings_come_before_the_metadata_and_both_are_joined(folder):
     assert table.at["ISIC_0", "age"] == 45
     assert np.isnan(table.at["ISIC_1", "age"])
     assert list(table["dx_type"])[:4] == ["histo", "", "confocal", ""]
-    assert any("1 images have another diagnosis" in note for note in dataset.notes)
+    assert any("1 image has another diagnosis" in note for note in dataset.notes)
 
 
 def test_masks_are_read_and_strays_noted(folder):
@@ -104,7 +104,7 @@ def test_masks_are_read_and_strays_noted(folder):
         "",
     ]
     assert dataset.mask_stack("ISIC_2").shape == (1, 8, 12)
-    assert any("1 mask files belong to no image" in note for note in dataset.notes)
+    assert any("1 mask file is left out" in note for note in dataset.notes)
     assert any("6 images have no mask" in note for note in dataset.notes)
 
 

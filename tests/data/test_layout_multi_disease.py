@@ -115,7 +115,7 @@ def test_an_image_in_no_table_is_left_out_and_noted(tables):
     _picture(tables / "images" / "sub" / "g.png")
     dataset = _load(tables)
     assert list(dataset.table.index) == list("abcdef")
-    assert "1 images are in no table and are left out (the first: sub/g)." in dataset.notes
+    assert "1 image is in no table and left out (the first: sub/g)." in dataset.notes
 
 
 def test_an_image_with_an_empty_grade_stays_unlabelled(tables):

@@ -60,7 +60,7 @@ def test_a_record_that_contradicts_its_predictions_is_left_out_and_named(results
     _say(results, other, 0.99)
     (problem,) = build(results).problems
     assert problem.startswith(f"{results}/v1/records/{other.run_id}.json says {one.headline} 0.99")
-    assert f"rescore {other.run_id}" in problem
+    assert f"rescore {other.run_id} --out {results}`" in problem
     table = (results / "v1" / "table.csv").read_text()
     assert one.run_id in table
     assert other.run_id not in table

@@ -15,6 +15,7 @@ import pandas as pd
 from benchmark.data.dataset import MASK_COLUMNS, Dataset
 from benchmark.data.layouts import Layout, tables
 from benchmark.errors import DataError, UserError
+from benchmark.wording import counted
 
 # Folder order of the authors' benchmark, which is alphabetical.
 CLASSES = (
@@ -113,7 +114,7 @@ def read(root: Path, images: str | Path | None = None, sessions: str = "first") 
         table["readers"] = [";".join(sorted(readers[i])) for i in ids]
     bare = len(ids) - masks["id"].nunique()
     if bare:
-        notes.append(f"{bare} images have no mask.")
+        notes.append(f"{counted(bare, 'image has', 'images have')} no mask.")
     return Dataset("dermxdb", root, table, CLASSES, masks, tuple(notes))
 
 
@@ -159,7 +160,10 @@ def _patients(root: Path, ids: set[str], notes: list[str]) -> dict[str, tuple[st
         sheet.refuse(faults, "keep an image in one test fold")
     unknown = len(ids - set(known))
     if unknown:
-        notes.append(f"{unknown} images are in no fold: each is taken as a patient of its own.")
+        notes.append(
+            f"{counted(unknown, 'image is', 'images are')} in no fold: each is taken as a"
+            " patient of its own."
+        )
     return known
 
 
@@ -246,15 +250,14 @@ def _masks(
             rater = again[1] if again else match["rater"]
             rows.append((match["image"], rater, what, str(files[stem]), 2 if again else 1))
     said = {
-        "strangers": "masks are of images that metadata.csv does not list and are left out:"
-        f" {len(strangers)} images, {', '.join(sorted(strangers))}.",
-        "parts": "numbered masks are parts of a characteristic's own mask and are left out.",
-        "second": "masks are second readings and are left out (the option sessions=both reads"
-        " them).",
-        "other": "masks are of a characteristic outside the 16 of the paper"
+        "strangers": f"left out, of {counted(len(strangers), 'image')} that metadata.csv does not"
+        f" list: {', '.join(sorted(strangers))}.",
+        "parts": "left out, with a number: parts of a characteristic's own mask.",
+        "second": "left out, of second readings (the option sessions=both reads them).",
+        "other": "of a characteristic outside the 16 of the paper"
         f" ({', '.join(sorted(others))}): rename the files if it is another spelling of one.",
     }
-    notes += [f"{count[key]} {text}" for key, text in said.items() if count[key]]
+    notes += [f"{counted(count[key], 'mask')} {text}" for key, text in said.items() if count[key]]
     if not rows:
         raise DataError(f"{folder} holds no mask of an image in metadata.csv: check the checkout")
     seen = [(match["rater"], match["image"]) for match in matches.values()]
@@ -288,7 +291,7 @@ def _item_names(path: Path, stems: set[str], notes: list[str]) -> dict[str, str]
     union = rows["image_id"] + "_" + rows["class_name"]
     orphans = int((~rows["mask_id"].isin(stems) & ~union.isin(stems)).sum())
     if orphans:
-        notes.append(f"{orphans} rows of {path.name} have no mask file.")
+        notes.append(f"{counted(orphans, 'row has', 'rows have')} no mask file, in {path.name}.")
     return dict(zip(rows["mask_id"], rows["class_name"], strict=True))
 
 

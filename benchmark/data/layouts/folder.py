@@ -239,7 +239,7 @@ def _masks(root: Path, ids: list[str], notes: list[str]) -> tuple[pd.DataFrame, 
             )
     without = len(known - {sample_id for sample_id, _ in found})
     if found and without:
-        notes.append(f"{counted(without, 'image')} {'has' if without == 1 else 'have'} no mask.")
+        notes.append(f"{counted(without, 'image has', 'images have')} no mask.")
     rows = [(sample_id, "expert", what, str(path)) for (sample_id, what), path in found.items()]
     table = pd.DataFrame(rows, columns=list(MASK_COLUMNS)) if rows else no_masks()
     return table, _strays_told(strays, top, ids[0])

@@ -12,6 +12,7 @@ import pandas as pd
 from benchmark.data.dataset import MASK_COLUMNS, Dataset, no_masks
 from benchmark.data.layouts import Layout, tables
 from benchmark.errors import DataError
+from benchmark.wording import counted
 
 CLASSES = ("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC")
 PARTS = {"Training": "train", "Validation": "validation", "Test": "test"}
@@ -187,12 +188,15 @@ def _masks(root: Path, ids: set[str], notes: list[str]) -> pd.DataFrame:
             else:
                 strays += 1
     if strays:
-        notes.append(f"{strays} mask files belong to no image of the tables and are left out.")
+        notes.append(
+            f"{counted(strays, 'mask file is', 'mask files are')} left out, of no image in the"
+            " tables."
+        )
     if not rows:
         return no_masks()
     bare = len(ids) - len({row[0] for row in rows})
     if bare:
-        notes.append(f"{bare} images have no mask.")
+        notes.append(f"{counted(bare, 'image has', 'images have')} no mask.")
     return pd.DataFrame(rows, columns=list(MASK_COLUMNS))
 
 
@@ -200,15 +204,18 @@ def _oddities(table: pd.DataFrame, lesions: _Lesions) -> list[str]:
     notes = []
     alone = sum(sample_id not in lesions.group for sample_id in table.index)
     if alone:
-        notes.append(f"{alone} images have no lesion id: each is taken as a lesion of its own.")
+        notes.append(
+            f"{counted(alone, 'image has', 'images have')} no lesion id: each is taken as a"
+            " lesion of its own."
+        )
     other = sum(
         lesions.diagnosis.get(sample_id, "").upper() not in ("", CLASSES[label])
         for sample_id, label in table["label"].items()
     )
     if other:
         notes.append(
-            f"{other} images have another diagnosis in HAM10000_metadata.csv than in the ground"
-            " truth, which counts."
+            f"{counted(other, 'image has', 'images have')} another diagnosis in"
+            " HAM10000_metadata.csv than in the ground truth, which counts."
         )
     return notes
 

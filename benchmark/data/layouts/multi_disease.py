@@ -14,6 +14,7 @@ import pandas as pd
 from benchmark.data.dataset import ALL_DISEASES, SPLITS, UNLABELLED, Dataset, Disease
 from benchmark.data.layouts import Layout, tables
 from benchmark.errors import DataError, UserError, unknown_name
+from benchmark.wording import counted
 
 IMAGES = "images"
 GRADE_FOLDER = re.compile(r"([0-9]{1,9})(?:[-_ ]+(.+))?")
@@ -229,7 +230,8 @@ def _from_tables(
     strays = [i for i in files if i not in samples.path]
     if strays:
         notes.append(
-            f"{len(strays)} images are in no table and are left out (the first: {strays[0]})."
+            f"{counted(len(strays), 'image is', 'images are')} in no table and left out (the first:"
+            f" {strays[0]})."
         )
     return samples, grades
 
@@ -342,7 +344,10 @@ def _table(
     }
     alone = [i for i in ids if i not in samples.group]
     if alone:
-        notes.append(f"{len(alone)} images name no patient: each is taken as its own group.")
+        notes.append(
+            f"{counted(len(alone), 'image names', 'images name')} no patient: each is taken as its"
+            " own group."
+        )
     return pd.DataFrame(
         {
             "path": [str(samples.path[i]) for i in ids],
