@@ -9,7 +9,7 @@ import pytest
 from benchmark import listed
 from benchmark.cache import cache_folder
 from benchmark.show import text_table
-from benchmark.show_things import listing
+from benchmark.show.things import listing
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import pytest
 from benchmark.errors import UserError
 from benchmark.registry import METHODS
 from benchmark.show import text_table
-from benchmark.show_things import describe, listing
+from benchmark.show.things import describe, listing
 
 
 def test_fractions_have_three_decimals_and_missing_cells_a_dash():

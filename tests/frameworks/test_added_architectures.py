@@ -8,7 +8,7 @@ from architectures import Backbone
 from benchmark.errors import UserError
 from benchmark.explain.gradcam import GradCam
 from benchmark.registry import ADDED_ARCHITECTURES
-from benchmark.show_things import describe, listing
+from benchmark.show.things import describe, listing
 from benchmark.training.frameworks import select_backend
 
 SIZE = (40, 56)

@@ -18,7 +18,7 @@ from benchmark.records.folder import RunFolder
 from benchmark.records.store import Store
 from benchmark.run import run
 from benchmark.show import baselines_table, metrics_table
-from benchmark.show_things import describe
+from benchmark.show.things import describe
 from benchmark.training.frameworks import select_backend
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "architectures"))

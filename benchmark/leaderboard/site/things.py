@@ -16,7 +16,7 @@ from benchmark.leaderboard.site.runs import Place
 from benchmark.leaderboard.site.sections import anchor, seeds
 from benchmark.metrics.names import title
 from benchmark.records.record import Record
-from benchmark.show_things import facts
+from benchmark.show.things import facts
 
 # Rows that a page shows (ours); the others are in the table.
 MOST_ROWS = 1000

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from benchmark.cli_data import add_data_options, command, option, options_of
+from benchmark.cli.data import add_data_options, command, option, options_of
 
 # Flags that are a task's own.
 _OF_TASKS = ("imbalance", "positive", "label_fractions", "unlabelled", "grades")

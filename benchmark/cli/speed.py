@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.cli_data import command
+from benchmark.cli.data import command
 from benchmark.errors import UserError
 from benchmark.speed.works import COSTS, GROUPS, GROWTH, ROUNDS, chosen
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from benchmark.cli_data import add_data_place
-from benchmark.cli_run import add_settings, add_track, settings_of
+from benchmark.cli.data import add_data_place
+from benchmark.cli.run import add_settings, add_track, settings_of
 from benchmark.errors import UserError
 from benchmark.wording import counted
 

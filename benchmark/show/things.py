@@ -14,7 +14,7 @@ from benchmark.listed import THINGS
 from benchmark.recipe import Augmentation
 from benchmark.registry import DATASETS, EXPLAINERS, METHODS, TASKS, Registry
 from benchmark.show import facts_table
-from benchmark.show_architectures import about_architecture, architecture_listing
+from benchmark.show.architectures import about_architecture, architecture_listing
 from benchmark.wording import counted
 
 KINDS = (*THINGS, "records")
@@ -97,7 +97,7 @@ def _list_explainers(out: Path) -> pd.DataFrame:
 
 def _list_records(out: Path) -> pd.DataFrame:
     # Only now: what scores a submission takes long to import.
-    from benchmark.show_records import record_listing
+    from benchmark.show.records import record_listing
 
     return record_listing(out)
 
@@ -193,7 +193,7 @@ def _explainer(explainer: Any) -> dict[str, Any]:
 
 
 def _record(name: str, out: Path) -> dict[str, Any]:
-    from benchmark.show_records import record_facts, record_ids
+    from benchmark.show.records import record_facts, record_ids
 
     if not any(each.startswith(name) for each in record_ids(out)):
         known = [

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-from benchmark.cli_data import command
+from benchmark.cli.data import command
 from benchmark.errors import UserError
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmark.cli_data import command
+from benchmark.cli.data import command
 from benchmark.errors import UserError
 
 

@@ -6,17 +6,17 @@ import sys
 from collections.abc import Sequence
 
 from benchmark import __version__, interrupt, plugins
-from benchmark.cli_data import (
+from benchmark.cli.data import (
     add_data,
     add_data_options,
     chosen_dataset,
     command,
 )
-from benchmark.cli_records import add_card, add_compare, add_contest, add_repeat, add_rescore
-from benchmark.cli_run import add_run
-from benchmark.cli_speed import add_speed
-from benchmark.cli_submit import add_submit, add_verify
-from benchmark.cli_sweep import add_sweep
+from benchmark.cli.records import add_card, add_compare, add_contest, add_repeat, add_rescore
+from benchmark.cli.run import add_run
+from benchmark.cli.speed import add_speed
+from benchmark.cli.submit import add_submit, add_verify
+from benchmark.cli.sweep import add_sweep
 from benchmark.errors import UserError, out_of_memory
 
 EXAMPLES = """\
@@ -199,25 +199,25 @@ def _list(options: argparse.Namespace) -> None:
 def _table_of(kind: str) -> str:
     # Only where it is not remembered: what there is takes long to import.
     from benchmark.show import text_table
-    from benchmark.show_things import listing
+    from benchmark.show.things import listing
 
     return text_table(listing(kind)[kind])
 
 
 def _list_records(kind: str, out: str) -> None:
     from benchmark.show import text_table
-    from benchmark.show_things import listing
+    from benchmark.show.things import listing
 
     for title, table in listing(kind, out).items():
         print(f"{title}\n\n{text_table(table)}\n")
-    from benchmark.show_records import unreadable_records
+    from benchmark.show.records import unreadable_records
 
     _print_left_out(unreadable_records(out))
 
 
 def _describe(options: argparse.Namespace) -> None:
     from benchmark.show import facts_text
-    from benchmark.show_things import describe
+    from benchmark.show.things import describe
 
     print(facts_text(describe(options.name, options.out)))
 
