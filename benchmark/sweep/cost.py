@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmark.config import DECIDE_NOTHING, RunConfig
 from benchmark.records.index import opened
@@ -171,27 +171,38 @@ def _same(config: Mapping[str, Any]) -> str:
     return json.dumps(settings, sort_keys=True)
 
 
+class Underway(NamedTuple):
+    """For how many seconds a run has run, and how many more it says at least, if it does."""
+
+    seconds: float
+    told: float | None = None
+
+
 def seconds_left(
-    unfinished: Sequence[PlannedRun], working: Mapping[str, float], costs: Costs, jobs: int
+    unfinished: Sequence[PlannedRun], working: Mapping[str, Underway], costs: Costs, jobs: int
 ) -> float | None:
     """How long so many jobs need for these runs; None while nothing is known of any of them.
 
     Args:
         unfinished: runs that are not settled.
-        working: of those that run now, by id, for how many seconds they have.
+        working: those that run now, by id.
         costs: of runs that are done; where they tell nothing, the plan's own estimate counts, and
-            where there is none the mean of all that is known.
+            where there is none the mean of all that is known, or of what running ones say.
         jobs: at once.
     """
     found = [costs.estimate(run.config) or run.estimate for run in unfinished]
     known = [estimate.seconds for estimate in found if estimate is not None] + costs.seconds
     if not unfinished:
         return 0.0
+    # Better than nothing, though it may be the first of several stages that is told.
+    known = known or [each.seconds + each.told for each in working.values() if each.told]
     if not known:
         return None
     mean = sum(known) / len(known)
-    left = 0.0
+    left = []
     for run, estimate in zip(unfinished, found, strict=True):
         whole = mean if estimate is None else estimate.seconds
-        left += max(whole - working.get(run.id, 0.0), 0.0)
-    return left / min(jobs, len(unfinished))
+        seconds, told = working.get(run.id, Underway(0.0))
+        left.append(max(whole - seconds, told or 0.0))
+    # However many jobs there are, none is shared.
+    return max(max(left), sum(left) / min(jobs, len(unfinished)))

@@ -4,6 +4,7 @@ A file and not a pipe, so that `sweep status` and a sweep on another machine can
 """
 
 import json
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -28,13 +29,15 @@ class _Event(BaseModel):
 class Progress(_Event):
     """How far a run has come: what it does, and of training how many epochs are finished.
 
-    `summary` is what the last finished epoch said.
+    `summary` is what the last finished epoch said, `left` for how many seconds the others of this
+    stage would go on as those before them; None before the first is finished, and of what has none.
     """
 
     doing: str = "starting"
     epoch: int = 0
     epochs: int = 0
     summary: str = ""
+    left: float | None = None
 
 
 class End(_Event):
@@ -119,6 +122,8 @@ class EventDisplay:
     def __init__(self, printed: Display, log: EventLog) -> None:
         self._printed, self._log = printed, log
         self._last = Progress()
+        # When this process began with the stage, and after how many epochs of it.
+        self._began, self._before = 0.0, 0
 
     def say(self, line: str) -> None:
         """Print one line."""
@@ -126,17 +131,21 @@ class EventDisplay:
 
     def track(self, items: Iterable[T], description: str, total: int) -> Iterator[T]:
         """Pass `items` on."""
-        self._tell(doing=description, epoch=0, epochs=0)
+        self._tell(doing=description, epoch=0, epochs=0, left=None)
         return self._printed.track(items, description, total)
 
     def epoch(self, stage: str, epoch: int, epochs: int, steps: int) -> "EventEpoch":
         """Open the display of one training epoch."""
-        self._tell(doing=stage, epoch=epoch - 1, epochs=epochs)
+        next_one = {"doing": stage, "epoch": epoch - 1, "epochs": epochs}
+        if next_one != self._last.model_dump(include={*next_one}):
+            self._began, self._before = time.monotonic(), epoch - 1
+            self._tell(**next_one, left=None)
         return EventEpoch(self._printed.epoch(stage, epoch, epochs, steps), self, epoch)
 
     def finished(self, epoch: int, summary: str) -> None:
         """An epoch is over."""
-        self._tell(epoch=epoch, summary=summary)
+        pace = (time.monotonic() - self._began) / (epoch - self._before)
+        self._tell(epoch=epoch, summary=summary, left=pace * (self._last.epochs - epoch))
 
     def _tell(self, **changes: Any) -> None:
         self._last = self._last.model_copy(update=changes)

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from benchmark.errors import UserError
 from benchmark.sweep import measured
-from benchmark.sweep.cost import Costs, seconds_left
+from benchmark.sweep.cost import Costs, Underway, seconds_left
 from benchmark.sweep.display import Shown, SweepDisplay
 from benchmark.sweep.events import End, Progress
 from benchmark.sweep.executor import Executor, Job, Step
@@ -296,17 +296,17 @@ class Scheduler:
 
     def _show(self) -> None:
         clock = self._clock()
+        jobs = [
+            (work.run, work.job.progress() if work.job else Progress(), clock - work.started)
+            for work in self._running
+        ]
         if clock - self._told_left > _RECKON_SECONDS:
             self._told_left = clock
-            working = {work.run.id: clock - work.started for work in self._running}
+            working = {run.id: Underway(age, progress.left) for run, progress, age in jobs}
             self._left = seconds_left(
                 [run for run in self._runs if self._states[run.id] in UNFINISHED],
                 working,
                 self._costs,
                 self._executor.slots,
             )
-        jobs = [
-            (work.run, work.job.progress() if work.job else Progress(), clock - work.started)
-            for work in self._running
-        ]
         self._display.show(Shown(Counter(self._states.values()), self._left, jobs))

@@ -2,12 +2,12 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from benchmark.sweep import events
-from benchmark.sweep.cost import Costs, seconds_left
+from benchmark.sweep.cost import Costs, Underway, seconds_left
 from benchmark.sweep.display import duration, left
 from benchmark.sweep.ledger import Ledger, Row
 from benchmark.sweep.plan import PlannedRun
@@ -20,11 +20,13 @@ class Standing:
 
     Attributes:
         rows: of every run, in the order of the plan.
+        progress: of each run that runs, by its id.
         states: how many runs are in each.
         seconds_left: with as many jobs as run now, or one; None where it is not known.
     """
 
     rows: Sequence[tuple[PlannedRun, Row]]
+    progress: Mapping[str, events.Progress]
     states: Counter[State]
     seconds_left: float | None
 
@@ -32,10 +34,13 @@ class Standing:
 def standing(runs: Sequence[PlannedRun], ledger: Ledger, costs: Costs) -> Standing:
     """How these runs stand, and what `costs` tell of those that are not done."""
     rows = [(run, ledger.seen(run)) for run in runs]
-    working = {run.id: _age(row) for run, row in rows if row.state is State.RUNNING}
+    running = [(run, row) for run, row in rows if row.state is State.RUNNING]
+    progress = {run.id: events.read(ledger.files(run).events).progress for run, _ in running}
+    working = {run.id: Underway(_age(row), progress[run.id].left) for run, row in running}
     unfinished = [run for run, row in rows if row.state in UNFINISHED]
     states = Counter(row.state for _, row in rows)
-    return Standing(rows, states, seconds_left(unfinished, working, costs, max(len(working), 1)))
+    seconds = seconds_left(unfinished, working, costs, max(len(working), 1))
+    return Standing(rows, progress, states, seconds)
 
 
 def told(standing: Standing, ledger: Ledger) -> list[str]:
@@ -46,7 +51,7 @@ def told(standing: Standing, ledger: Ledger) -> list[str]:
         lines.append(f"\n{left(standing.seconds_left)}, with {max(jobs, 1)} at once")
     for run, row in standing.rows:
         if row.state is State.RUNNING:
-            progress = events.read(ledger.files(run).events).progress
+            progress = standing.progress[run.id]
             epoch = f" {progress.epoch}/{progress.epochs}" if progress.epochs else ""
             doing = f"{progress.doing}{epoch}  {progress.summary}".rstrip()
             lines.append(f"\nrunning    {run.name}\n           {doing}, {duration(_age(row))}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.sweep.cost import Costs, seconds_left
+from benchmark.sweep.cost import Costs, Underway, seconds_left
 from benchmark.sweep.measured import Machine, Measured, StageSeconds
 from benchmark.sweep.plan import Asked, Estimate, planned
 
@@ -164,7 +164,7 @@ def test_the_time_left_is_divided_among_the_jobs():
     costs = _costs((_run(), 10.0))
     runs = [_run(seed=seed) for seed in (1, 2, 3)]
     assert seconds_left(runs, {}, costs, 1) == 30
-    assert seconds_left(runs, {runs[0].id: 4.0}, costs, 2) == 13
+    assert seconds_left(runs, {runs[0].id: Underway(4.0)}, costs, 2) == 13
     assert seconds_left(runs[:1], {}, costs, 8) == 10
     assert seconds_left([], {}, costs, 2) == 0
 
@@ -174,3 +174,18 @@ def test_where_done_runs_tell_nothing_the_plan_does_and_then_the_mean():
     assert seconds_left([known, unknown], {}, Costs(), 1) == 40
     assert seconds_left([unknown], {}, Costs(), 1) is None
     assert seconds_left([unknown], {}, _costs((known, 8.0)), 1) == 8
+
+
+def test_a_run_that_says_how_long_it_goes_on_is_believed_beyond_what_was_expected():
+    costs = _costs((_run(), 10.0))
+    runs = [_run(seed=seed) for seed in (1, 2, 3)]
+    assert seconds_left(runs, {runs[0].id: Underway(4.0, 40.0)}, costs, 2) == 40
+    assert seconds_left(runs, {runs[0].id: Underway(4.0, 40.0)}, costs, 1) == 60
+    # More stages may follow, so it is not believed below.
+    assert seconds_left(runs, {runs[0].id: Underway(4.0, 1.0)}, costs, 1) == 26
+
+
+def test_where_nothing_is_known_what_running_ones_say_is_the_mean():
+    runs = [_run(arch="VGG16", seed=seed) for seed in (1, 2)]
+    assert seconds_left(runs, {runs[0].id: Underway(2.0, 18.0)}, Costs(), 1) == 38
+    assert seconds_left(runs, {runs[0].id: Underway(2.0)}, Costs(), 1) is None

@@ -2,6 +2,7 @@
 
 import errno
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,7 +20,8 @@ def test_the_last_that_was_told_is_how_far_a_run_is(tmp_path):
     assert list(display.track([1, 2], "decoding images", 2)) == [1, 2]
     assert events.read(path).progress == Progress(doing="decoding images")
     display.epoch("train", 1, 8, steps=5).close("loss 0.5")
-    assert events.read(path).progress == Progress(
+    progress = events.read(path).progress
+    assert progress.model_copy(update={"left": None}) == Progress(
         doing="train", epoch=1, epochs=8, summary="loss 0.5"
     )
     display.epoch("train", 2, 8, steps=5).close("")
@@ -28,6 +30,29 @@ def test_the_last_that_was_told_is_how_far_a_run_is(tmp_path):
     end = End(ending=Ending.REFUSED, reason="no such data")
     log.end(end)
     assert events.read(path).end == end
+
+
+def test_what_is_left_of_a_stage_is_told_by_the_pace_of_its_epochs(tmp_path, monkeypatch):
+    seconds = iter((100.0, 110.0, 130.0, 200.0, 205.0))
+    monkeypatch.setattr(events, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    path = tmp_path / "events.jsonl"
+    display = EventDisplay(SilentDisplay(), EventLog(path))
+
+    def told():
+        return events.read(path).progress.left
+
+    # Continued: two epochs are not of this process.
+    first = display.epoch("train", 3, 8, steps=5)
+    assert told() is None
+    first.close("loss 0.5")
+    assert told() == 5 * 10
+    display.epoch("train", 4, 8, steps=5).close("loss 0.4")
+    assert told() == 4 * 15
+    list(display.track([1], "predicting", 1))
+    assert told() is None
+    # The next trial has a stage of the same name.
+    display.epoch("train", 1, 8, steps=5).close("loss 0.9")
+    assert told() == 7 * 5
 
 
 def test_a_line_that_is_not_whole_is_left_for_later(tmp_path):
