@@ -55,6 +55,24 @@ TABLES = {
             )
         ],
     ),
+    "few labels": BoardTable(
+        section="Few labels",
+        by="method",
+        where={"task": "semi-supervised", "dataset": "isic2018"},
+        columns=[
+            Column("area under the curve of macro F1", "macro_f1_area"),
+            *(Column(f"macro AUC, {share} %", f"macro_auc_at_{share}") for share in (5, 20, 100)),
+        ],
+    ),
+    "grading": BoardTable(
+        section="Grading",
+        by="method",
+        where={"task": "grading", "dataset": "idrid"},
+        columns=[
+            Column("mean kappa", "quadratic_kappa"),
+            *(Column(f"macro AUC, {name}", f"macro_auc_of_{name}") for name in ("DR", "DME")),
+        ],
+    ),
 }
 _NAMES = {"arch": "architecture", "method": "method"}
 
