@@ -186,8 +186,8 @@ def _list(options: argparse.Namespace) -> None:
         if options.kind in (title, "all"):
             print(f"{title}\n\n{text_of(title, _table_of)}\n")
     if options.kind == "all":
-        # A name with a dot before it is of a file that is being written.
         given = out_option(options.out)
+        # A name with a dot before it is of a file that is being written.
         records = sum(1 for _ in Path(options.out).glob("v1/records/[!.]*.json"))
         print(
             f"records\n\n{records} in {options.out}: see `python -m benchmark list records{given}`"

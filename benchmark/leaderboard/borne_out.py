@@ -68,9 +68,10 @@ def contradicted(index: Index, results: Path, progress: Progress = silent) -> di
         index.note({_name(run): json.dumps(verdict) for run, verdict in some.items()})
         faults |= {run: verdict.fault for run, verdict in some.items() if verdict.fault}
     where = Store(results).folder
-    anew = f"compute it anew with `python -m benchmark rescore {{}}{out_option(results)}`"
+    option = out_option(results)
     return {
-        run: f"{where / run}.json {faults[run]}: restore the file, or {anew.format(run)}"
+        run: f"{where / run}.json {faults[run]}: restore the file, or compute it anew with"
+        f" `python -m benchmark rescore {run}{option}`"
         for run in sorted(faults)
     }
 

@@ -74,21 +74,24 @@ class RunFolder:
 
     def finish(self, record: Record) -> None:
         """Write the record and drop the checkpoints, which nothing needs any more."""
-        write_json(self.path / "record.json", record.model_dump(mode="json"))
+        write_json(self._record, record.model_dump(mode="json"))
         shutil.rmtree(self.path / _CHECKPOINTS, ignore_errors=True)
 
     def update(self, record: Record) -> None:
         """Write the record anew where there is one: a run's folder may be gone, or elsewhere."""
-        if (self.path / "record.json").is_file():
-            write_json(self.path / "record.json", record.model_dump(mode="json"))
+        if self._record.is_file():
+            write_json(self._record, record.model_dump(mode="json"))
 
     @property
     def finished(self) -> bool:
         """Whether there is nothing left for `finish`; so where there is no folder at all."""
-        record = self.path / "record.json"
         return not self.path.exists() or (
-            record.is_file() and not (self.path / _CHECKPOINTS).exists()
+            self._record.is_file() and not (self.path / _CHECKPOINTS).exists()
         )
+
+    @property
+    def _record(self) -> Path:
+        return self.path / "record.json"
 
     def checkpoint(self, stage: str) -> Path:
         """Where a stage keeps its state between two steps; the one before lies beside it."""

@@ -136,10 +136,11 @@ class EventDisplay:
 
     def epoch(self, stage: str, epoch: int, epochs: int, steps: int) -> "EventEpoch":
         """Open the display of one training epoch."""
-        next_one = {"doing": stage, "epoch": epoch - 1, "epochs": epochs}
-        if next_one != self._last.model_dump(include={*next_one}):
+        opened = {"doing": stage, "epoch": epoch - 1, "epochs": epochs}
+        # Else it goes on from the last epoch, of which all is told.
+        if self._last.model_copy(update=opened) != self._last:
             self._began, self._before = time.monotonic(), epoch - 1
-            self._tell(**next_one, left=None)
+            self._tell(**opened, left=None)
         return EventEpoch(self._printed.epoch(stage, epoch, epochs, steps), self, epoch)
 
     def finished(self, epoch: int, summary: str) -> None:

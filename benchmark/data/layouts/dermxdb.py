@@ -112,9 +112,7 @@ def read(root: Path, images: str | Path | None = None, sessions: str = "first") 
     masks, readers = _masks(root, set(ids), sessions, notes)
     if readers is not None:
         table["readers"] = [";".join(sorted(readers[i])) for i in ids]
-    bare = len(ids) - masks["id"].nunique()
-    if bare:
-        notes.append(f"{counted(bare, 'image has', 'images have')} no mask.")
+    notes += tables.maskless(ids, masks["id"])
     return Dataset("dermxdb", root, table, CLASSES, masks, tuple(notes))
 
 

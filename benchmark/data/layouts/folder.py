@@ -237,9 +237,8 @@ def _masks(root: Path, ids: list[str], notes: list[str]) -> tuple[pd.DataFrame, 
                 f"{first} and {path} are two masks of {sample_id} for"
                 f" {characteristic or 'the whole lesion'}: keep one of them or unite them"
             )
-    without = len(known - {sample_id for sample_id, _ in found})
-    if found and without:
-        notes.append(f"{counted(without, 'image has', 'images have')} no mask.")
+    if found:
+        notes += tables.maskless(known, (sample_id for sample_id, _ in found))
     rows = [(sample_id, "expert", what, str(path)) for (sample_id, what), path in found.items()]
     table = pd.DataFrame(rows, columns=list(MASK_COLUMNS)) if rows else no_masks()
     return table, _strays_told(strays, top, ids[0])

@@ -194,9 +194,7 @@ def _masks(root: Path, ids: set[str], notes: list[str]) -> pd.DataFrame:
         )
     if not rows:
         return no_masks()
-    bare = len(ids) - len({row[0] for row in rows})
-    if bare:
-        notes.append(f"{counted(bare, 'image has', 'images have')} no mask.")
+    notes += tables.maskless(ids, (row[0] for row in rows))
     return pd.DataFrame(rows, columns=list(MASK_COLUMNS))
 
 

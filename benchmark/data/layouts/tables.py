@@ -277,6 +277,12 @@ def refuse_unlabelled(files: dict[str, Path], known: Iterable[str], source: Path
         raise DataError(f"{files[strays[0]]} has no label in {source}{more}: {ADD_ROW}")
 
 
+def maskless(ids: Iterable[str], masked: Iterable[str]) -> list[str]:
+    """The note on images that have no mask, if there are such."""
+    bare = len(set(ids) - set(masked))
+    return [f"{counted(bare, 'image has', 'images have')} no mask."] if bare else []
+
+
 def refuse_empty_classes(labels: Iterable[int], classes: Sequence[str], source: Path) -> None:
     """Refuse a data set in which a class has no sample.
 
