@@ -16,9 +16,10 @@ PYTEST = OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 \
 PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
 # Tests of the rooms without a framework, and these rooms.
-ROOMS = tests/comparison tests/data tests/leaderboard tests/metrics tests/pictures tests/raters \
-	tests/records tests/submissions tests/test_config.py tests/test_files.py tests/test_rescoring.py
-COVERED = $(addprefix --cov=benchmark., comparison data leaderboard metrics raters records submissions)
+ROOMS = tests/common tests/comparison tests/data tests/leaderboard tests/metrics tests/pictures \
+	tests/raters tests/records tests/submissions tests/test_config.py tests/test_rescoring.py
+COVERED = $(addprefix --cov=benchmark., common comparison data leaderboard metrics raters records \
+	submissions)
 
 .PHONY: demo test test-slow test-lowest coverage
 

@@ -14,8 +14,8 @@ from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import numpy as np
 
+from benchmark.common.files import write_tensors
 from benchmark.errors import UserError
-from benchmark.files import write_tensors
 
 FORMAT = "dermbench-network-1"
 

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from benchmark.common.progress import Display
 from benchmark.errors import UserError
 from benchmark.methods.base import Method
-from benchmark.progress import Display
 from benchmark.records import predictions
 from benchmark.registry import METHODS
 from benchmark.run import run

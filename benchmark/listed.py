@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from benchmark import __version__
-from benchmark.cache import cache_folder
+from benchmark.common.cache import cache_folder
 from benchmark.errors import UserError
 from benchmark.plugins import VARIABLE
 
@@ -33,7 +33,7 @@ def text_of(kind: str, make: Callable[[str], str]) -> str:
     tables = _remembered(path, key)
     if kind not in tables:
         # Only here, for numpy comes with it.
-        from benchmark.files import write_json
+        from benchmark.common.files import write_json
 
         tables[kind] = make(kind)
         # Where the cache cannot be written, it is only slow.

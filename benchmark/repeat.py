@@ -13,17 +13,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmark.common.progress import Display, SilentDisplay
 from benchmark.config import RunConfig
 from benchmark.data import located
 from benchmark.errors import DataError, UserError
 from benchmark.metrics import classification
-from benchmark.others import require_those_of
-from benchmark.progress import Display, SilentDisplay
 from benchmark.records import predictions
 from benchmark.records.record import Metric, Record
 from benchmark.records.store import Store
 from benchmark.registry import DATASETS, TASKS
 from benchmark.run import execute
+from benchmark.running.others import require_those_of
 from tasks.scoring import positions
 
 # Below the results folder: runs made again are no records of the board.

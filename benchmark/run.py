@@ -1,4 +1,4 @@
-"""One run, from top to bottom: data, split, trials, record. What a trial does is `trial`."""
+"""One run, from top to bottom: data, split, trials, record. Its steps: `benchmark.running`."""
 
 from contextlib import suppress
 from dataclasses import asdict
@@ -9,18 +9,13 @@ import numpy as np
 import pandas as pd
 
 import architectures
-from benchmark import __version__, trackers
+from benchmark import __version__
+from benchmark.common.progress import Display, SilentDisplay
 from benchmark.config import RunConfig, configure, run_id
 from benchmark.data import Dataset, load
 from benchmark.data.pixels import Decoded
 from benchmark.errors import UserError
-from benchmark.guards import Guards, refuse_another
 from benchmark.methods.base import Method
-from benchmark.notes import divided_notes, undecided_notes
-from benchmark.origin import learned, load_named, origin_of, require_classes, settled
-from benchmark.others import origins
-from benchmark.progress import Display, SilentDisplay
-from benchmark.question import asked_of, question
 from benchmark.records import attempts, environment, predictions
 from benchmark.records.attempts import Attempt
 from benchmark.records.folder import RunFolder
@@ -36,11 +31,17 @@ from benchmark.records.record import (
 )
 from benchmark.records.store import Store
 from benchmark.registry import METHODS
-from benchmark.start import require_heads, weights_used
+from benchmark.running import trackers
+from benchmark.running.guards import Guards, refuse_another
+from benchmark.running.notes import divided_notes, undecided_notes
+from benchmark.running.origin import learned, load_named, origin_of, require_classes, settled
+from benchmark.running.others import origins
+from benchmark.running.question import asked_of, question
+from benchmark.running.start import require_heads, weights_used
+from benchmark.running.trial import TrialResult, TrialRunner, Watch
 from benchmark.training.adjust import Adjusted
 from benchmark.training.frameworks import select_backend
 from benchmark.training.loop import StageLog
-from benchmark.trial import TrialResult, TrialRunner, Watch
 from tasks.base import SPLIT_SEED, Task
 from tasks.given import ONLY, Score, Trial, trial_record
 from tasks.scoring import BOOTSTRAP_SEED

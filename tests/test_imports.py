@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("benchmark", "architectures", "tasks")
 # Those that work where no framework is installed.
 ROOMS = (
+    "common",
     "comparison",
     "data",
     "leaderboard",

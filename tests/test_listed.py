@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint, EntryPoints
 import pytest
 
 from benchmark import listed
-from benchmark.cache import cache_folder
+from benchmark.common.cache import cache_folder
 from benchmark.show import text_table
 from benchmark.show.things import listing
 

@@ -11,8 +11,8 @@ import answered_made
 
 from benchmark import __version__, rescoring
 from benchmark.cli import main
+from benchmark.common.files import write_json
 from benchmark.errors import DataError, UserError
-from benchmark.files import write_json
 from benchmark.records import predictions, splits
 from benchmark.records.folder import RunFolder
 from benchmark.records.predictions import Predictions

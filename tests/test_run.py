@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from benchmark import locks
 from benchmark.cli import main
+from benchmark.common import locks
+from benchmark.common.progress import SilentDisplay
 from benchmark.errors import DataError, RunInProgressError, UserError
-from benchmark.progress import SilentDisplay
 from benchmark.records.attempts import folder, without_record
 from benchmark.records.folder import RunFolder
 from benchmark.records.store import Store
@@ -158,7 +158,8 @@ def test_a_run_whose_network_answers_all_images_alike_says_so(
     framework, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(
-        "benchmark.trial.predict", lambda engine, samples, *_: np.full((len(samples), 6), 1 / 6)
+        "benchmark.running.trial.predict",
+        lambda engine, samples, *_: np.full((len(samples), 6), 1 / 6),
     )
     command = ["run", "--arch", "MobileNetV2", "--task", "diagnosis", "--framework", framework]
     command += ["--budget", "smoke", "--data-option", "images=54", "--data-option", "size=64"]

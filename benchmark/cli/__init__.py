@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from benchmark import __version__, interrupt, plugins
+from benchmark import __version__, plugins
 from benchmark.cli.data import (
     add_data,
     add_data_options,
@@ -17,6 +17,7 @@ from benchmark.cli.run import add_run
 from benchmark.cli.speed import add_speed
 from benchmark.cli.submit import add_submit, add_verify
 from benchmark.cli.sweep import add_sweep
+from benchmark.common import interrupt
 from benchmark.errors import UserError, out_of_memory
 
 EXAMPLES = """\
@@ -179,8 +180,8 @@ def _add_leaderboard(commands: "argparse._SubParsersAction[argparse.ArgumentPars
 def _list(options: argparse.Namespace) -> None:
     from pathlib import Path
 
+    from benchmark.common.wording import out_option
     from benchmark.listed import THINGS, text_of
-    from benchmark.wording import out_option
 
     for title in THINGS:
         if options.kind in (title, "all"):
@@ -245,7 +246,7 @@ def _raters(options: argparse.Namespace) -> None:
     from pathlib import Path
     from textwrap import shorten
 
-    from benchmark.progress import TerminalDisplay
+    from benchmark.common.progress import TerminalDisplay
     from benchmark.raters import raters
     from benchmark.raters.report import headline, write
     from benchmark.registry import DATASETS
@@ -270,8 +271,8 @@ def _raters(options: argparse.Namespace) -> None:
 def _leaderboard(options: argparse.Namespace) -> int:
     from pathlib import Path
 
+    from benchmark.common.progress import TerminalDisplay
     from benchmark.leaderboard import build
-    from benchmark.progress import TerminalDisplay
 
     if options.check:
         return _check_leaderboard(options.out)
@@ -283,9 +284,9 @@ def _leaderboard(options: argparse.Namespace) -> int:
 
 
 def _check_leaderboard(out: str) -> int:
+    from benchmark.common.progress import TerminalDisplay
+    from benchmark.common.wording import counted, out_option
     from benchmark.leaderboard.check import check
-    from benchmark.progress import TerminalDisplay
-    from benchmark.wording import counted, out_option
 
     checked = check(out, TerminalDisplay().track)
     _print_left_out(checked.problems)

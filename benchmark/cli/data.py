@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from benchmark.common.wording import counted
 from benchmark.errors import UserError
-from benchmark.wording import counted
 
 if TYPE_CHECKING:
     from benchmark.data import Dataset
@@ -139,9 +139,9 @@ def _data_make(options: argparse.Namespace) -> None:
 
 
 def _data_check(options: argparse.Namespace) -> None:
+    from benchmark.common.progress import TerminalDisplay
     from benchmark.data.check import check
     from benchmark.data.summary import photographs, tell_photographs
-    from benchmark.progress import TerminalDisplay
     from benchmark.show import facts_table, facts_text
 
     dataset = chosen_dataset(options)
@@ -151,7 +151,7 @@ def _data_check(options: argparse.Namespace) -> None:
     if options.photographs:
         from pathlib import Path
 
-        from benchmark.files import write_text
+        from benchmark.common.files import write_text
 
         write_text(Path(options.photographs), photographs(dataset).to_csv())
         print(f"all names: {options.photographs}")
@@ -188,9 +188,9 @@ _MOST_LEAKS = 20
 def _data_leaks(options: argparse.Namespace) -> None:
     from pathlib import Path
 
+    from benchmark.common.progress import TerminalDisplay
     from benchmark.data.leaks import fixed_parts, leaks_command, read_parts
-    from benchmark.guards import Guards
-    from benchmark.progress import TerminalDisplay
+    from benchmark.running.guards import Guards
     from benchmark.show import text_table
 
     dataset, display = chosen_dataset(options), TerminalDisplay()

@@ -96,7 +96,7 @@ def add_card(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _card(options: argparse.Namespace) -> None:
-    from benchmark.model_card import model_card
+    from benchmark.show.model_card import model_card
     from benchmark.submissions.board import find
 
     print(model_card(find(options.out, options.run)), end="")
@@ -134,9 +134,9 @@ def _date(text: str) -> date:
 
 
 def _contest(options: argparse.Namespace) -> None:
-    from benchmark.contested import note, withdraw
+    from benchmark.common.wording import out_option
+    from benchmark.leaderboard.contested import note, withdraw
     from benchmark.submissions.board import find
-    from benchmark.wording import out_option
 
     if options.withdraw:
         print(f"withdrawn   {withdraw(options.out, options.record, options.by)}")
@@ -152,13 +152,13 @@ def _contest(options: argparse.Namespace) -> None:
 
 
 def _rescore(options: argparse.Namespace) -> int:
-    from benchmark.progress import TerminalDisplay
+    from benchmark.common.progress import TerminalDisplay
+    from benchmark.common.wording import counted
     from benchmark.records.folder import RunFolder
     from benchmark.records.store import Store
     from benchmark.rescoring import answered, rescored
     from benchmark.show import moved_table, text_table
     from benchmark.submissions.board import find
-    from benchmark.wording import counted
 
     store = Store(options.out)
     stored = store.all()
@@ -193,12 +193,12 @@ def _rescore(options: argparse.Namespace) -> int:
 
 
 def _repeat(options: argparse.Namespace) -> None:
+    from benchmark.common.progress import TerminalDisplay
+    from benchmark.common.wording import counted
     from benchmark.metrics.names import title
-    from benchmark.progress import TerminalDisplay
     from benchmark.repeat import repeat
     from benchmark.show import headline, repeated_table, text_table
     from benchmark.submissions.board import find
-    from benchmark.wording import counted
 
     record = find(options.out, options.run)
     print(f"{headline(record)}\n")
@@ -254,7 +254,7 @@ def _photographs(records: "Sequence[Record]", data_dir: str | None) -> "Dataset 
     Raises:
         UserError: there is another data set, or no record of a run says how it was read.
     """
-    from benchmark.original import original
+    from benchmark.records.original import original
 
     run = next((one for one in records if one.submission is None), None)
     if run is not None:

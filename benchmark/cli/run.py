@@ -138,10 +138,10 @@ def settings_of(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from benchmark import trackers
-    from benchmark.progress import TerminalDisplay
+    from benchmark.common.progress import TerminalDisplay
     from benchmark.records.folder import RunFolder
     from benchmark.run import run
+    from benchmark.running import trackers
     from benchmark.show import baselines_table, headline, metrics_table, text_table
 
     trackers.ask(options.track)

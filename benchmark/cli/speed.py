@@ -10,7 +10,7 @@ from benchmark.errors import UserError
 from benchmark.speed.works import COSTS, GROUPS, GROWTH, ROUNDS, chosen
 
 if TYPE_CHECKING:
-    from benchmark.progress import Display
+    from benchmark.common.progress import Display
     from benchmark.speed.growth import Curve
     from benchmark.speed.works import Work
 
@@ -47,7 +47,7 @@ def add_speed(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 
 def _speed(options: argparse.Namespace) -> int:
-    from benchmark.progress import TerminalDisplay
+    from benchmark.common.progress import TerminalDisplay
     from benchmark.speed import report
     from benchmark.speed.growth import CURVES
 

@@ -117,7 +117,7 @@ def _submit(options: argparse.Namespace) -> None:
 def _verify(options: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from benchmark.files import write_text
+    from benchmark.common.files import write_text
     from benchmark.submissions.limits import verify_limited
 
     answer = verify_limited(

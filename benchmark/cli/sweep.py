@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from benchmark.cli.data import add_data_place
 from benchmark.cli.run import add_settings, add_track, settings_of
+from benchmark.common.wording import counted
 from benchmark.errors import UserError
-from benchmark.wording import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -229,7 +229,7 @@ def _heed(scheduler: "Scheduler") -> None:
 def _run(options: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from benchmark import trackers
+    from benchmark.running import trackers
     from benchmark.sweep.cost import Costs
     from benchmark.sweep.display import TerminalSweepDisplay
     from benchmark.sweep.ledger import Ledger

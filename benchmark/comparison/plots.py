@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from benchmark.common.wording import plain
 from benchmark.comparison.sides import Comparison
 from benchmark.data.dataset import Dataset
 from benchmark.metrics.names import title
 from benchmark.pictures.figure import COLOURS, INK, QUIET, drawing
-from benchmark.wording import plain
 
 # Inches.
 _COLUMNS, _SIDE, _HEADING = 4, 2.3, 0.5

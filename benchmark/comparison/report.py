@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmark.common.files import atomic_path
+from benchmark.common.wording import counted
 from benchmark.comparison.plots import deciding_images, difference_plot
 from benchmark.comparison.sides import Comparison, Side
 from benchmark.data.dataset import Dataset
-from benchmark.files import atomic_path
 from benchmark.metrics.names import title
 from benchmark.show import headline as described
-from benchmark.wording import counted
 
 # Of each side, in the picture and on the screen.
 DECIDING = 8

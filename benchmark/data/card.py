@@ -13,10 +13,10 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.common.files import write_json, write_text
 from benchmark.data import images
 from benchmark.data.dataset import UNLABELLED, Dataset, Disease
 from benchmark.errors import UserError, needs_package
-from benchmark.files import write_json, write_text
 from benchmark.registry import DATASETS
 
 TABLE, CARD = "samples.csv", "croissant.json"

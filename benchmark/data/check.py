@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from benchmark.common.wording import counted
 from benchmark.data import copies, images, leaks
 from benchmark.data.dataset import SPLITS, UNLABELLED, Dataset, Disease
 from benchmark.data.pixels import Progress, in_threads, open_pixels, silent
 from benchmark.data.summary import mask_size
 from benchmark.errors import DataError
-from benchmark.wording import counted
 
 # A class of fewer lesions or patients is named: a tenth of it, a usual test part, is less than one
 # (ours). And so is a set whose largest class has more than so many times the images of the rarest.

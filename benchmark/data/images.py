@@ -18,9 +18,9 @@ from threading import Lock
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from benchmark.cache import cache_folder
+from benchmark.common.cache import cache_folder
+from benchmark.common.files import atomic_path
 from benchmark.errors import DataError
-from benchmark.files import atomic_path
 
 # Compared in lower case.
 SUFFIXES = (

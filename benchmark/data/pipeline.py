@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmark.common.threads import available
 from benchmark.data.augment import augment
 from benchmark.recipe import Augmentation
-from benchmark.threads import available
 
 # Grain looks for jax's profiler when it is imported and warns that it is not there.
 logging.getLogger("absl").setLevel(logging.ERROR)

@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 import cv2
 import numpy as np
 
-from benchmark.cache import cache_folder
+from benchmark.common.cache import cache_folder
+from benchmark.common.files import atomic_path
+from benchmark.common.threads import available
 from benchmark.data import images
 from benchmark.data.dataset import Dataset
 from benchmark.errors import UserError
-from benchmark.files import atomic_path
-from benchmark.threads import available
 
 # Raise when the same file would give other pixels: decoding, resizing or the file's own form.
 VERSION = 1

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from architectures.network import Network
+from benchmark.common.progress import Display
 from benchmark.data.pipeline import Samples, plain_batches
 from benchmark.explain.base import Explainer
 from benchmark.explain.faithfulness import curves
 from benchmark.explain.predictions import first_by_hash
 from benchmark.explain.randomisation import cascade
 from benchmark.metrics.maps import finite
-from benchmark.progress import Display
 from benchmark.training.loop import PREDICTION_BATCH
 from tasks.given import Explanations, Probes
 

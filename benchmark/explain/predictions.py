@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from architectures.network import Network
+from benchmark.common.files import atomic_path
+from benchmark.common.progress import Display
 from benchmark.data.pipeline import Samples
 from benchmark.errors import UserError
 from benchmark.explain.base import Attributor, Explainer, mean_colours, plain
-from benchmark.files import atomic_path
 from benchmark.pictures.explained import Explained, explained_predictions
-from benchmark.progress import Display
 
 # SHAP takes 500 forward passes for each. Ours.
 EXPLAINED = 6

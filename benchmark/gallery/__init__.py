@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.files import write_text
+from benchmark.common.files import write_text
 from benchmark.gallery.inline import card_images, sheet_image
 from benchmark.gallery.page import Card, page
 from benchmark.pictures.exhibit import Exhibit

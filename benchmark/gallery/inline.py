@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from PIL import Image as Pillow
 
+from benchmark.common.wording import counted
 from benchmark.pictures.exhibit import Exhibit
 from benchmark.pictures.panels import coloured, panels
-from benchmark.wording import counted
 
 _QUALITY = 82
 # Charts are smaller and sharper as PNG; sheets full of photographs are not.

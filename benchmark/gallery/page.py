@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 
+from benchmark.common.wording import counted
 from benchmark.gallery.inline import Image, colour_bar
 from benchmark.pictures.sheets import number
-from benchmark.wording import counted
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from benchmark.contested import Contested, contested
+from benchmark.common.files import atomic_path
 from benchmark.data.pixels import Progress, silent
 from benchmark.errors import UserError
-from benchmark.files import atomic_path
 from benchmark.leaderboard.baselines import baseline_rows
 from benchmark.leaderboard.columns import (
     COLUMNS,
@@ -22,6 +21,7 @@ from benchmark.leaderboard.columns import (
     frame,
     leaks_told,
 )
+from benchmark.leaderboard.contested import Contested, contested
 from benchmark.leaderboard.critical_difference import comparable, comparisons
 from benchmark.leaderboard.curves import Curve, curves
 from benchmark.leaderboard.files import Parts

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmark.common.wording import out_option
 from benchmark.data.pixels import Progress, silent
 from benchmark.errors import UserError
 from benchmark.leaderboard.kept import Stat, stat
@@ -19,7 +20,6 @@ from benchmark.records.index import Head, Index
 from benchmark.records.record import Record
 from benchmark.records.store import Store
 from benchmark.rescoring import TOLERANCE, Sheets, answered, question_of, split_of
-from benchmark.wording import out_option
 
 # Verdicts that are noted at once: what an interrupted build does not have to do again.
 _BATCH = 500

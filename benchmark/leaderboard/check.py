@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmark.common.wording import counted
 from benchmark.data.pixels import Progress, silent
 from benchmark.errors import UserError
 from benchmark.leaderboard import build
@@ -25,7 +26,6 @@ from benchmark.leaderboard.site.names import stem
 from benchmark.leaderboard.site.pictures import run_folder
 from benchmark.leaderboard.site.runs import NO_FOLDER
 from benchmark.records.store import Store
-from benchmark.wording import counted
 
 # The folders that a build owns: what it wrote there and writes no more is stale.
 _OWN = ("plots", "site")

@@ -41,7 +41,7 @@ class Columns:
     of their seconds of prediction per test image, see `timing`. `n_images` and `n_groups` are the
     headline's. `run_ids` are the records in the row, `created` the date of the newest. `submitted`
     is "yes" where they are of a submission, which no run of ours made, and `contested` the doubts
-    that somebody has about one of them, see `benchmark.contested`. `n_common`
+    that somebody has about one of them, see `benchmark.leaderboard.contested`. `n_common`
     counts the images of `COMMON`. `rank_first`, `rank_last` and `tied_with_best` ("yes", "no", ""
     where it is not known) are those of `standing`, with P_AGAINST_BEST.
     """

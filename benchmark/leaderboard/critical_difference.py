@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from benchmark.common.wording import counted, plain
 from benchmark.leaderboard.columns import (
     COLUMNS,
     PROTOCOL,
@@ -27,7 +28,6 @@ from benchmark.leaderboard.table import ROW_ORDER, asked, pretraining
 from benchmark.metrics import ranks as by_ranks
 from benchmark.metrics.names import title
 from benchmark.metrics.ranks import LEVEL, Friedman
-from benchmark.wording import counted, plain
 
 # What the rows of all data sets agree in.
 _SHARED = tuple(c for c in PROTOCOL if c not in (COLUMNS.data, COLUMNS.split))

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from benchmark.common.wording import plain
 from benchmark.leaderboard.critical_difference import Comparison, Entrant
 from benchmark.leaderboard.plot_style import HEADING
 from benchmark.metrics.names import title
 from benchmark.metrics.ranks import LEVEL
 from benchmark.pictures.figure import INK, QUIET, drawing
-from benchmark.wording import plain
 
 # Rows in one diagram, best first; the others are in the table.
 MOST_ENTRANTS = 30

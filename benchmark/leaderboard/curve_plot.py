@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
+from benchmark.common.wording import counted, plain
 from benchmark.leaderboard.curves import Curve, Line
 from benchmark.metrics.names import title
 from benchmark.pictures.figure import COLOURS, drawing
-from benchmark.wording import counted, plain
 
 # Lines in one plot; the others are in the table.
 MOST_LINES = 12

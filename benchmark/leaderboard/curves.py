@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from benchmark.common.wording import counted
 from benchmark.leaderboard.columns import (
     COLUMNS,
     PROTOCOL,
@@ -22,7 +23,6 @@ from benchmark.leaderboard.columns import (
 )
 from benchmark.leaderboard.table import ROW_ORDER, asked, leaking, pretraining, varying_settings
 from benchmark.records.record import Record
-from benchmark.wording import counted
 
 # The option whose values make a curve.
 _OPTION = "imbalance"

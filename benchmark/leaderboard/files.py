@@ -11,9 +11,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmark.files import atomic_path
+from benchmark.common.files import atomic_path
+from benchmark.common.spreadsheet import no_formulas
 from benchmark.leaderboard.columns import COUNTS, ordered, texts
-from benchmark.spreadsheet import no_formulas
 
 CSV, PARQUET = "table.csv", "table.parquet"
 

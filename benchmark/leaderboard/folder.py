@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
+from benchmark.common.files import atomic_path, write_text
 from benchmark.errors import UserError
-from benchmark.files import atomic_path, write_text
 
 # The files that a build wrote, one a line. What is not in it is the user's.
 LIST = "files.txt"

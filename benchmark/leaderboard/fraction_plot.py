@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
+from benchmark.common.wording import counted, plain
 from benchmark.leaderboard.curve_plot import look, said, wrapped
 from benchmark.leaderboard.fractions import REFERENCE, LabelCurve, Line, Reference
 from benchmark.metrics.names import title
 from benchmark.pictures.figure import COLOURS, INK, QUIET, drawing
-from benchmark.wording import counted, plain
 
 # Methods and networks in one picture; the others are in the table.
 MOST_METHODS, MOST_PANELS, _COLUMNS = 12, 6, 3

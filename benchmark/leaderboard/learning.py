@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from benchmark.common.wording import counted
 from benchmark.errors import UserError
 from benchmark.leaderboard.columns import COLUMNS, file_name
 from benchmark.leaderboard.plot_style import Look, framework_look, question, row_labels
@@ -16,7 +17,6 @@ from benchmark.leaderboard.table import leading, section_id
 from benchmark.metrics.names import title
 from benchmark.records.record import Record
 from benchmark.registry import TASKS
-from benchmark.wording import counted
 
 _READING = (
     "A line is the training of one network, its last stage where it had several; the further it"

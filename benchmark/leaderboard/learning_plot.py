@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from benchmark.common.wording import plain
 from benchmark.leaderboard.learning import Learning, Trace
 from benchmark.leaderboard.plot_style import HEADING, Look
 from benchmark.pictures.figure import drawing
-from benchmark.wording import plain
 
 # Panels of one picture; how the others learned is on the pages of their records.
 MOST_PANELS = 24

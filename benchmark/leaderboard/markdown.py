@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from tabulate import tabulate
 
-from benchmark.wording import counted, plain
+from benchmark.common.wording import counted, plain
 
 # Whatever can begin markup in GitHub's Markdown, inside a table cell or a heading.
 _MARKUP = re.compile(r"([\\`*_\[\]<>|&#~$!])")

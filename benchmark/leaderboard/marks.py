@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.contested import Contested, Note
 from benchmark.leaderboard.columns import COLUMNS
+from benchmark.leaderboard.contested import Contested, Note
 
 
 def add_contested(table: pd.DataFrame, contested: Contested) -> pd.DataFrame:

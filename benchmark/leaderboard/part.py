@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from benchmark.contested import Contested
 from benchmark.leaderboard.columns import COLUMNS
+from benchmark.leaderboard.contested import Contested
 from benchmark.leaderboard.curves import Curve
 from benchmark.leaderboard.fractions import LabelCurve
 from benchmark.leaderboard.learning import Learning

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from benchmark.common.wording import counted, plain
 from benchmark.leaderboard.columns import COLUMNS, SPREAD, metric_columns
 from benchmark.leaderboard.published import publication_of
 from benchmark.leaderboard.table import conditions, leading, varying_settings
-from benchmark.wording import counted, plain
 
 _LONGEST = 70
 # How a suptitle stands over every plot.

@@ -15,6 +15,7 @@ from matplotlib.ticker import MultipleLocator
 from matplotlib.transforms import ScaledTranslation
 from PIL import __version__ as pillow_version
 
+from benchmark.common.wording import counted, plain
 from benchmark.leaderboard.columns import COLUMNS
 from benchmark.leaderboard.plot_style import (
     HEADING,
@@ -27,7 +28,6 @@ from benchmark.leaderboard.plot_style import (
 from benchmark.leaderboard.table import leading
 from benchmark.metrics.names import title
 from benchmark.pictures.figure import INK, QUIET, drawing
-from benchmark.wording import counted, plain
 
 # Lies beside the pictures and tells with what they were drawn.
 DRAWN_WITH = "drawn-with.txt"

@@ -5,7 +5,7 @@ from itertools import compress
 
 import pandas as pd
 
-from benchmark.contested import Note
+from benchmark.common.wording import counted
 from benchmark.leaderboard import unfinished
 from benchmark.leaderboard.columns import (
     COLUMNS,
@@ -14,6 +14,7 @@ from benchmark.leaderboard.columns import (
     metric_columns,
     milliseconds,
 )
+from benchmark.leaderboard.contested import Note
 from benchmark.leaderboard.markdown import cell, escape, grid, more, shared
 from benchmark.leaderboard.marks import footnotes, mark, numbers
 from benchmark.leaderboard.part import Part, Summary
@@ -31,7 +32,6 @@ from benchmark.leaderboard.table import (
 from benchmark.metrics.names import title
 from benchmark.records.attempts import Attempt
 from benchmark.records.record import UNVERIFIED
-from benchmark.wording import counted
 
 _SUBMITTED = (
     " These predictions were made elsewhere and submitted; the scores were computed here from them."

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from benchmark.common.wording import counted
 from benchmark.leaderboard.critical_difference import Comparison
 from benchmark.leaderboard.curves import Curve, Point
 from benchmark.leaderboard.fractions import LabelCurve, Reference
@@ -9,7 +10,6 @@ from benchmark.leaderboard.learning import Learning
 from benchmark.leaderboard.markdown import cell, escape, grid, more, shared
 from benchmark.leaderboard.tradeoffs import Tradeoff
 from benchmark.metrics.names import title
-from benchmark.wording import counted
 
 OTHERS = (
     "The natural training set is no point of the curve, because its frequent classes too have"

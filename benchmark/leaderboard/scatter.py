@@ -12,11 +12,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from benchmark.common.wording import counted, plain
 from benchmark.leaderboard.label_places import beside, spread, unclear
 from benchmark.leaderboard.plot_style import HEADING, Look
 from benchmark.leaderboard.tradeoffs import Point, Tradeoff
 from benchmark.pictures.figure import INK, QUIET, drawing
-from benchmark.wording import counted, plain
 
 # Rows in one plot, those on the front before others; the rest is in the table.
 MOST_POINTS = 40

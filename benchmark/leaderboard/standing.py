@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmark.common.wording import counted
 from benchmark.data.pixels import Progress, silent
 from benchmark.leaderboard.columns import (
     COLUMNS,
@@ -20,7 +21,6 @@ from benchmark.metrics import statistics
 from benchmark.metrics.names import title
 from benchmark.records.record import Record
 from benchmark.rescoring import Answered, all_answered, faults_told
-from benchmark.wording import counted
 
 LEVEL = 0.05
 _TOO_FEW = (

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from benchmark.common.wording import counted, plain
 from benchmark.leaderboard.columns import COLUMNS, digest, file_name, smaller_is_better
 from benchmark.leaderboard.plot_style import (
     Look,
@@ -21,7 +22,6 @@ from benchmark.leaderboard.plot_style import (
 )
 from benchmark.leaderboard.table import leading, section_id
 from benchmark.metrics.names import title
-from benchmark.wording import counted, plain
 
 _MAPS = "explainability"
 # Of the same runs on the same test images, the first that at least two rows have (ours): scores of

@@ -5,8 +5,8 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
+from benchmark.common.files import write_text
 from benchmark.errors import UserError
-from benchmark.files import write_text
 from benchmark.registry import METHODS
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.common.wording import counted
 from benchmark.pictures.figure import COLOURS, INK, QUIET, drawing
-from benchmark.wording import counted
 
 _DASHES = ("-", "--", "-.", ":")
 KEPT_EPOCH = "epoch that is kept"

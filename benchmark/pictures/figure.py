@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from benchmark.files import atomic_path
+from benchmark.common.files import atomic_path
 
 DPI = 120
 # Okabe and Ito's colours, which survive every common colour blindness.

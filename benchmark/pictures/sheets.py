@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
+from benchmark.common.wording import counted
 from benchmark.pictures.exhibit import Exhibit
 from benchmark.pictures.figure import DPI, INK, QUIET, drawing
 from benchmark.pictures.panels import panels
-from benchmark.wording import counted
 
 # Inches. A panel is as wide as its column, but no taller than _TALLEST.
 _WIDTH, _MARGIN, _GAP, _TALLEST = 11.0, 0.08, 0.08, 3.4

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from benchmark.files import atomic_path
+from benchmark.common.files import atomic_path
 from benchmark.metrics.statistics import FEW_IMAGES
 from benchmark.raters.agreement import Agreement
 from benchmark.raters.overlap import CHARACTERISTIC, DREW, READ

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 from tabulate import tabulate
 
-from benchmark.files import atomic_path, write_text
+from benchmark.common.files import atomic_path, write_text
 from benchmark.leaderboard.markdown import cell, escape
 from benchmark.raters.agreement import AGAINST, ALL, COMPARED, PAIRS, REPEATS, SCORES, Agreement
 from benchmark.raters.overlap import DREW, IMAGE, READ, SHARE, SUM

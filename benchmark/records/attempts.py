@@ -14,8 +14,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from benchmark.common.files import finished, write_json
 from benchmark.errors import UserError, out_of_memory
-from benchmark.files import finished, write_json
 
 _LONGEST_REASON = 300
 # A published reason names nobody's folders: of a path its last part is kept.

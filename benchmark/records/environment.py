@@ -9,7 +9,7 @@ from typing import Self
 
 import psutil
 
-from benchmark import threads
+from benchmark.common import threads
 
 # What can change a number, whether or not this run loaded it.
 _PACKAGES = (

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark import locks
+from benchmark.common import locks
+from benchmark.common.files import atomic_path, write_json, write_text
 from benchmark.config import RunConfig
 from benchmark.errors import RunInProgressError
-from benchmark.files import atomic_path, write_json, write_text
 from benchmark.records import environment
 from benchmark.records.record import Record
 

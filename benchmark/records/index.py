@@ -15,10 +15,10 @@ from pathlib import Path
 from sys import intern
 from typing import Any, NamedTuple, TypeVar
 
-from benchmark import sources
-from benchmark.cache import cache_folder
+from benchmark.common.cache import cache_folder
 from benchmark.data.pixels import Progress, silent
 from benchmark.errors import UserError
+from benchmark.records import sources
 from benchmark.records.record import Baseline, Record, text
 from benchmark.records.store import Stat, Store, parsed
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.archives import read_arrays
+from benchmark.common.archives import read_arrays
+from benchmark.common.files import atomic_path
 from benchmark.errors import DataError
-from benchmark.files import atomic_path
 from benchmark.records.record import Record
 
 # The arrays of a trial; further ones are scores of single images.

@@ -17,9 +17,9 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.common.files import atomic_path
 from benchmark.data.dataset import UNLABELLED, Dataset
 from benchmark.errors import DataError
-from benchmark.files import atomic_path
 
 PARTS = ("train", "unlabelled", "validation", "test", "unscored")
 # Parts that a data set may fix and no task divides; unscored images are of the test part.

@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
+from benchmark.common.files import finished, write_json
 from benchmark.errors import UserError
-from benchmark.files import finished, write_json
 from benchmark.records.record import SCHEMA_VERSION, Record
 
 # Size in bytes, and in nanoseconds when content and file were last changed.

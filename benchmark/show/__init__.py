@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
+from benchmark.common.wording import counted
 from benchmark.metrics.names import title
 from benchmark.records.record import Metric, Record
 from benchmark.registry import TASKS
-from benchmark.wording import counted
 
 # Room for the names of facts.
 _LONGEST_FACT = 30

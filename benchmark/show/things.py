@@ -8,6 +8,7 @@ import pandas as pd
 
 import architectures
 from architectures import catalogue
+from benchmark.common.wording import counted
 from benchmark.config import Options, PaperRun
 from benchmark.errors import UserError, unknown_name
 from benchmark.listed import THINGS
@@ -15,7 +16,6 @@ from benchmark.recipe import Augmentation
 from benchmark.registry import DATASETS, EXPLAINERS, METHODS, TASKS, Registry
 from benchmark.show import facts_table
 from benchmark.show.architectures import about_architecture, architecture_listing
-from benchmark.wording import counted
 
 KINDS = (*THINGS, "records")
 

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
+from benchmark.common.files import write_text
 from benchmark.config import configure
 from benchmark.data.dataset import MASK_COLUMNS, Dataset
-from benchmark.files import write_text
 from benchmark.methods.base import Batch
 from benchmark.records.record import DataUsed, Metric, Record, TrialRecord, WeightsUsed
 from benchmark.records.store import Store

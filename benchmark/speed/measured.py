@@ -8,9 +8,9 @@ from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from benchmark import threads
+from benchmark.common import threads
+from benchmark.common.files import write_json
 from benchmark.errors import UserError
-from benchmark.files import write_json
 from benchmark.records import environment
 from benchmark.speed.costs import Estimated
 from benchmark.speed.growth import Curve, Point

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from benchmark import threads
+from benchmark.common import threads
 from benchmark.errors import UserError
 from benchmark.speed.works import Side, Work
 

@@ -6,7 +6,7 @@ from statistics import median
 
 import pandas as pd
 
-from benchmark.files import atomic_path, write_text
+from benchmark.common.files import atomic_path, write_text
 from benchmark.leaderboard.markdown import escape, grid
 from benchmark.speed import growth, growth_plot
 from benchmark.speed.growth import CURVES

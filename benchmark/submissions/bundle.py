@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from benchmark.archives import MOST_RATIO, swells
+from benchmark.common.archives import MOST_RATIO, swells
+from benchmark.common.files import atomic_path
 from benchmark.errors import UserError
-from benchmark.files import atomic_path
 from benchmark.submissions.faults import BundleError, shown
 from benchmark.submissions.manifest import FILE_NAME, MANIFEST, MOST_TRIALS
 

@@ -17,8 +17,8 @@ import numpy as np
 from pydantic import AwareDatetime
 
 from benchmark import __version__
+from benchmark.common.files import write_text
 from benchmark.errors import DataError
-from benchmark.files import write_text
 from benchmark.records import predictions
 from benchmark.records.authored import Name, Part
 from benchmark.records.predictions import Predictions, submissions, submitted

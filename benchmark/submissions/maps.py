@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.archives import arrays_in
+from benchmark.common.archives import arrays_in
 from benchmark.errors import DataError
 from benchmark.submissions.bundle import MOST_UNPACKED, check_plain_zip
 from benchmark.submissions.check import check_ids, places

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmark.archives import MOST_RATIO
+from benchmark.common.archives import MOST_RATIO
 from benchmark.submissions.columns import ID, MOST_BYTES, MOST_ID, check_columns, check_rows
 from benchmark.submissions.faults import BundleError, shown
 

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from tabulate import tabulate
 
+from benchmark.common.wording import plain
 from benchmark.leaderboard.columns import COLUMNS, metric_columns
 from benchmark.leaderboard.markdown import cell, escape
 from benchmark.leaderboard.table import heading
@@ -17,7 +18,6 @@ from benchmark.records.record import Metric
 from benchmark.submissions.check import TOLERANCE
 from benchmark.submissions.faults import BundleError
 from benchmark.submissions.verify import Verified
-from benchmark.wording import plain
 
 _NEXT = (
     "Mend it, make the bundle anew with `python -m benchmark submit`, which makes the same checks,"

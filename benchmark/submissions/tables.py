@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from benchmark.archives import arrays_in
+from benchmark.common.archives import arrays_in
 from benchmark.errors import DataError
 from benchmark.submissions.bundle import check_plain_zip
 from benchmark.submissions.columns import (

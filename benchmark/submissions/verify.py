@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.metrics.names import title
-from benchmark.original import original
+from benchmark.records.original import original
 from benchmark.records.predictions import Predictions
 from benchmark.records.store import Store
 from benchmark.rescoring import scored

@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import architectures
-from benchmark import locks, threads
+from benchmark.common import locks, threads
+from benchmark.common.progress import TerminalDisplay
 from benchmark.config import EARLIER_RUN
 from benchmark.data import load
 from benchmark.data.pixels import open_pixels
 from benchmark.errors import UserError
-from benchmark.progress import TerminalDisplay
-from benchmark.question import asked_of, question
 from benchmark.registry import METHODS
+from benchmark.running.question import asked_of, question
 from benchmark.sweep import measured, scratch
 from benchmark.sweep.cost import Costs
 from benchmark.sweep.display import TerminalSweepDisplay

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from benchmark import interrupt, plugins
+from benchmark import plugins
+from benchmark.common import interrupt
+from benchmark.common.progress import TerminalDisplay
 from benchmark.config import RunConfig
-from benchmark.progress import TerminalDisplay
 from benchmark.records.attempts import reason_of
 from benchmark.sweep.events import STATUS, End, EventDisplay, EventLog
 from benchmark.sweep.retries import Ending, ending_of

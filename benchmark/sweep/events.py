@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from benchmark.progress import Display, EpochDisplay
+from benchmark.common.progress import Display, EpochDisplay
 from benchmark.sweep.retries import Ending
 
 T = TypeVar("T")

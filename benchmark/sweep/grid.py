@@ -13,9 +13,9 @@ from architectures import FRAMEWORKS
 from benchmark.config import RunConfig
 from benchmark.data import Dataset, load
 from benchmark.errors import UserError, may_be_added, unknown_name
-from benchmark.origin import settled
-from benchmark.question import asked_of, question
 from benchmark.registry import DATASETS, METHODS, TASKS
+from benchmark.running.origin import settled
+from benchmark.running.question import asked_of, question
 from benchmark.sweep.cost import Costs
 from benchmark.sweep.plan import Asked, PlannedRun, planned
 

@@ -15,9 +15,9 @@ from typing import Any, Literal
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from benchmark import locks
+from benchmark.common import locks
+from benchmark.common.files import write_json
 from benchmark.errors import UserError
-from benchmark.files import write_json
 from benchmark.records.store import Stat, Store
 from benchmark.sweep import states
 from benchmark.sweep.plan import PlannedRun

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from benchmark import threads
+from benchmark.common import threads
 from benchmark.records.attempts import now
 from benchmark.sweep import events
 from benchmark.sweep.child import Order

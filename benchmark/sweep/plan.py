@@ -15,12 +15,12 @@ from typing import Any, NoReturn
 
 from pydantic import Field, ValidationError
 
+from benchmark.common.files import write_text
 from benchmark.config import DEFAULT_EXPLAINER, Option, RunConfig, configure
 from benchmark.errors import UserError
-from benchmark.files import write_text
-from benchmark.question import question
 from benchmark.recipe import Settings
 from benchmark.registry import TASKS
+from benchmark.running.question import question
 
 # Always written, in this order; the rest where it is not the default.
 _AXES = ("arch", "framework", "task", "method", "dataset", "budget", "seed")

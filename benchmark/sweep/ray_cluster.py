@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark import __version__, threads
+from benchmark import __version__
+from benchmark.common import threads
 from benchmark.errors import UserError, needs_package
 from benchmark.sweep import ray_node, scratch
 from benchmark.sweep.plan import Needs, PlannedRun

@@ -13,9 +13,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from benchmark import plugins
+from benchmark.common.files import atomic_path
 from benchmark.config import RunConfig
 from benchmark.errors import UserError
-from benchmark.files import atomic_path
 from benchmark.records.folder import begun_anew
 from benchmark.records.store import Store
 from benchmark.sweep import ray_data

@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import benchmark
-from benchmark import locks, plugins, threads, trackers
-from benchmark.cache import cache_folder
+from benchmark import plugins
+from benchmark.common import locks, threads
+from benchmark.common.cache import cache_folder
 from benchmark.config import RunConfig
 from benchmark.records.attempts import reason_of
+from benchmark.running import trackers
 from benchmark.sweep import ray_data, scratch
 from benchmark.sweep.events import End
 from benchmark.sweep.executor import Step

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from benchmark import locks
+from benchmark.common import locks
 from benchmark.errors import UserError
 
 # A folder this young may not be locked yet.

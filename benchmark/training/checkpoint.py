@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from benchmark.files import write_tensors
+from benchmark.common.files import write_tensors
 
 _PARTS = ("weights", "best", "optimiser")
 

@@ -9,8 +9,8 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from architectures.network import Network
-from benchmark.allocator import keep_freed_memory
 from benchmark.errors import UserError, needs_package
+from benchmark.training.allocator import keep_freed_memory
 from benchmark.training.engine import Engine
 
 

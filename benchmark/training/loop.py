@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmark import interrupt
+from benchmark.common import interrupt
+from benchmark.common.progress import Display, EpochDisplay
 from benchmark.data.pipeline import Samples, plain_batches
 from benchmark.data.pixels import Progress, silent
 from benchmark.errors import UserError, out_of_memory
 from benchmark.methods.base import Batch, Stage
-from benchmark.progress import Display, EpochDisplay
 from benchmark.recipe import Recipe
 from benchmark.training.batches import StageData
 from benchmark.training.checkpoint import Begun, Checkpoint, load_checkpoint, save_checkpoint

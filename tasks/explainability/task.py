@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmark.common.wording import counted
 from benchmark.data.dataset import Dataset, first_readings
 from benchmark.data.pixels import Progress, in_threads, silent
 from benchmark.errors import DataError
 from benchmark.metrics import classification, maps
 from benchmark.records.predictions import Predictions
-from benchmark.wording import counted
 from tasks.base import Task
 from tasks.explainability import exhibits, summary
 from tasks.explainability.image import (

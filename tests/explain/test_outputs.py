@@ -5,11 +5,11 @@ import pytest
 
 import architectures
 from architectures.cams import Cam
+from benchmark.common.progress import SilentDisplay
 from benchmark.data.pipeline import Samples
 from benchmark.explain.base import Explainer
 from benchmark.explain.gradcam import GradCam
 from benchmark.explain.outputs import explain
-from benchmark.progress import SilentDisplay
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("timm")

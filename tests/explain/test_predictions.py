@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from benchmark.common.progress import SilentDisplay
 from benchmark.data.pipeline import Samples
 from benchmark.explain.base import Attributor, mean_colours, plain
 from benchmark.explain.predictions import explain_predictions, first_by_hash
 from benchmark.explain.shap_explainer import Shap
 from benchmark.pictures.explained import Explained, explained_predictions
-from benchmark.progress import SilentDisplay
 
 SIDE, CLASSES = 8, ("nevus", "melanoma")
 IDS = [f"image-{number}" for number in range(9)]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from benchmark import interrupt
+from benchmark.common import interrupt
 from benchmark.training import loop
 
 

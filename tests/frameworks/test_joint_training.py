@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 import architectures
+from benchmark.common.progress import SilentDisplay
 from benchmark.data.dataset import UNLABELLED
 from benchmark.data.pipeline import Samples, plain_batches
 from benchmark.methods.base import Context, Part, Stage
-from benchmark.progress import SilentDisplay
 from benchmark.recipe import Augmentation, Recipe
 from benchmark.registry import METHODS
-from benchmark.survey import TrialSurvey
+from benchmark.running.survey import TrialSurvey
 from benchmark.training import loop
 from benchmark.training.batches import StageData
 from benchmark.training.frameworks import make_engine, select_backend

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import architectures
+from benchmark.common.progress import SilentDisplay
 from benchmark.data.pipeline import Samples
 from benchmark.methods.base import Batch, Context, Stage, Teacher
 from benchmark.methods.cross_entropy import CrossEntropy
 from benchmark.methods.supercon import SuperCon
-from benchmark.progress import SilentDisplay
 from benchmark.recipe import Augmentation, Recipe
 from benchmark.training import loop
 from benchmark.training.engine import parts

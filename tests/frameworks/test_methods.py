@@ -12,9 +12,9 @@ from coloured import three_classes
 from families import LABELS_ALONE as TRAINED
 
 import architectures
+from benchmark.common.progress import SilentDisplay
 from benchmark.data.pipeline import Samples, plain_batches
 from benchmark.methods.base import Adjustment, Context
-from benchmark.progress import SilentDisplay
 from benchmark.recipe import Recipe
 from benchmark.registry import METHODS
 from benchmark.training import loop

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import architectures
 import benchmark.data
-from benchmark import interrupt
+from benchmark.common import interrupt
 from benchmark.data import pixels
 from benchmark.data.copies import SMALLEST
 from benchmark.explain.predictions import EXPLAINED, first_by_hash
@@ -24,9 +24,9 @@ from benchmark.pictures.explained import explained_predictions
 from benchmark.records.folder import RunFolder
 from benchmark.registry import METHODS
 from benchmark.run import run
+from benchmark.running.trial import TrialRunner
 from benchmark.training import loop
 from benchmark.training.frameworks import select_backend
-from benchmark.trial import TrialRunner
 
 SMALL = {"images": 72, "size": 96}
 SIZE = (architectures.find("MobileNetV2").least_size,) * 2

@@ -142,7 +142,9 @@ def test_what_is_printed_can_be_had_as_data(record, results):
 
 
 def test_the_same_run_is_not_made_twice(record, results, framework, monkeypatch):
-    monkeypatch.setattr("benchmark.trial.make_engine", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(
+        "benchmark.running.trial.make_engine", lambda *_: pytest.fail("trained again")
+    )
     settings = {"framework": framework, "budget": "smoke", "dataset_options": SMALL}
     again = run("mobilenet-v2", "explainability", **settings, out=results)
     assert again == record

@@ -10,12 +10,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from benchmark.common.progress import SilentDisplay
 from benchmark.data.pipeline import LABELLED_STREAM, Samples
 from benchmark.methods.base import Context
-from benchmark.progress import SilentDisplay
 from benchmark.recipe import Augmentation, Recipe
 from benchmark.registry import METHODS
-from benchmark.survey import TrialSurvey
+from benchmark.running.survey import TrialSurvey
 from benchmark.training import batches as stage_batches
 from benchmark.training import loop
 from benchmark.training.frameworks import make_engine, select_backend

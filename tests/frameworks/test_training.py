@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import architectures
+from benchmark.common.progress import SilentDisplay
 from benchmark.data.pipeline import Samples, plain_batches
 from benchmark.errors import UserError
 from benchmark.methods.base import Batch, Context
 from benchmark.methods.cross_entropy import CrossEntropy
-from benchmark.progress import SilentDisplay
 from benchmark.recipe import Augmentation, Recipe
 from benchmark.training import loop
 from benchmark.training.frameworks import make_engine, select_backend

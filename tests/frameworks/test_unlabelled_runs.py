@@ -11,9 +11,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from coloured import three_classes
 
 import architectures
+from benchmark.common.progress import SilentDisplay
 from benchmark.data.pipeline import Samples
 from benchmark.methods.base import Context
-from benchmark.progress import SilentDisplay
 from benchmark.recipe import Augmentation, Recipe
 from benchmark.registry import METHODS
 from benchmark.training import loop

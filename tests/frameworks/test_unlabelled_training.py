@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import architectures
+from benchmark.common.progress import SilentDisplay
 from benchmark.data.pipeline import Samples
 from benchmark.methods.base import Batch, Stage, Teacher, on_logits
-from benchmark.progress import SilentDisplay
 from benchmark.recipe import Augmentation, Recipe
 from benchmark.training import loop
 from benchmark.training.frameworks import make_engine, select_backend

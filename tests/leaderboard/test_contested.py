@@ -14,9 +14,9 @@ import site_made
 from pages_read import pages_of
 
 from benchmark.cli import main
-from benchmark.contested import contested, folder, note, withdraw
 from benchmark.errors import UserError
 from benchmark.leaderboard import build
+from benchmark.leaderboard.contested import contested, folder, note, withdraw
 
 HOSTILE = "</script><script>alert(1)</script> | ![x](javascript:y) `$z$` *b* {{ 7 * 7 }}"
 DAY = date(2026, 3, 1)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import plugins, sources
-from benchmark.cache import cache_folder
+from benchmark import plugins
+from benchmark.common.cache import cache_folder
+from benchmark.records import sources
 from benchmark.records.index import opened
 from benchmark.records.record import Baseline, Metric
 from benchmark.records.store import Store

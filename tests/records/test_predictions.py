@@ -10,8 +10,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import records_made
 
-from benchmark import archives
-from benchmark.archives import read_arrays
+from benchmark.common import archives
+from benchmark.common.archives import read_arrays
 from benchmark.errors import DataError
 from benchmark.records import predictions
 from benchmark.records.predictions import Predictions

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.common.progress import SilentDisplay
 from benchmark.errors import UserError
-from benchmark.progress import SilentDisplay
 from benchmark.speed.pairing import measure
 from benchmark.speed.works import Side, Work
 

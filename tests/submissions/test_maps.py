@@ -90,7 +90,7 @@ def test_what_was_scored_without_masks_or_maps_is_said(explained, bundled, seed,
 def test_masks_of_another_data_set_are_refused(explained, bundled, monkeypatch):
     results, _, dataset = explained
     other = replace(dataset, masks=dataset.masks.iloc[1:])
-    monkeypatch.setattr("benchmark.original.load", lambda *a, **k: other)
+    monkeypatch.setattr("benchmark.records.original.load", lambda *a, **k: other)
     with pytest.raises(UserError, match="is not the data of run"):
         verify(bundled(0), results)
 

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 from safetensors.numpy import load_file
 
-from benchmark import locks
+from benchmark.common import locks
 from benchmark.sweep import events, plan
 from benchmark.sweep.ledger import Ledger
 from benchmark.sweep.states import State

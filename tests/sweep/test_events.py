@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmark.progress import SilentDisplay
+from benchmark.common.progress import SilentDisplay
 from benchmark.sweep import events
 from benchmark.sweep.events import End, EventDisplay, EventLog, Progress
 from benchmark.sweep.retries import Ending

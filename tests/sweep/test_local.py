@@ -116,7 +116,7 @@ def _two_that_tell(names, folder, monkeypatch) -> LocalExecutor:
     """Two at once on four cores and two GPUs, whose processes print these of their environment."""
     for name in names[1:]:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("benchmark.threads.cores", lambda: 4)
+    monkeypatch.setattr("benchmark.common.threads.cores", lambda: 4)
     script = READ + f"print([os.environ.get(name) for name in {names}])"
     command = [sys.executable, "-c", script]
     return LocalExecutor(folder, 2, gpus=["GPU-a", "GPU-b"], command=command)

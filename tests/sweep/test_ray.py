@@ -25,7 +25,7 @@ NAME = "v1/runs/diagnosis-MobileNetV2-torch-synthetic-r0123456789ab"
 
 @pytest.fixture(autouse=True)
 def _this_process_stays_where_it_is(monkeypatch):
-    monkeypatch.setattr("benchmark.interrupt.heed", lambda: None)
+    monkeypatch.setattr("benchmark.common.interrupt.heed", lambda: None)
     monkeypatch.chdir(os.curdir)
     # They are set for good where a run is, which here is this process.
     monkeypatch.setattr(os, "environ", os.environ.copy())

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import plugins, trackers
+from benchmark import plugins
 from benchmark.registry import METHODS
+from benchmark.running import trackers
 from benchmark.sweep.plan import Asked, planned
 from benchmark.sweep.ray_node import Order, Runner, _settle, sweep_environment
 from benchmark.sweep.retries import Ending

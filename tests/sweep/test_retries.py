@@ -7,7 +7,7 @@ import urllib.error
 import pytest
 from safetensors import SafetensorError
 
-from benchmark import files
+from benchmark.common import files
 from benchmark.errors import RunInProgressError, UserError
 from benchmark.records.attempts import reason_of
 from benchmark.sweep.retries import Ending, ending_of

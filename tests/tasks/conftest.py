@@ -12,8 +12,8 @@ from PIL import Image
 from benchmark.cli import main
 from benchmark.data.dataset import Dataset
 from benchmark.data.synthetic.fundus_writer import write_idrid
+from benchmark.running.trial import TrialRunner
 from benchmark.training.frameworks import select_backend
-from benchmark.trial import TrialRunner
 from tasks.given import Explanations, Outputs, Probes, Trial
 from tasks.grading import Grading
 

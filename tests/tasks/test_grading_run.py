@@ -21,7 +21,7 @@ from benchmark.data.dataset import ALL_DISEASES
 from benchmark.errors import DataError
 from benchmark.leaderboard import build
 from benchmark.records.folder import RunFolder
-from benchmark.trial import TrialRunner
+from benchmark.running.trial import TrialRunner
 from tasks.grading import Grading
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 import benchmark.data
-from benchmark import trial as trial_module
+from benchmark.common.progress import SilentDisplay
 from benchmark.data.dataset import ALL_DISEASES, UNLABELLED
-from benchmark.progress import SilentDisplay
-from benchmark.survey import TrialSurvey
+from benchmark.running import trial as trial_module
+from benchmark.running.survey import TrialSurvey
 from benchmark.training import loop
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmark.common.progress import SilentDisplay
 from benchmark.config import configure, run_id
 from benchmark.data import splits
 from benchmark.data.dataset import UNLABELLED
 from benchmark.errors import DataError, UserError
-from benchmark.guards import Guards
-from benchmark.progress import SilentDisplay
+from benchmark.running.guards import Guards
 from tasks.base import SPLIT_SEED
 from tasks.given import Trial
 from tasks.imbalance import Imbalance

@@ -8,13 +8,13 @@ import pytest
 
 import benchmark.data
 from benchmark.cli import main
+from benchmark.common.progress import SilentDisplay
 from benchmark.errors import DataError, UserError
-from benchmark.guards import Guards
-from benchmark.progress import SilentDisplay
 from benchmark.records.folder import RunFolder
 from benchmark.records.record import Metric
 from benchmark.run import run
-from benchmark.trial import TrialRunner
+from benchmark.running.guards import Guards
+from benchmark.running.trial import TrialRunner
 from tasks.given import Trial
 from tasks.semi_supervised import SemiSupervised, SemiSupervisedOptions
 
@@ -148,7 +148,7 @@ def test_a_file_of_the_folder_that_is_no_image_stops_the_run_before_training(
     framework, tmp_path, pool, monkeypatch
 ):
     (pool / "inner" / "e.jpg").write_bytes(b"no image")
-    monkeypatch.setattr("benchmark.trial.make_engine", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr("benchmark.running.trial.make_engine", lambda *_: pytest.fail("trained"))
     with pytest.raises(DataError, match=r"e\.jpg") as caught:
         _run(tmp_path, framework, task_options={"unlabelled": str(pool)})
     assert "\n" not in str(caught.value)

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from benchmark.common.progress import SilentDisplay
 from benchmark.data.pipeline import Samples
 from benchmark.errors import UserError
 from benchmark.methods.base import Stage
-from benchmark.progress import SilentDisplay
 from benchmark.recipe import Recipe
 from benchmark.training import checkpoint, loop
 from benchmark.training.checkpoint import Begun, Checkpoint, load_checkpoint, save_checkpoint
@@ -131,7 +131,7 @@ def test_a_full_disk_leaves_the_one_before(saved, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("benchmark.files.save_file", full)
+        patch.setattr("benchmark.common.files.save_file", full)
         for _ in range(2):
             with pytest.raises(UserError, match="No space left"):
                 save_checkpoint(path, _made(3, np.random.default_rng(1)))

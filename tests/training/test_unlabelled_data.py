@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmark.common.progress import SilentDisplay
 from benchmark.data.pipeline import Samples
 from benchmark.methods.base import Picks, Stage, Teacher
-from benchmark.progress import SilentDisplay
 from benchmark.recipe import Augmentation, Recipe
 from benchmark.training import loop
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmark.common.wording import counted
 from benchmark.data.dataset import MASK_COLUMNS, Dataset
 from benchmark.data.layouts import Layout, tables
 from benchmark.errors import DataError, UserError
-from benchmark.wording import counted
 
 # Folder order of the authors' benchmark, which is alphabetical.
 CLASSES = (

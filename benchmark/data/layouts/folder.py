@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmark.common.wording import counted
 from benchmark.data import images as pictures
 from benchmark.data.dataset import MASK_COLUMNS, Dataset, no_masks
 from benchmark.data.layouts import Layout, tables
 from benchmark.errors import DataError, UserError
-from benchmark.wording import counted
 
 # Accepted names, compared in lower case; the first that is there counts.
 IMAGE_COLUMNS = ("id", "image", "file")

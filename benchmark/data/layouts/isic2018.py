@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmark.common.wording import counted
 from benchmark.data.dataset import MASK_COLUMNS, Dataset, no_masks
 from benchmark.data.layouts import Layout, tables
 from benchmark.errors import DataError
-from benchmark.wording import counted
 
 CLASSES = ("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC")
 PARTS = {"Training": "train", "Validation": "validation", "Test": "test"}

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmark.common.wording import counted
 from benchmark.data.dataset import ALL_DISEASES, SPLITS, UNLABELLED, Dataset, Disease
 from benchmark.data.layouts import Layout, tables
 from benchmark.errors import DataError, UserError, unknown_name
-from benchmark.wording import counted
 
 IMAGES = "images"
 GRADE_FOLDER = re.compile(r"([0-9]{1,9})(?:[-_ ]+(.+))?")

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmark.common.wording import counted
 from benchmark.data import images
 from benchmark.errors import DataError
-from benchmark.wording import counted
 
 MISSING = frozenset({"", "nan", "na", "n/a", "null"})  # compared in lower case
 FILL, KEEP_ONE = "fill it in or remove the row", "keep one row for each"  # remedies

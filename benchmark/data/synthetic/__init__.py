@@ -7,12 +7,12 @@ Here is only the layout: options, cache and reading back. Skin is in `skin`, the
 import dataclasses
 from pathlib import Path
 
+from benchmark.common.threads import available
 from benchmark.data.dataset import Dataset
 from benchmark.data.layouts import Layout, dermxdb
 from benchmark.data.synthetic.annotators import MOST
 from benchmark.data.synthetic.cached import check_range, rendered
 from benchmark.data.synthetic.writer import write_dataset
-from benchmark.threads import available
 
 # To be raised with any change that alters a pixel or a mask: caches are kept by it.
 VERSION = 2

@@ -8,9 +8,9 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from benchmark.cache import cache_folder
+from benchmark.common.cache import cache_folder
+from benchmark.common.progress import TerminalDisplay
 from benchmark.errors import UserError
-from benchmark.progress import TerminalDisplay
 
 
 def rendered(

@@ -7,12 +7,12 @@ the healthy eye in `fundus_anatomy`, the signs in `fundus_lesions`, the files in
 import dataclasses
 from pathlib import Path
 
+from benchmark.common.threads import available
 from benchmark.data.dataset import Dataset
 from benchmark.data.layouts import Layout, multi_disease
 from benchmark.data.synthetic.cached import check_range, rendered
 from benchmark.data.synthetic.fundus_plan import DISEASES
 from benchmark.data.synthetic.fundus_writer import write_tables
-from benchmark.threads import available
 
 # To be raised with any change that alters a pixel or a table: caches are kept by it.
 VERSION = 1

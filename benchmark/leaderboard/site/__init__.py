@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmark.contested import Note
+from benchmark.common.wording import counted
 from benchmark.leaderboard import unfinished
 from benchmark.leaderboard.columns import COLUMNS, metric_columns
+from benchmark.leaderboard.contested import Note
 from benchmark.leaderboard.critical_difference import Comparison
 from benchmark.leaderboard.folder import OwnFolder
 from benchmark.leaderboard.kept import Kept
@@ -33,7 +34,6 @@ from benchmark.metrics.names import title
 from benchmark.records.attempts import Attempt
 from benchmark.records.index import Head
 from benchmark.records.record import Record
-from benchmark.wording import counted
 
 __all__ = ["Site"]
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from benchmark.common.wording import counted
 from benchmark.leaderboard.critical_difference import Comparison, Entrant
 from benchmark.leaderboard.curves import Curve, Line
 from benchmark.leaderboard.fractions import LabelCurve, Reference
@@ -12,7 +13,6 @@ from benchmark.leaderboard.report_joined import OTHERS, UNKNOWN
 from benchmark.leaderboard.site.grid import Cell, Column, Table, score, table
 from benchmark.leaderboard.site.pictures import Picture
 from benchmark.metrics.names import title
-from benchmark.wording import counted
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from benchmark.common.wording import plain
 from benchmark.leaderboard.site.rows import body
-from benchmark.wording import plain
 
 STYLE, _SCRIPT = "site.css", "table.js"
 _PACKAGE = "benchmark.leaderboard.site"

@@ -10,13 +10,13 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import architectures
+from benchmark.common.wording import plain
 from benchmark.config import EARLIER_RUN, RunConfig, configure
 from benchmark.errors import UserError
-from benchmark.others import files_of, origins
 from benchmark.plugins import FLAG
 from benchmark.records.record import Record
 from benchmark.registry import TASKS
-from benchmark.wording import plain
+from benchmark.running.others import files_of, origins
 
 # Stands before the last name of each folder and file, which is all that a record keeps of it.
 PLACEHOLDER = "/path/to"

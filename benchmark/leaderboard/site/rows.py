@@ -4,8 +4,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from benchmark.common.wording import plain
 from benchmark.leaderboard.site.grid import Cell, Column, Table, Whisker
-from benchmark.wording import plain
 
 # The longest text that is kept on one line.
 _SHORT = 20

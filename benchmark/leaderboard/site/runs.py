@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.contested import Note
+from benchmark.common.wording import counted
 from benchmark.errors import UserError
 from benchmark.leaderboard.columns import COLUMNS, estimate, size
+from benchmark.leaderboard.contested import Note
 from benchmark.leaderboard.folder import OwnFolder
 from benchmark.leaderboard.site import training
 from benchmark.leaderboard.site.grid import Cell, Column, Table, count, score, table
@@ -30,7 +31,6 @@ from benchmark.metrics.names import title
 from benchmark.records.authored import About
 from benchmark.records.record import Metric, Record, TrialRecord, text
 from benchmark.registry import TASKS
-from benchmark.wording import counted
 
 NO_FOLDER = (
     "The run folder is not beside this board, so there are no tables by class and no charts."

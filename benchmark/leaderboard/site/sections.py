@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.contested import Note
+from benchmark.common.wording import counted
 from benchmark.leaderboard.columns import (
     COLUMNS,
     COMMON,
@@ -15,6 +15,7 @@ from benchmark.leaderboard.columns import (
     metric_columns,
     milliseconds,
 )
+from benchmark.leaderboard.contested import Note
 from benchmark.leaderboard.marks import mark, numbers
 from benchmark.leaderboard.plot_style import question
 from benchmark.leaderboard.published import figure_told, publication_of
@@ -25,7 +26,6 @@ from benchmark.leaderboard.site.names import Pages
 from benchmark.leaderboard.site.pictures import Picture
 from benchmark.leaderboard.table import leading, section_id, varying_settings
 from benchmark.metrics.names import title
-from benchmark.wording import counted
 
 _LEAKS = "Not to be compared with other sections, because leaks reward memory."
 # The key of a row under which its settings are told, as far as rows differ in them.

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.common.progress import SilentDisplay
 from benchmark.data import load
 from benchmark.methods.base import Stage, on_logits
-from benchmark.progress import SilentDisplay
 from benchmark.speed.sides import made, nets
 from benchmark.speed.sides.pipeline import samples_of
 from benchmark.speed.sides.recipes import recipe

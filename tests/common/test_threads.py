@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmark import threads
+from benchmark.common import threads
 
 
 @pytest.fixture(autouse=True)

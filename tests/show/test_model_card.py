@@ -6,8 +6,8 @@ from clinic import write_images
 
 from benchmark.cli import main
 from benchmark.errors import UserError
-from benchmark.model_card import model_card
 from benchmark.run import run
+from benchmark.show.model_card import model_card
 
 
 @pytest.fixture(scope="module")

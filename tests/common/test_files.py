@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from benchmark import files
+from benchmark.common import files
+from benchmark.common.files import atomic_path, write_json, write_tensors, write_text
 from benchmark.errors import UserError
-from benchmark.files import atomic_path, write_json, write_tensors, write_text
 
 
 def test_what_is_written_is_read_back(tmp_path):
@@ -36,7 +36,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_debris(tmp_path):
 WRITER = """\
 import sys, time
 from pathlib import Path
-from benchmark.files import atomic_path
+from benchmark.common.files import atomic_path
 with atomic_path(Path(sys.argv[1])) as temporary:
     temporary.write_text("half of what is longer than the next")
     print(flush=True)
@@ -60,7 +60,7 @@ def test_what_a_killed_process_left_is_taken_over_and_what_a_living_one_writes_i
 
 def test_many_that_write_one_file_at_once_leave_one_of_theirs(tmp_path):
     script = (
-        "import sys\nfrom pathlib import Path\nfrom benchmark.files import write_text\n"
+        "import sys\nfrom pathlib import Path\nfrom benchmark.common.files import write_text\n"
         "for _ in range(300): write_text(Path(sys.argv[1]), sys.argv[2] * 5000)\n"
     )
     target = tmp_path / "a.txt"

@@ -13,19 +13,19 @@ from typing import Any
 from pydantic import ValidationError
 
 import architectures
+from benchmark.common.wording import counted
 from benchmark.config import EARLIER_RUN, RunConfig
 from benchmark.data import Dataset, load
 from benchmark.data.dataset import no_masks
 from benchmark.data.images import content_hash
 from benchmark.errors import DataError, UserError
-from benchmark.guards import Guards
-from benchmark.question import asked_of, question
 from benchmark.records import index
 from benchmark.records.folder import RunFolder
 from benchmark.records.record import DataUsed, Record, WeightsUsed
 from benchmark.records.store import Store
 from benchmark.registry import METHODS, TASKS
-from benchmark.wording import counted
+from benchmark.running.guards import Guards
+from benchmark.running.question import asked_of, question
 
 # Parts of a split that a run learns from or chooses by.
 _LEARNED = ("train", "unlabelled", "validation")

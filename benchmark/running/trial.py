@@ -10,7 +10,8 @@ import numpy as np
 
 import architectures
 from architectures.network import Network
-from benchmark import joint, pictures
+from benchmark import pictures
+from benchmark.common.progress import Display
 from benchmark.config import RunConfig
 from benchmark.data import Dataset
 from benchmark.data.dataset import ALL_DISEASES, UNLABELLED
@@ -21,11 +22,11 @@ from benchmark.explain.outputs import explain
 from benchmark.explain.predictions import explain_predictions
 from benchmark.methods.base import Adjustment, Context, Method, Part, Picks, Stage
 from benchmark.metrics import calibration
-from benchmark.progress import Display
 from benchmark.records.folder import RunFolder
 from benchmark.registry import EXPLAINERS
-from benchmark.survey import TrialSurvey
-from benchmark.trackers import Trackers
+from benchmark.running import joint
+from benchmark.running.survey import TrialSurvey
+from benchmark.running.trackers import Trackers
 from benchmark.training.adjust import Adjusted, adjust
 from benchmark.training.engine import Engine
 from benchmark.training.frameworks import make_engine

@@ -12,7 +12,7 @@ DATA = ("--data-option", "images=54", "--data-option", "size=64")
 
 @pytest.fixture(autouse=True)
 def _signals_are_left_alone(monkeypatch):
-    monkeypatch.setattr("benchmark.interrupt.heed", lambda: None)
+    monkeypatch.setattr("benchmark.common.interrupt.heed", lambda: None)
 
 
 @pytest.mark.parametrize(

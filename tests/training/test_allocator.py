@@ -7,15 +7,15 @@ import sys
 
 import pytest
 
-from benchmark.allocator import keep_freed_memory
 from benchmark.training import frameworks
+from benchmark.training.allocator import keep_freed_memory
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator")
 
 # Blocks that glibc maps anew each time, left to itself.
 _CODE = """
 from resource import RUSAGE_SELF, getrusage
-from benchmark.allocator import keep_freed_memory
+from benchmark.training.allocator import keep_freed_memory
 kept = keep_freed_memory()
 block = b"x" * (48 << 20)
 before = getrusage(RUSAGE_SELF).ru_minflt

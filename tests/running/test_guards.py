@@ -5,10 +5,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmark.common.progress import SilentDisplay
 from benchmark.data.dataset import Dataset
 from benchmark.errors import DataError
-from benchmark.guards import Guards
-from benchmark.progress import SilentDisplay
+from benchmark.running.guards import Guards
 from tasks.given import Trial
 
 IDS = [f"i{number}" for number in range(12)]

@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 from clinic import write_images
 
-from benchmark import trackers
 from benchmark.cli import main
+from benchmark.common.progress import SilentDisplay
 from benchmark.errors import UserError
-from benchmark.progress import SilentDisplay
 from benchmark.records.folder import RunFolder
 from benchmark.run import run
+from benchmark.running import trackers
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ import sys
 
 import pytest
 
-from benchmark import locks
+from benchmark.common import locks
 from benchmark.errors import UserError
 
 HOLDER = """\
 import sys, time
 from pathlib import Path
-from benchmark import locks
+from benchmark.common import locks
 with locks.held(Path(sys.argv[1])) as free:
     print(free, flush=True)
     time.sleep(60)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmark import progress
+from benchmark.common import progress
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmark.common.progress import Display
 from benchmark.data.pipeline import Samples, plain_batches
-from benchmark.progress import Display
 from benchmark.training.engine import Engine
 from benchmark.training.loop import PREDICTION_BATCH, Selection, predict
 from tasks.scoring import resamples

@@ -7,7 +7,7 @@ import pytest
 
 SCRIPT = """
 import os, signal
-from benchmark import interrupt
+from benchmark.common import interrupt
 
 signal.signal(signal.SIGINT, signal.{handler})
 interrupt.heed()
@@ -37,7 +37,7 @@ def test_an_interrupt_that_a_finaliser_swallowed_is_raised_at_the_next_check():
 
 OBEYED = """\
 import os, signal
-from benchmark import interrupt
+from benchmark.common import interrupt
 
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 signal.pthread_sigmask(signal.SIG_BLOCK, {{signal.SIGINT, signal.SIGTERM}})
@@ -68,7 +68,7 @@ def test_where_interrupts_are_ignored_they_stay_so():
 
 HELD = """\
 import os, signal
-from benchmark import interrupt
+from benchmark.common import interrupt
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 interrupt.{install}()
@@ -93,7 +93,7 @@ def test_a_step_is_not_cut_in_the_middle(install, number):
 
 IMPATIENT = """\
 import os, signal
-from benchmark import interrupt
+from benchmark.common import interrupt
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 interrupt.heed()

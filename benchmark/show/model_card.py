@@ -6,12 +6,12 @@ record's.
 
 from collections.abc import Iterator
 
+from benchmark.common.wording import plain
 from benchmark.errors import UserError
 from benchmark.leaderboard.site.reproduce import reproduction
 from benchmark.records.record import Record
 from benchmark.registry import DATASETS, METHODS
 from benchmark.show import metrics_table
-from benchmark.wording import plain
 
 _USE = (
     "For research on methods and their comparison. Not a medical device: it has been evaluated on"

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from benchmark.spreadsheet import no_formula, no_formulas
+from benchmark.common.spreadsheet import no_formula, no_formulas
 
 
 @pytest.mark.parametrize(

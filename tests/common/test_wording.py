@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmark.wording import counted, out_option
+from benchmark.common.wording import counted, out_option
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from benchmark.common.progress import Display
 from benchmark.errors import needs_package, unknown_name
-from benchmark.progress import Display
 
 # Names divided by commas: set by `ask`, so that the runs of a sweep have them too.
 VARIABLE = "DERMBENCH_TRACK"

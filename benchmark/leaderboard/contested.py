@@ -14,8 +14,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
+from benchmark.common.files import finished, write_text
 from benchmark.errors import DataError, UserError
-from benchmark.files import finished, write_text
 from benchmark.records.authored import Link, Name, Part, Text, fault_told
 from benchmark.submissions.faults import shown
 from benchmark.submissions.manifest import read_part

@@ -13,13 +13,13 @@ from typing import Any
 import pandas as pd
 from pandas.errors import ParserError
 
-from benchmark.cache import cache_folder
+from benchmark.common.cache import cache_folder
+from benchmark.common.files import write_text
+from benchmark.common.progress import Display
 from benchmark.data import Dataset, copies, leaks
 from benchmark.data import splits as drawing
 from benchmark.data.pixels import Decoded
 from benchmark.errors import UserError
-from benchmark.files import write_text
-from benchmark.progress import Display
 from benchmark.records import splits
 from benchmark.records.record import Record
 from tasks.base import SPLIT_SEED, Task

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmark.notes import same_answer, undecided_notes
+from benchmark.running.notes import same_answer, undecided_notes
 
 ALIKE = np.tile(np.array([0.2, 0.3, 0.5], np.float32), (5, 1))
 

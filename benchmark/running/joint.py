@@ -8,7 +8,7 @@ import numpy as np
 from benchmark.data.dataset import UNLABELLED
 from benchmark.data.pipeline import Samples
 from benchmark.methods.base import Part, Stage
-from benchmark.survey import TrialSurvey
+from benchmark.running.survey import TrialSurvey
 from benchmark.training.loop import Selection
 
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from benchmark.common.wording import counted
+from benchmark.running.trial import TrialResult
 from benchmark.training.loop import StageLog
-from benchmark.trial import TrialResult
-from benchmark.wording import counted
 
 # Of a class's largest probability. The same logits in batches of other sizes differ by a few units
 # in the last place of float32 (1.2e-7): 2e-7 was seen. Relative, for the ranks of a saturated

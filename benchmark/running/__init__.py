@@ -1,0 +1,1 @@
+"""The steps of a run, which `benchmark.run` puts one after the other."""
