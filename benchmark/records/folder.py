@@ -31,7 +31,9 @@ class RunFolder:
     """Names and writes the files of one run below `out`/v1/runs."""
 
     def __init__(self, out: str | Path, config: RunConfig, run_id: str) -> None:
-        name = f"{config.task}-{config.arch}-{config.framework}-{config.dataset}-{run_id}"
+        # Archives and other file systems take no colon, as in "timm:resnet18".
+        arch = config.arch.replace(":", "-")
+        name = f"{config.task}-{arch}-{config.framework}-{config.dataset}-{run_id}"
         self.path = Path(out) / "v1" / "runs" / name
 
     @classmethod

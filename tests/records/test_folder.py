@@ -27,6 +27,12 @@ def begun(tmp_path):
     return folder
 
 
+def test_the_folder_of_a_network_from_outside_has_a_name_that_any_file_system_takes(tmp_path):
+    config = configure("timm:resnet18", "diagnosis", budget="smoke")
+    path = RunFolder(tmp_path, config, "r0123456789ab").path
+    assert path.name == "diagnosis-timm-resnet18-torch-synthetic-r0123456789ab"
+
+
 def test_the_same_again_goes_on(begun):
     begun.start(CONFIG, overwrite=False)
     assert begun.checkpoint("main-train").exists()
