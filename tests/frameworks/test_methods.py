@@ -265,8 +265,9 @@ def test_tau_is_chosen_by_the_validation_score(framework, samples):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
-    # Three batches make an epoch here, so its classifier gets more of them than the run.
-    [("supercon", {"classifier_epochs": 20}), ("ldam-drw", {})],
+    # Three batches make an epoch here, so its classifier gets more of them than the run: of four
+    # seeds in either framework 20 left the worst at an AUC of 0.94, 40 at 0.99.
+    [("supercon", {"classifier_epochs": 40}), ("ldam-drw", {})],
 )
 def test_what_is_plain_to_see_is_learnt(framework, samples, tmp_path, name, options):
     recipe = RECIPE.model_copy(update={"epochs": 12, "batch_size": 8})
