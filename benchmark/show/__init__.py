@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from shutil import get_terminal_size
+from textwrap import fill
 from typing import Any
 
 import pandas as pd
@@ -24,14 +25,16 @@ def text_table(table: pd.DataFrame, wrap: int | None = None) -> str:
     """
     shown = table.reset_index() if table.index.name else table
     shown = shown.map(_cell)
-    widths = None if wrap is None else [*[None] * (shown.shape[1] - 1), wrap]
+    if wrap is not None:
+        # Not by tabulate, which takes a text such as "2,500" for an integer when it wraps.
+        last = shown.columns[-1]
+        shown[last] = [fill(cell, wrap) if isinstance(cell, str) else cell for cell in shown[last]]
     return str(
         tabulate(
             shown,
             headers="keys",
             showindex=False,
             disable_numparse=True,
-            maxcolwidths=widths,
         )
     )
 

@@ -19,6 +19,11 @@ def test_fractions_have_three_decimals_and_missing_cells_a_dash():
     assert text.splitlines()[3].split() == ["-", "2.000", "8"]
 
 
+def test_a_number_with_a_comma_stays_one_where_text_is_wrapped():
+    table = pd.DataFrame({"name": ["images", "classes"], "value": ["2,500", "NV 1,633, DF 867"]})
+    assert "2,500" in text_table(table, wrap=40)
+
+
 def test_long_text_is_wrapped():
     table = pd.DataFrame({"key": ["k"], "about": ["word " * 40]})
     assert max(len(line) for line in text_table(table, wrap=30).splitlines()) < 45
