@@ -193,7 +193,7 @@ def _fetch(address: str, target: Path, known_hash: str | None) -> Path:
 
     pooch.get_logger().setLevel("WARNING")
     state = "is damaged" if target.exists() else "is missing"
-    remedy = "put that file there, or build without weights"
+    remedy = "put that file there, or start from random weights: --weights none"
     try:
         pooch.retrieve(address, known_hash, target.name, target.parent, progressbar=True)
     except requests.RequestException as error:

@@ -100,10 +100,18 @@ def _imported(file: Path, name: str) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise UserError(f"plugin {file}{_line(error, file)}: {error!r}") from error
+        raise UserError(f"plugin {file}{_line(error, file)}: {_told(error)}") from error
     return module
+
+
+def _told(error: BaseException) -> str:
+    if not isinstance(error, SyntaxError):
+        return repr(error)
+    wrong = f": {error.text.strip()}" if error.text and error.text.strip() else ""
+    remedy = " (save the file as UTF-8)" if "utf-8" in error.msg.lower() else ""
+    return f"{error.msg}{remedy}{wrong}"
 
 
 def _line(error: BaseException, file: Path) -> str:

@@ -66,9 +66,24 @@ class ThrowsDice(Cheat):
         return np.random.default_rng(time.time_ns()).normal(size=3)
 
 
+class HasNoStage(Cheat):
+    name = "has-no-stage"
+
+    def stages(self, context):
+        return iter(())
+
+
+class ForgetsTheMean(Cheat):
+    name = "forgets-the-mean"
+
+    def stages(self, context):
+        yield Stage("train", on_logits(lambda logits, labels: logits[:, 0]), context.recipe)
+
+
 @pytest.fixture
 def registered(monkeypatch):
-    added = {each.name: each for each in (ReadsTestLabels, ReadsTestImages, ThrowsDice)}
+    methods = (ReadsTestLabels, ReadsTestImages, ThrowsDice, HasNoStage, ForgetsTheMean)
+    added = {each.name: each for each in methods}
     monkeypatch.setattr(METHODS, "_loaded", {**METHODS._loaded, **added})
 
 
@@ -82,6 +97,21 @@ def registered(monkeypatch):
 )
 def test_a_method_that_breaks_a_rule_is_caught_at_it(framework, name, what):
     with pytest.raises(UserError, match=f"{name} heeds what it must not, {what}"):
+        audit(name, framework)
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("has-no-stage", "has no stage, so nothing is trained"),
+        (
+            "forgets-the-mean",
+            r"^stage train: the loss has the shape \(\d+,\): let it return a scalar",
+        ),
+    ],
+)
+def test_a_method_that_cannot_be_trained_is_told_why(framework, name, what):
+    with pytest.raises(UserError, match=what):
         audit(name, framework)
 
 

@@ -216,6 +216,11 @@ def test_the_file_of_a_split_is_read_without_its_data(tmp_path):
     assert set(rows["part"]) == {"train", "validation", "test"}
 
 
+def test_a_folder_without_records_is_told_from_one_in_which_nothing_moves(tmp_path, capsys):
+    assert main(["rescore", "--dry-run", "--out", str(tmp_path)]) == 1
+    assert f"no records in {tmp_path}" in capsys.readouterr().err
+
+
 def test_a_reason_that_several_runs_share_is_told_once():
     assert (
         faults_told(["no task", "no task", "no split", "no file"]) == "no task; no split and 1 more"

@@ -171,6 +171,8 @@ def _rescore(options: argparse.Namespace) -> int:
                 f" benchmark describe {record.run_id}`"
             )
     problems = [] if options.runs else list(stored.problems)
+    if not records and not problems:
+        raise UserError(f"no records in {options.out}: name their results folder with --out")
     changed = 0
     for record in TerminalDisplay().track(records, "rescoring", len(records)):
         try:

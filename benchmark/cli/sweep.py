@@ -314,6 +314,8 @@ def _numbers(text: str) -> list[int]:
         if match is None:
             raise argparse.ArgumentTypeError(f"{text!r}: write 0-4, or 0,3,7-9")
         first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            raise argparse.ArgumentTypeError(f"{text!r}: {part} is empty, write {last}-{first}")
         found |= dict.fromkeys(range(first, last + 1))
     return list(found)
 

@@ -13,6 +13,7 @@ from benchmark.common.wording import counted
 from benchmark.data import copies, images, leaks
 from benchmark.data.dataset import SPLITS, UNLABELLED, Dataset, Disease
 from benchmark.data.pixels import Progress, in_threads, open_pixels, silent
+from benchmark.data.splits import partition
 from benchmark.data.summary import mask_size
 from benchmark.errors import DataError
 
@@ -47,7 +48,8 @@ def check(dataset: Dataset, progress: Progress | None = None) -> Checked:
     Problems are: what the layout's reader had to leave out, files that cannot be read, masks of
     another size than their image, byte- or near-identical images of different classes,
     byte-identical ones of different groups, lesions, patients, images or copies in two parts,
-    classes without images or of one name in two spellings. Remarks: other copies, groups of several
+    classes without images or of one name in two spellings, and why a run could not draw its parts,
+    such as a class of too few lesions. Remarks: other copies, groups of several
     classes, classes of few groups, imbalance, no groups at all, empty masks, photographs that are
     not here.
 
@@ -59,7 +61,7 @@ def check(dataset: Dataset, progress: Progress | None = None) -> Checked:
     held = dataset.table[dataset.table["path"] != ""]
     sizes, problems = _image_sizes(held, watch)
     readable = list(sizes)
-    problems += [*dataset.faults, *_class_faults(dataset)]
+    problems += [*dataset.faults, *_class_faults(dataset), *_division_faults(dataset)]
     contradicting, repeated = _byte_identical(held.loc[readable], dataset.diseases)
     problems += contradicting
     pixels = _pixels(dataset, readable, progress)
@@ -107,6 +109,16 @@ def _class_faults(dataset: Dataset) -> Iterator[str]:
                 f"classes {' and '.join(names)} differ in case or spaces only: give their images"
                 " one spelling"
             )
+
+
+def _division_faults(dataset: Dataset) -> Iterator[str]:
+    # Of a graded set each disease is divided on its own.
+    if dataset.diseases:
+        return
+    try:
+        partition(dataset, seed=0)
+    except DataError as error:
+        yield str(error)
 
 
 def _facts(dataset: Dataset, sizes: dict[str, tuple[int, int]]) -> dict[str, str]:

@@ -243,14 +243,25 @@ class TrialRunner:
         )
 
     def _stages(self, context: Context) -> Iterator[Stage | Adjustment]:
-        """The method's stages; what it surveys between them has a time of its own."""
-        stages = self.method.stages(context)
+        """The method's stages; what it surveys between them has a time of its own.
+
+        Raises:
+            UserError: a method that trains has none.
+        """
+        stages = iter(self.method.stages(context))
+        count = 0
         while True:
             with self.watch("survey"):
                 stage = next(stages, None)
             if stage is None:
-                return
+                break
+            count += 1
             yield stage
+        if self.method.trains and not count:
+            raise UserError(
+                f"method {self.method.name} has no stage, so nothing is trained: let its `stages`"
+                " yield one, or set `trains = False` where a network is only scored"
+            )
 
     def _survey(self, engine: Engine, dataset: Dataset, trial: Trial) -> TrialSurvey:
         """The images of a trial, as a method may know them."""

@@ -47,11 +47,13 @@ def make(
     sheet = sheet_of(results, question)
     if maps and not sheet.task.maps:
         raise UserError(f"task {question.task} scores no maps: leave out --maps")
-    said = read_about(str(about), _content(Path(about), MOST_BYTES, TEMPLATE_HINT))
+    said = read_about(str(about), _content(Path(about), MOST_BYTES, TEMPLATE_HINT, TEMPLATE_HINT))
     paths = _by_trial(files, sheet, "predictions")
     contents, images = [], {}
     for trial, path in zip(sheet.trials, paths, strict=True):
-        content = _content(path, bundle.MOST_UNPACKED, "give the predictions alone")
+        content = _content(
+            path, bundle.MOST_UNPACKED, "give the predictions alone", "check the path"
+        )
         classes = classes_of(sheet, trial.name)
         table = tables.read(str(path), path.name, content, classes)
         images[trial.name] = len(checked(table, trial, classes).ids)
@@ -90,12 +92,12 @@ def _by_trial(files: Sequence[str], sheet: Sheet, kind: str) -> list[Path]:
     return [found[name] for name in names]
 
 
-def _content(path: Path, most: int, hint: str) -> bytes:
+def _content(path: Path, most: int, large: str, unread: str = "check the path") -> bytes:
     try:
         with path.open("rb") as stream:
             content = stream.read(most + 1)
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}; {hint}") from error
+        raise UserError(f"{path} cannot be read: {error.strerror or error}; {unread}") from error
     if len(content) > most:
-        raise UserError(f"{path} has more than {most:,} bytes: {hint}")
+        raise UserError(f"{path} has more than {most:,} bytes: {large}")
     return content

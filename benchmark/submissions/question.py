@@ -14,6 +14,7 @@ from benchmark.submissions.faults import BundleError, shown
 from benchmark.submissions.manifest import Asked, TrialAsked
 
 _ANEW = "make the bundle anew with `submit --like` and a run of these results"
+_ELSEWHERE = f"name the folder of its records with --results, or {_ANEW}"
 
 
 @dataclass(frozen=True)
@@ -138,5 +139,5 @@ def _alike(
     if not found:
         ours = list(dict.fromkeys(shown(part(one)) for one in candidates))
         told = f"they have {', '.join(ours[:3])}" if ours else "there is none of this task"
-        raise BundleError(where, f"{name} {shown(value)} fits no record here ({told})", _ANEW)
+        raise BundleError(where, f"{name} {shown(value)} fits no record here ({told})", _ELSEWHERE)
     return found

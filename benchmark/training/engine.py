@@ -186,6 +186,20 @@ def each_softmax(logits: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
     return np.concatenate([softmax(part, axis=1) for part in parts], axis=1)
 
 
+def scalar(stage: Stage, loss: Tensor) -> Tensor:
+    """The stage's loss of a batch, as it is.
+
+    Raises:
+        UserError: it is not a scalar, of which Keras would train the sum without a word.
+    """
+    if tuple(loss.shape):
+        raise UserError(
+            f"stage {stage.name}: the loss has the shape {tuple(loss.shape)}: let it return a"
+            " scalar, such as ops.mean(loss)"
+        )
+    return loss
+
+
 def parts(count: int, micro_batches: int) -> list[slice]:
     """The parts of so many images, each every so many-th: groups side by side are in all parts."""
     return [slice(first, count, micro_batches) for first in range(min(micro_batches, count))]

@@ -18,6 +18,7 @@ from benchmark.training.engine import (
     back_in_order,
     no_cuda,
     parts,
+    scalar,
 )
 
 
@@ -103,13 +104,17 @@ class KerasEngine(Engine):
             rate = np.float32(keeps)
             inputs = dict(batch.inputs)
             if self.micro_batches == 1:
-                return self._step(batch.views, batch.labels, inputs, batch.unlabelled, rate)
+                # Out here, because an error inside a traced function is told in ten lines.
+                return scalar(
+                    self._stage,
+                    self._step(batch.views, batch.labels, inputs, batch.unlabelled, rate),
+                )
             tensors = (batch.views, batch.labels, inputs, batch.unlabelled)
             loss, gradients = self._divided(
                 Batch(*tf.nest.map_structure(tf.convert_to_tensor, tensors))
             )
             self._update(gradients, rate)
-            return loss
+            return scalar(self._stage, loss)
 
     def _in_training(
         self, forward: Callable[[Any], Activations], teach: Callable[[Any], Activations]

@@ -20,6 +20,7 @@ from benchmark.training.engine import (
     back_in_order,
     no_cuda,
     parts,
+    scalar,
 )
 
 
@@ -40,7 +41,7 @@ class TorchEngine(Engine):
         torch.manual_seed(seed)
 
     def _start(self, stage: Stage) -> None:
-        self._loss = stage.loss
+        self._stage = stage
         self._parameters = {
             name: torch.nn.Parameter(torch.tensor(array, device=self._device))
             for name, array in stage.parameters.items()
@@ -68,7 +69,7 @@ class TorchEngine(Engine):
         )
         self._optimiser.zero_grad(set_to_none=True)
         with keras.device(self._keras_device()):
-            loss = self._loss(network, tensors)
+            loss = scalar(self._stage, self._stage.loss(network, tensors))
         self._backward(loss)
         self._optimiser.step()
         with torch.no_grad():

@@ -19,6 +19,7 @@ def _signals_are_left_alone(monkeypatch):
     ("arguments", "hint"),
     [
         ((*PLAN, "--seeds", "0..4"), "write 0-4, or 0,3,7-9"),
+        ((*PLAN, "--seeds", "0,4-1"), "4-1 is empty, write 1-4"),
         ((*PLAN, "--cpus", "0"), "write a whole number such as 4"),
         ((*PLAN, "--gpus", "2"), "write 1, 0 or a part of one such as 0.5"),
         (("sweep", "run", "plan.jsonl", "--shard", "5/4"), "write 1/4 to 4/4"),

@@ -13,6 +13,13 @@ from benchmark.data.check import check
 from benchmark.data.dataset import UNLABELLED, Disease
 
 
+@pytest.fixture
+def dataset(dataset):
+    """The six images, f labelled too: three groups of each class, so a run can draw its parts."""
+    dataset.table.loc["f", "label"] = 1
+    return dataset
+
+
 def test_sound_data_have_no_problems(dataset):
     assert check(dataset).problems == ()
 
@@ -80,9 +87,16 @@ def test_identical_images_may_be_graded_for_two_diseases_but_not_twice_for_one(d
 def test_leaks_and_empty_classes_are_found(dataset):
     dataset.table["split"] = ["train", "test", "", "", "", ""]
     dataset.table["label"] = 0
-    empty, leak = check(dataset).problems
+    empty, one_class, leak = check(dataset).problems
+    assert "of 1 class: a diagnosis needs at least two" in one_class
     assert "1 of 1 test images show a lesion or patient that is also in train" in leak
     assert empty == "class odd has no image: add some, or take it out of the table"
+
+
+def test_what_a_run_could_not_divide_is_a_problem(dataset):
+    dataset.table["group"] = [*"abcbed"]
+    (problem,) = check(dataset).problems
+    assert "class odd has 2 groups (lesions or patients), too few to be in each" in problem
 
 
 def test_check_reports_its_progress(dataset):
@@ -140,6 +154,7 @@ def test_near_identical_images_of_two_groups_are_told(photographs):
 
 
 def test_what_there_is_is_counted(dataset):
+    dataset.table.loc["f", "label"] = UNLABELLED
     facts = check(dataset).facts
     assert facts == {
         "images": "6",
@@ -181,7 +196,7 @@ def test_groups_of_several_classes_are_told_and_cost_nothing(dataset):
     found = check(dataset)
     assert found.problems == ()
     (told,) = (each for each in found.remarks if "of several classes" in each)
-    assert "2 groups: g0 (even, odd), g1 (even, odd): patients may" in told
+    assert "3 groups: g0 (even, odd), g1 (even, odd), g2 (even, odd): patients may" in told
     dataset.table["label"] = [0, 0, 1, 1, 0, UNLABELLED]
     assert not any("of several classes" in each for each in check(dataset).remarks)
 
@@ -212,7 +227,8 @@ def test_where_all_parts_are_given_nothing_is_said_of_drawn_ones(photographs):
     alone = _ungrouped(photographs)
     alone.table["split"] = ["train"] * 4 + ["validation", "test"]
     found = check(alone)
-    assert found.problems == ()
+    (problem,) = found.problems
+    assert "class odd (3 groups in all) has no image in the part validation" in problem
     assert not any("drawn here keep" in each or "may part" in each for each in found.remarks)
     assert any("b and d are near-identical: no part is drawn here" in r for r in found.remarks)
     assert any("whether one lies in two parts cannot be told" in r for r in found.remarks)

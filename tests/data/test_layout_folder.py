@@ -78,6 +78,23 @@ def test_table_is_read_with_groups_parts_and_metadata(csv):
     assert dataset.image("sub/d").shape == (5, 6, 3)
 
 
+def test_photographs_that_are_not_read_are_to_be_mended(classes):
+    (classes / "nevus" / "IMG_1.HEIC").touch()
+    _picture(classes / "nevus" / "more" / "3.jpg")
+    _picture(classes / "nevus" / ".thumbnails" / "3.jpg")
+    others, elsewhere = _load(classes).faults
+    assert others.startswith("1 file of a kind that is not read (.HEIC), such as nevus/IMG_1.HEIC")
+    assert elsewhere.startswith("1 image lies where none is read, such as nevus/more/3.jpg")
+
+
+def test_photographs_beside_those_of_a_table_are_noted(csv):
+    for name in ("1", "2"):
+        _picture(csv / "nevus" / f"{name}.jpg")
+    dataset = _load(csv)
+    assert dataset.faults == ()
+    assert any(n.startswith("2 images lie where none is read") for n in dataset.notes)
+
+
 def test_grades_are_ordered_as_numbers(tmp_path):
     for grade in (10, 2, 1):
         _picture(tmp_path / str(grade) / "x.jpg")

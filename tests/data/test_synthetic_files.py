@@ -202,6 +202,15 @@ def test_given_folder_is_rendered_into_and_keeps_its_own_files(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mine.txt", dataset.root.name]
 
 
+@pytest.mark.parametrize("own", ["labels.csv", "1.jpg", "nevus/1.PNG", "train/nevus/1.jpg"])
+def test_nothing_is_rendered_among_somebodys_data(tmp_path, own):
+    (tmp_path / own).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / own).touch()
+    with pytest.raises(UserError, match=f"holds {own}, .* such as --dataset folder"):
+        load("synthetic", tmp_path, **SMALL)
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == [tmp_path / own]
+
+
 def test_two_processes_at_once_both_get_the_data_set(tmp_path, monkeypatch):
     monkeypatch.setenv("DERMBENCH_CACHE", str(tmp_path))
     code = (

@@ -1,7 +1,7 @@
 """Your own images: one folder per class, or one CSV file with a folder of images."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +19,13 @@ GROUP_COLUMNS = ("patient", "patient_id", "lesion", "lesion_id", "group")
 PARTS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 MASKS = "masks"
 # IDRiD counts its folders, "1. Microaneurysms"; "1.5 mm" is a name of its own.
+# Photographs as phones, cameras and clinics leave them; they are not read.
+OTHER_KINDS = frozenset(
+    {
+        *(".heic", ".heif", ".avif", ".jxl", ".dcm", ".dicom"),
+        *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"),
+    }
+)
 NUMBERED = re.compile(r"\d+\.\s*(\D.*)")
 
 
@@ -55,11 +62,15 @@ def read(root: Path, table: str | None = None, images: str = "images") -> Datase
     if csv_path is None:
         samples, classes = _from_folders(root)
         notes = ["The folders name no patients or lesions: each image is taken as its own group."]
+        faults = _left_out(root, set(samples["path"]))
     else:
         samples, classes, notes = _from_table(csv_path, root / images)
+        # Beside a table other images may lie for a purpose; within, each has its row.
+        faults = []
+        notes += _left_out(root, set(samples["path"]))
     masks, strays = _masks(root, list(samples.index), notes)
-    faults = (strays,) if strays else ()
-    return Dataset("folder", root, samples, classes, masks, (*faults, *notes), faults=faults)
+    faults += [strays] if strays else []
+    return Dataset("folder", root, samples, classes, masks, (*faults, *notes), faults=tuple(faults))
 
 
 def _csv(root: Path, table: str | None) -> Path | None:
@@ -114,6 +125,33 @@ def _from_folders(root: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
         )
     samples = pd.DataFrame(rows, columns=["id", "path", "label", "group", "split"]).set_index("id")
     return _with_classes(samples)
+
+
+def _left_out(root: Path, read: Collection[str]) -> list[str]:
+    """Sentences on the photographs below `root`, masks aside, that are not among those read."""
+    others, elsewhere = [], []
+    for path in sorted(root.rglob("*")):
+        inside = path.relative_to(root)
+        if inside.parts[0].lower() == MASKS or any(part.startswith(".") for part in inside.parts):
+            continue
+        if path.suffix.lower() in OTHER_KINDS:
+            others.append(inside.as_posix())
+        elif path.suffix.lower() in pictures.SUFFIXES and str(path) not in read:
+            elsewhere.append(inside.as_posix())
+    told = []
+    if others:
+        kinds = " or ".join(sorted({Path(name).suffix for name in others}))
+        told.append(
+            f"{counted(f'{len(others):,}', 'file')} of a kind that is not read ({kinds}), such as"
+            f" {others[0]}: save as PNG or JPEG what is to be used"
+        )
+    if elsewhere:
+        verb = "lies where none is read" if len(elsewhere) == 1 else "lie where none is read"
+        told.append(
+            f"{counted(f'{len(elsewhere):,}', 'image')} {verb}, such as {elsewhere[0]}: move what"
+            " is to be used to the others"
+        )
+    return told
 
 
 def _from_table(path: Path, folder: Path) -> tuple[pd.DataFrame, tuple[str, ...], list[str]]:

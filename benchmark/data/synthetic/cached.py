@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
@@ -10,7 +11,10 @@ from pathlib import Path
 
 from benchmark.common.cache import cache_folder
 from benchmark.common.progress import TerminalDisplay
+from benchmark.data.images import SUFFIXES
 from benchmark.errors import UserError
+
+_TABLES = (".csv", ".npz")
 
 
 def rendered(
@@ -30,12 +34,18 @@ def rendered(
         total: number of images.
 
     Raises:
-        UserError: the folder cannot be written.
+        UserError: the folder cannot be written, or holds a data set of somebody's own.
     """
     key = hashlib.sha256(json.dumps(dict(identity), sort_keys=True).encode()).hexdigest()[:12]
     folder = (root or cache_folder()) / f"{name}-{key}"
     if folder.is_dir():
         return folder
+    if root is not None and (own := _own_data(root)):
+        raise UserError(
+            f"{root} holds {own.relative_to(root)}, and data set {name} would be rendered among"
+            " your files: to read them, name their layout, such as --dataset folder; to render,"
+            " name an empty folder"
+        )
     temporary: Path | None = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -58,6 +68,24 @@ def rendered(
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
     return folder
+
+
+def _own_data(root: Path) -> Path | None:
+    """An image or a table in the folder, or an image up to two folders below, if there is one.
+
+    What was rendered there earlier, and what is hidden, is passed over.
+    """
+    entries = sorted(root.iterdir()) if root.is_dir() else []
+    for entry in entries:
+        if entry.name.startswith(".") or re.fullmatch(r"synthetic.*-[0-9a-f]{12}", entry.name):
+            continue
+        if entry.suffix.lower() in (*SUFFIXES, *_TABLES):
+            return entry
+        for pattern in ("*", "*/*") if entry.is_dir() else ():
+            found = (path for path in entry.glob(pattern) if path.suffix.lower() in SUFFIXES)
+            if (first := next(found, None)) is not None:
+                return first
+    return None
 
 
 def check_range(name: str, option: str, value: int, least: int, most: int) -> None:
