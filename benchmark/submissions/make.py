@@ -51,9 +51,7 @@ def make(
     paths = _by_trial(files, sheet, "predictions")
     contents, images = [], {}
     for trial, path in zip(sheet.trials, paths, strict=True):
-        content = _content(
-            path, bundle.MOST_UNPACKED, "give the predictions alone", "check the path"
-        )
+        content = _content(path, bundle.MOST_UNPACKED, "give the predictions alone")
         classes = classes_of(sheet, trial.name)
         table = tables.read(str(path), path.name, content, classes)
         images[trial.name] = len(checked(table, trial, classes).ids)

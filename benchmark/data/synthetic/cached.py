@@ -40,14 +40,14 @@ def rendered(
     folder = (root or cache_folder()) / f"{name}-{key}"
     if folder.is_dir():
         return folder
-    if root is not None and (own := _own_data(root)):
-        raise UserError(
-            f"{root} holds {own.relative_to(root)}, and data set {name} would be rendered among"
-            " your files: to read them, name their layout, such as --dataset folder; to render,"
-            " name an empty folder"
-        )
     temporary: Path | None = None
     try:
+        if root is not None and (own := _own_data(root)):
+            raise UserError(
+                f"{root} holds {own.relative_to(root)}, and data set {name} would be rendered among"
+                " your files: to read them, name their layout, such as --dataset folder; to render,"
+                " name an empty folder"
+            )
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         temporary.chmod(0o755)
